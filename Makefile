@@ -1,0 +1,2 @@
+inner:
+	PAYONCE_INNER=1 swift test --scratch-path .build-inner

@@ -1,0 +1,83 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// With PAYONCE_INNER=1 the outer targets and everything they depend on are left out, so that the rooms in
+// which payments are decided build and test in seconds (`make inner`).
+let inner = Context.environment["PAYONCE_INNER"] != nil
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+
+var dependencies: [Package.Dependency] = [
+  .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+  .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+]
+
+var products: [Product] = []
+
+var targets: [Target] = [
+  .target(name: "PaymentCore", swiftSettings: settings),
+  .target(name: "PaymentEngine", dependencies: ["PaymentCore", logging, metrics], swiftSettings: settings),
+  .testTarget(name: "PaymentCoreTests", dependencies: ["PaymentCore"], swiftSettings: settings),
+  .testTarget(
+    name: "PaymentEngineTests", dependencies: ["PaymentCore", "PaymentEngine", logging], swiftSettings: settings),
+]
+
+if !inner {
+  let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+  let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+  let client = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+  let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+  let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+  let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+  let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+  let nio: [Target.Dependency] = ["NIOCore", "NIOHTTP1", "NIOPosix"].map { .product(name: $0, package: "swift-nio") }
+
+  dependencies += [
+    .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+    .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.1"),
+    .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+  ]
+  products += [.executable(name: "payonce", targets: ["payonce"])]
+  targets += [
+    .target(name: "Contract", dependencies: ["PaymentCore"], swiftSettings: settings),
+    .target(name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", grdb], swiftSettings: settings),
+    .target(
+      name: "Providers", dependencies: ["PaymentCore", "PaymentEngine", crypto, client, httpTypes] + nio,
+      swiftSettings: settings),
+    .target(
+      name: "Web",
+      dependencies: ["PaymentCore", "PaymentEngine", "Contract", crypto, hummingbird, httpTypes, logging, mustache]
+        + nio,
+      resources: [.embedInCode("Pages")],
+      swiftSettings: settings),
+    .target(
+      name: "Bank", dependencies: [hummingbird, grdb, crypto, client, httpTypes, logging, lifecycle] + nio,
+      swiftSettings: settings),
+    .executableTarget(
+      name: "payonce",
+      dependencies: [
+        "PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web", "Bank",
+        hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), client, logging, lifecycle,
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ] + nio,
+      swiftSettings: settings),
+  ]
+}
+
+let package = Package(
+  name: "payonce", products: products, dependencies: dependencies, targets: targets, swiftLanguageModes: [.v6])

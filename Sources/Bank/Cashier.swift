@@ -1,0 +1,91 @@
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+extension SandboxBank {
+  private struct Choice: Decodable {
+    let action: String
+    let back: String?
+  }
+
+  /// The page on which a buyer pays, declines, or does nothing.
+  func addCashier(to router: Router<BankContext>) {
+    router.get("/pay/:id") { request, context in
+      try await self.settle()
+      let charge = try await self.books.charge(try context.parameters.require("id"))
+      return Self.page(charge, back: request.uri.queryParameters["back"].map(String.init))
+    }
+    router.post("/pay/:id") { request, context in
+      try await self.settle()
+      let id = try context.parameters.require("id")
+      let buffer = try await request.body.collect(upTo: 8192)
+      let choice = try URLEncodedFormDecoder().decode(Choice.self, from: String(buffer: buffer))
+      let back = choice.back.flatMap(Self.safe)
+      do {
+        if choice.action != "nothing" {
+          let result = try await self.books.decide(
+            id, pays: choice.action == "pay", fate: self.fate(), now: BankTime.now())
+          if result.changed { try await self.announce([result.charge]) }
+        }
+      } catch is BankRefusal { return Self.page(nil, back: back) }
+      guard let back else { return Self.page(try await self.books.charge(id), back: nil) }
+      return Response(status: .seeOther, headers: [.location: back])
+    }
+  }
+
+  /// Only web addresses lead back; nothing that a browser would run.
+  private static func safe(_ url: String) -> String? {
+    let isWeb = url.hasPrefix("http://") || url.hasPrefix("https://")
+    return isWeb && url.utf8.allSatisfy { (0x21...0x7E).contains($0) } ? url : nil
+  }
+
+  private static func escape(_ text: String) -> String {
+    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+      .replacing("\"", with: "&quot;").replacing("'", with: "&#39;")
+  }
+
+  private static func page(_ charge: Charge?, back: String?) -> Response {
+    let body: String
+    if let charge {
+      let state: String =
+        switch charge.status {
+        case .succeeded: "This charge is paid."
+        case .declined: "This charge was declined."
+        case .closed: "This charge is closed. It cannot be paid any more."
+        case .pending: "The bank is working on this charge."
+        case .requiresAction: ""
+        }
+      let field = back.flatMap(safe).map { "<input type=hidden name=back value=\"\(escape($0))\">" } ?? ""
+      let buttons =
+        charge.status == .requiresAction
+        ? """
+        <form method=post>\(field)
+        <button name=action value=pay class=pay>Pay</button>
+        <button name=action value=decline>Decline</button>
+        <button name=action value=nothing>Do nothing</button></form>
+        """ : "<p class=state>\(state)</p>" + (back.flatMap(safe).map { "<p><a href=\"\(escape($0))\">Back</a></p>" } ?? "")
+      body = """
+        <h1>Sandbox bank</h1><p class=note>Not a bank. No money moves here.</p>
+        <dl><dt>Amount (minor units)</dt><dd>\(charge.amount) \(escape(charge.currency))</dd>
+        <dt>Trade number</dt><dd><code>\(escape(charge.id))</code></dd></dl>\(buttons)
+        """
+    } else {
+      body = "<h1>Sandbox bank</h1><p>There is no such charge.</p>"
+    }
+    let page = """
+      <!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
+      <title>Sandbox bank</title><style>
+      body{font:16px/1.5 system-ui,sans-serif;max-width:26rem;margin:3rem auto;padding:0 1rem;color:#1d2733;\
+      background:#f4f1e8}h1{font-size:1.4rem}dl{background:#fff;padding:1rem;border:1px solid #d8d2c0}\
+      dt{color:#5b6470;font-size:.85rem}dd{margin:0 0 .6rem}code{word-break:break-all}\
+      button{font:inherit;padding:.6rem 1rem;margin:.2rem;border:1px solid #8a8471;background:#fff;cursor:pointer}\
+      button.pay{background:#1c5d3a;color:#fff;border-color:#1c5d3a}.note{color:#7a5b00}
+      </style><body>\(body)
+      """
+    return Response(
+      status: charge == nil ? .notFound : .ok,
+      headers: [.contentType: "text/html; charset=utf-8", .cacheControl: "no-store"],
+      body: .init(byteBuffer: ByteBuffer(string: page)))
+  }
+}

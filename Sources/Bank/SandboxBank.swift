@@ -1,0 +1,169 @@
+package import AsyncHTTPClient
+import FoundationEssentials
+package import Logging
+import NIOCore
+import NIOHTTP1
+import Synchronization
+
+/// The sandbox bank: it takes money in its books, says so when it likes, and forgets nothing.
+package final class SandboxBank: Sendable {
+  let books: Books
+  private let client: HTTPClient
+  private let logger: Logger
+  private let signer: StandardWebhookSigner
+  private let conduct = Mutex((faults: Faults(), dice: BankDice(seed: 1)))
+
+  package struct SetupError: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  /// - Parameters:
+  ///   - path: the file of the books; its folder must exist.
+  ///   - secret: what notices are signed with: `whsec_` and at least 16 bytes in base 64.
+  package init(books path: String, secret: String, client: HTTPClient, logger: Logger) throws(SetupError) {
+    guard let signer = StandardWebhookSigner(secret: secret) else {
+      throw SetupError(description: "the bank's secret must be whsec_ and at least 16 bytes in base 64")
+    }
+    do { books = try Books(path: path) } catch {
+      throw SetupError(description: "the bank's books cannot be opened at \(path): \(error)")
+    }
+    self.signer = signer
+    self.client = client
+    self.logger = logger
+  }
+
+  // MARK: Conduct
+
+  var faults: Faults { conduct.withLock { $0.faults } }
+
+  func setFaults(_ faults: Faults) { conduct.withLock { $0 = (faults, BankDice(seed: faults.seed)) } }
+
+  /// What happens to one request of a client.
+  struct Course: Sendable {
+    enum Loss: Sendable { case none, request, response, errorBefore, errorAfter }
+    let loss: Loss
+    /// Whether a loss looks like silence; else the connection ends.
+    let isSilent: Bool
+    let before: Int64
+    let after: Int64
+  }
+
+  func course() -> Course {
+    conduct.withLock { conduct in
+      let (faults, latency) = (conduct.faults, conduct.dice.within(conduct.faults.latency_ms))
+      let loss: Course.Loss =
+        if conduct.dice.happens(faults.lose_request) {
+          .request
+        } else if conduct.dice.happens(faults.lose_response) {
+          .response
+        } else if conduct.dice.happens(faults.fail_500) {
+          conduct.dice.happens(0.5) ? .errorBefore : .errorAfter
+        } else {
+          .none
+        }
+      let share = conduct.dice.within([0, latency])
+      return Course(loss: loss, isSilent: conduct.dice.happens(0.3), before: share, after: latency - share)
+    }
+  }
+
+  func fate() -> Books.Fate {
+    conduct.withLock { conduct in
+      Books.Fate(
+        capturesWrongAmount: conduct.dice.happens(conduct.faults.wrong_amount),
+        succeedsLate: conduct.dice.happens(conduct.faults.late_success))
+    }
+  }
+
+  // MARK: Time and notices
+
+  /// Brings the books up to the present. Called before every answer, and a few times a second.
+  func settle() async throws {
+    try await announce(books.settle(fate: { self.fate() }, now: BankTime.now()))
+  }
+
+  /// Puts the notices of changed charges on their way, as far as the faults let them.
+  func announce(_ charges: [Charge]) async throws {
+    let now = BankTime.now()
+    let notices = charges.flatMap { charge -> [PendingNotice] in
+      guard let url = charge.notify_url, let body = try? charge.json() else { return [] }
+      return conduct.withLock { conduct in
+        if conduct.dice.happens(conduct.faults.lose_notice) { return [] }
+        let count = conduct.dice.happens(conduct.faults.duplicate_notice) ? 2 : 1
+        let id = "msg_\(String(conduct.dice.next(), radix: 36))_\(charge.id.suffix(6))"
+        return (0..<count).map { copy in
+          PendingNotice(
+            id: copy == 0 ? id : "\(id)_again", url: url, body: body,
+            due_at: now + conduct.dice.within(conduct.faults.delay_notice_ms), attempts: 0)
+        }
+      }
+    }
+    try await books.add(notices)
+  }
+
+  /// The waits before a notice that was not acknowledged is sent again; then it is given up.
+  private static let noticeWaits: [Int64] = [1000, 5000, 30_000, 300_000, 3_600_000]
+
+  /// Lets time pass and sends notices, until the task is cancelled.
+  package func run() async {
+    while !Task.isCancelled {
+      do {
+        try await settle()
+        let due = try await books.dueNotices(now: BankTime.now(), limit: 32)
+        await withTaskGroup(of: Void.self) { group in
+          for notice in due { group.addTask { await self.send(notice) } }
+        }
+        if due.count == 32 { continue }
+      } catch {
+        logger.error("the bank's books failed", metadata: ["error": "\(error)"])
+      }
+      do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
+    }
+  }
+
+  private func send(_ notice: PendingNotice) async {
+    var isAcknowledged = false
+    do {
+      var request = HTTPClientRequest(url: notice.url)
+      request.method = .POST
+      request.headers.add(name: "content-type", value: "application/json")
+      // The second copy of a doubled notice is the same message.
+      let id = notice.id.hasSuffix("_again") ? String(notice.id.dropLast(6)) : notice.id
+      for (name, value) in signer.headers(id: id, timestamp: BankTime.now() / 1000, body: notice.body) {
+        request.headers.add(name: name, value: value)
+      }
+      request.body = .bytes(ByteBuffer(string: notice.body))
+      let response = try await client.execute(request, timeout: .seconds(10))
+      _ = try await response.body.collect(upTo: 65_536)
+      isAcknowledged = (200..<300).contains(Int(response.status.code))
+    } catch {
+      logger.debug("a notice was not taken", metadata: ["notice": "\(notice.id)", "error": "\(type(of: error))"])
+    }
+    let wait = isAcknowledged || notice.attempts >= Self.noticeWaits.count ? nil : Self.noticeWaits[notice.attempts]
+    do { try await books.finish(notice, nextAt: wait.map { BankTime.now() + $0 }) } catch {
+      logger.error("the bank's books failed", metadata: ["error": "\(error)"])
+    }
+  }
+}
+
+extension Charge {
+  private struct Shown: Encodable {
+    let id: String
+    let amount: Int64
+    let currency: String
+    let method: String
+    let status: String
+    let amount_captured: Int64?
+    let captured_at: String?
+    let expires_at: String?
+    let created_at: String
+  }
+
+  /// The charge as the bank's clients read it. Absent members are absent.
+  func json() throws -> String {
+    let shown = Shown(
+      id: id, amount: amount, currency: currency, method: method, status: status.rawValue,
+      amount_captured: amount_captured, captured_at: captured_at.map(BankTime.text),
+      expires_at: expires_at.map(BankTime.text), created_at: BankTime.text(created_at))
+    return String(decoding: try JSONEncoder().encode(shown), as: UTF8.self)
+  }
+}

@@ -1,0 +1,168 @@
+package import PaymentCore
+
+/// Writes the objects of the contract. All of them are written here and nowhere else.
+package struct Rendering: Sendable {
+  /// Without a slash at its end.
+  private let publicURL: String
+
+  package init(publicURL: String) { self.publicURL = publicURL }
+
+  /// Where the buyer pays an order.
+  package func checkoutURL(_ order: Order) -> String { "\(publicURL)/checkout/\(order.checkoutToken.text)" }
+
+  package func order(_ order: Order) -> [UInt8] { document { self.order(order, into: &$0) } }
+  package func payment(_ payment: Payment) -> [UInt8] { document { Self.payment(payment, into: &$0) } }
+  package func refund(_ refund: Refund) -> [UInt8] { document { Self.refund(refund, into: &$0) } }
+
+  /// A page of a list: `{data, next}`, where `next` is what to ask for after this page, `null` at the end.
+  package func list<Item>(_ items: [Item], next: String?, _ write: (Item, inout JSONWriter) -> Void) -> [UInt8] {
+    document { writer in
+      writer.array("data") { writer in for item in items { writer.object { write(item, &$0) } } }
+      writer.string("next", next)
+    }
+  }
+
+  private func document(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.object(body)
+    return writer.bytes
+  }
+
+  package func order(_ order: Order, into writer: inout JSONWriter) {
+    let registration = order.registration
+    writer.string("id", order.id.text)
+    writer.string("reference", registration.reference)
+    writer.integer("amount", registration.amount.amount)
+    writer.string("currency", registration.amount.currency.code)
+    writer.string("description", registration.description)
+    writer.string("status", order.status.rawValue)
+    writer.string("close_reason", order.closeReason?.rawValue)
+    writer.integer("amount_refunded", order.amountRefunded)
+    writer.integer("duplicates_prevented", Int64(order.duplicates.count))
+    writer.string("late_payment", registration.latePayment.rawValue)
+    writer.string("checkout_url", checkoutURL(order))
+    writer.string("return_url", registration.returnURL)
+    writer.fields("metadata", registration.metadata)
+    Self.optionalPayment("payment", order.currentPayment, into: &writer)
+    writer.instant("expires_at", order.expiresAt)
+    writer.instant("created_at", order.createdAt)
+    writer.instant("paid_at", order.paidAt)
+    writer.instant("closed_at", order.closedAt)
+  }
+
+  private static func optionalPayment(_ name: StaticString, _ payment: Payment?, into writer: inout JSONWriter) {
+    guard let payment else { return writer.null(name) }
+    writer.object(name) { Self.payment(payment, into: &$0) }
+  }
+
+  package static func payment(_ payment: Payment, into writer: inout JSONWriter) {
+    writer.string("id", payment.id.text)
+    writer.string("order", payment.id.order.text)
+    writer.string("provider", payment.provider.text)
+    writer.string("method", payment.method)
+    writer.integer("amount", payment.amount.amount)
+    writer.string("currency", payment.amount.currency.code)
+    writer.integer("amount_received", payment.received?.amount)
+    writer.string("currency_received", payment.received?.currency.code)
+    writer.string("status", payment.status.rawValue)
+    writer.string("surplus", payment.surplus?.rawValue)
+    writer.instant("unknown_since", payment.unknownSince)
+    switch payment.nextAction {
+    case .redirect(let url):
+      writer.object("next_action") {
+        $0.string("type", "redirect")
+        $0.string("url", url)
+      }
+    case .qrCode(let content):
+      writer.object("next_action") {
+        $0.string("type", "qr_code")
+        $0.string("content", content)
+      }
+    case .clientSecret(let secret):
+      writer.object("next_action") {
+        $0.string("type", "client_secret")
+        $0.string("client_secret", secret)
+      }
+    case nil: writer.null("next_action")
+    }
+    if let failure = payment.failure {
+      writer.object("failure") {
+        $0.string("code", failure.code)
+        $0.string("message", failure.message)
+      }
+    } else {
+      writer.null("failure")
+    }
+    writer.string("provider_reference", payment.providerReference)
+    writer.instant("close_requested_at", payment.closeRequestedAt)
+    writer.instant("expires_at", payment.expiresAt)
+    writer.instant("created_at", payment.createdAt)
+    writer.instant("updated_at", payment.updatedAt)
+  }
+
+  package static func refund(_ refund: Refund, into writer: inout JSONWriter) {
+    writer.string("id", refund.id.text)
+    writer.string("payment", refund.payment.text)
+    writer.string("order", refund.id.order.text)
+    writer.integer("amount", refund.amount.amount)
+    writer.string("currency", refund.amount.currency.code)
+    writer.string("cause", refund.cause.rawValue)
+    writer.string("reason", refund.reason)
+    writer.string("status", refund.status.rawValue)
+    writer.instant("unknown_since", refund.unknownSince)
+    writer.instant("created_at", refund.createdAt)
+    writer.instant("updated_at", refund.updatedAt)
+  }
+
+  package static func event(_ event: Event, into writer: inout JSONWriter) {
+    writer.string("id", event.id.text)
+    writer.string("type", event.type.rawValue)
+    writer.string("order", event.id.order.text)
+    writer.integer("sequence", Int64(event.id.sequence))
+    writer.instant("created_at", event.at)
+    writer.fields("data", event.data)
+  }
+
+  /// What the holder of a checkout token may see: never metadata, never another order.
+  /// - Parameter methods: what the buyer can choose from.
+  package func buyerView(_ order: Order, shop: String, methods: [BuyerMethod]) -> [UInt8] {
+    document { writer in
+      writer.string("status", order.status.rawValue)
+      writer.string("close_reason", order.closeReason?.rawValue)
+      writer.integer("amount", order.registration.amount.amount)
+      writer.string("currency", order.registration.amount.currency.code)
+      writer.string("description", order.registration.description)
+      writer.string("shop", shop)
+      writer.instant("expires_at", order.expiresAt)
+      writer.array("methods") { writer in
+        for method in methods {
+          writer.object {
+            $0.string("provider", method.provider.text)
+            $0.string("method", method.method)
+          }
+        }
+      }
+      Self.optionalPayment("payment", order.currentPayment, into: &writer)
+      writer.array("returned") { writer in
+        for refund in order.refunds {
+          writer.object {
+            $0.integer("amount", refund.amount.amount)
+            $0.string("currency", refund.amount.currency.code)
+            $0.string("status", refund.status.rawValue)
+          }
+        }
+      }
+      writer.integer("version", Int64(order.version))
+    }
+  }
+}
+
+/// One way to pay that a buyer is offered.
+package struct BuyerMethod: Hashable, Sendable {
+  package let provider: ProviderName
+  package let method: String
+  package init(provider: ProviderName, method: String) {
+    self.provider = provider
+    self.method = method
+  }
+}

@@ -1,0 +1,118 @@
+package import PaymentCore
+
+/// Reads the members of a request's JSON object and collects everything that is wrong with it, so that a developer
+/// mends it in one go. A member that nobody asked for is an error, too: it is a misspelling, or a wish that would
+/// silently not be granted.
+package struct RequestReader {
+  private let members: [JSON.Member]
+  private var read: Set<String> = []
+  private var errors: [Refusal.FieldError] = []
+
+  /// - Parameter body: empty counts as an empty object.
+  package init(body: some Collection<UInt8>) throws(Refusal) {
+    guard !body.isEmpty else {
+      members = []
+      return
+    }
+    let json: JSON
+    do { json = try JSON(parsing: body) } catch {
+      throw Refusal(.invalidRequest, "The body is not valid JSON: \(error.message), at byte \(error.offset).")
+    }
+    guard case .object(let members) = json else { throw Refusal(.invalidRequest, "The body must be a JSON object.") }
+    self.members = members
+  }
+
+  private mutating func member(_ name: String) -> JSON? {
+    read.insert(name)
+    let value = members.first { $0.name == name }?.value
+    return value == .null ? nil : value
+  }
+
+  package mutating func fail(_ field: String, _ message: String) {
+    errors.append(.init(field: field, message: message))
+  }
+
+  /// A text of 1 to `maximum` characters (UTF-8 bytes) without control characters.
+  package mutating func text(_ name: String, maximum: Int) -> String? {
+    guard let value = member(name) else { return nil }
+    guard let text = value.text else {
+      fail(name, "must be a string")
+      return nil
+    }
+    guard (1...maximum).contains(text.utf8.count) else {
+      fail(name, "must be 1 to \(maximum) bytes long")
+      return nil
+    }
+    guard !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+      fail(name, "must not contain control characters")
+      return nil
+    }
+    return text
+  }
+
+  package mutating func requiredText(_ name: String, maximum: Int) -> String {
+    let count = errors.count
+    if let text = text(name, maximum: maximum) { return text }
+    if errors.count == count { fail(name, "is required") }
+    return ""
+  }
+
+  package mutating func integer(_ name: String, in range: ClosedRange<Int64>) -> Int64? {
+    guard let value = member(name) else { return nil }
+    guard let integer = value.integer else {
+      fail(name, "must be an integer, written without point or exponent")
+      return nil
+    }
+    guard range.contains(integer) else {
+      fail(name, "must be \(range.lowerBound) to \(range.upperBound)")
+      return nil
+    }
+    return integer
+  }
+
+  package mutating func requiredInteger(_ name: String, in range: ClosedRange<Int64>) -> Int64 {
+    let count = errors.count
+    if let integer = integer(name, in: range) { return integer }
+    if errors.count == count { fail(name, "is required") }
+    return range.lowerBound
+  }
+
+  package mutating func word<Word: RawRepresentable<String> & CaseIterable>(_ name: String) -> Word? {
+    guard let value = member(name) else { return nil }
+    if let text = value.text, let word = Word(rawValue: text) { return word }
+    fail(name, "must be one of \(Word.allCases.map(\.rawValue).joined(separator: ", "))")
+    return nil
+  }
+
+  /// An object of texts: at most 20 members, names of at most 40 and values of at most 500 bytes.
+  package mutating func texts(_ name: String) -> Fields {
+    guard let value = member(name) else { return Fields() }
+    guard case .object(let members) = value else {
+      fail(name, "must be an object")
+      return Fields()
+    }
+    if members.count > 20 { fail(name, "must have at most 20 members") }
+    var fields = Fields()
+    for member in members.prefix(20).sorted(by: { $0.name < $1.name }) {
+      guard (1...40).contains(member.name.utf8.count) else {
+        fail(name, "must have names of 1 to 40 bytes")
+        continue
+      }
+      guard let text = member.value.text, text.utf8.count <= 500 else {
+        fail("\(name).\(member.name)", "must be a string of at most 500 bytes")
+        continue
+      }
+      fields.append(member.name, text)
+    }
+    return fields
+  }
+
+  /// Ends the reading.
+  /// - Throws: the refusal with all errors, if there are any.
+  package func finish() throws(Refusal) {
+    let unknown = members.filter { !read.contains($0.name) }
+      .map { Refusal.FieldError(field: String($0.name.prefix(80)), message: "is not a field of this request") }
+    let all = errors + unknown
+    guard all.isEmpty else { throw Refusal(.invalidRequest, "The request has errors in its fields.", errors: all) }
+  }
+}

@@ -1,0 +1,113 @@
+/// What is known of the calls made for one payment or refund. What to call next is derived from it.
+package struct CallState: Hashable, Sendable {
+  /// When the next call is due; `nil` when none is.
+  package var nextAt: Instant?
+  /// The call in flight. Until it lapses nobody else calls.
+  package var lease: Lease?
+  /// How many calls were leased so far; the number of the last one.
+  package var made: Int = 0
+  /// The position on the schedule: how many waits passed since it began anew.
+  package var step: Int = 0
+  /// When the call that moves money was first made in a way that it may have left; `nil` while none has.
+  package var firstSentAt: Instant?
+  /// The last call that came to an end, answered or not.
+  package var last: Finished?
+  /// When the last query that got an answer was asked; forgotten when a payment starts that must wait for a new one.
+  package var answeredAskAt: Instant?
+
+  package init(nextAt: Instant?) { self.nextAt = nextAt }
+
+  package struct Lease: Hashable, Sendable {
+    package let kind: Call.Kind
+    package let number: Int
+    package let askedAt: Instant
+    package let until: Instant
+
+    package init(kind: Call.Kind, number: Int, askedAt: Instant, until: Instant) {
+      self.kind = kind
+      self.number = number
+      self.askedAt = askedAt
+      self.until = until
+    }
+  }
+
+  package struct Finished: Hashable, Sendable {
+    package let kind: Call.Kind
+    package let at: Instant
+    package let finding: Finding
+
+    package init(kind: Call.Kind, at: Instant, finding: Finding) {
+      self.kind = kind
+      self.at = at
+      self.finding = finding
+    }
+  }
+
+  /// What a finished call said, as far as it decides about the next one.
+  package enum Finding: String, CaseIterable, Hashable, Sendable {
+    /// The provider knows it and said how it stands.
+    case found
+    /// The provider knows nothing of it, or not yet.
+    case notFound = "not_found"
+    /// The provider refused this request, which says nothing of the payment.
+    case refused
+    /// No answer that can be relied on.
+    case unanswered
+  }
+
+  /// When somebody must look again: a call in flight holds everything back until its lease lapses.
+  var wakeAt: Instant? {
+    guard nextAt != nil else { return nil }
+    return lease?.until ?? nextAt
+  }
+
+  /// Takes the lease for a call that is about to be made.
+  mutating func take(_ kind: Call.Kind, now: Instant, until: Instant) {
+    made += 1
+    lease = Lease(kind: kind, number: made, askedAt: now, until: until)
+    if kind.movesMoney, firstSentAt == nil { firstSentAt = now }
+  }
+
+  /// Notes that the leased call with this number came to an end.
+  /// - Returns: the lease, or `nil` when it is not the one in flight (a notice, or a call whose lease lapsed).
+  mutating func finish(number: Int?, finding: Finding, now: Instant) -> Lease? {
+    guard let lease, lease.number == number else { return nil }
+    self.lease = nil
+    last = Finished(kind: lease.kind, at: now, finding: finding)
+    if finding == .found || finding == .notFound, lease.kind == .query || lease.kind == .queryRefund { answeredAskAt = lease.askedAt }
+    return lease
+  }
+
+  /// Nothing is to be called any more.
+  mutating func rest() {
+    nextAt = nil
+    lease = nil
+  }
+
+  /// The schedule begins anew, with a call at once.
+  mutating func restart(now: Instant) {
+    step = 0
+    nextAt = now
+  }
+}
+
+/// One call to a provider, leased and ready to be made.
+package struct Call: Hashable, Sendable {
+  package enum Kind: String, CaseIterable, Hashable, Sendable {
+    case charge, query, close, refund
+    case queryRefund = "query_refund"
+
+    /// Whether the call can itself make money move, now or by the buyer's next step.
+    var movesMoney: Bool { self == .charge || self == .refund }
+  }
+
+  package let kind: Kind
+  /// Which of the payment's or refund's calls this is; comes back with the evidence.
+  package let number: Int
+  package let payment: Payment
+  /// The refund that is made or asked for.
+  package let refund: Refund?
+  package let description: String?
+  /// Where the buyer comes back to.
+  package let checkout: CheckoutToken
+}

@@ -1,0 +1,62 @@
+/// Something that a machine must not decide alone. It waits on the console with its reason, amount and choices.
+package struct Case: Hashable, Sendable {
+  package let id: CaseID
+  package let reason: Reason
+  package let payment: PaymentID?
+  package let refund: RefundID?
+  package let provider: ProviderName
+  package let amount: Money
+  /// What the provider said, for the person who decides.
+  package let note: String
+  package let openedAt: Instant
+  package internal(set) var resolvedAt: Instant?
+  /// What was chosen; `nil` while open, and when later evidence settled it without a choice.
+  package internal(set) var choice: Choice?
+
+  package enum Reason: String, CaseIterable, Hashable, Sendable {
+    /// Verified money for a payment that this database does not know: it was restored from an older copy.
+    case unknownPayment = "unknown_payment"
+    /// The provider took another amount or currency than it was asked to.
+    case wrongAmount = "wrong_amount"
+    /// The provider refuses for good to return money that the order does not keep.
+    case refundRefused = "refund_refused"
+    /// A refund of money that the order does not keep failed, by the provider's own proof.
+    case refundFailed = "refund_failed"
+    /// The provider took more back than PayOnce asked it to, for a dispute or by hand.
+    case disputed
+  }
+
+  package enum Choice: String, CaseIterable, Hashable, Sendable {
+    /// Ask again under the same refund id.
+    case retry
+    /// Refund under a new id, now that the old one is proven to have failed.
+    case newRefund = "new_refund"
+    /// The money was returned by other means.
+    case settledOutside = "settled_outside"
+    /// Seen; nothing is to be done here.
+    case acknowledge
+  }
+
+  package init(
+    id: CaseID, reason: Reason, payment: PaymentID?, refund: RefundID?, provider: ProviderName, amount: Money,
+    note: String, openedAt: Instant
+  ) {
+    self.id = id
+    self.reason = reason
+    self.payment = payment
+    self.refund = refund
+    self.provider = provider
+    self.amount = amount
+    self.note = note
+    self.openedAt = openedAt
+  }
+
+  package var choices: [Choice] {
+    switch reason {
+    case .unknownPayment: [.settledOutside, .acknowledge]
+    case .wrongAmount, .disputed: [.acknowledge]
+    case .refundRefused: [.retry, .settledOutside]
+    case .refundFailed: [.newRefund, .settledOutside]
+    }
+  }
+}

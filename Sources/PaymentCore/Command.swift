@@ -1,0 +1,68 @@
+/// Everything that can be asked of an order. There is no second way to change one.
+package enum Command: Hashable, Sendable {
+  /// Register the order. `id` and `checkoutSecret` are used only if there is none with this reference yet.
+  case register(Order.Registration, id: OrderID, checkoutSecret: UInt128)
+  case pay(OrderID, key: IdempotencyKey, provider: ProviderName, method: String?)
+  case closeOrder(OrderID)
+  case closePayment(PaymentID)
+  /// Ask the provider now, unless a call is in flight or was made within the last second.
+  case check(PaymentID)
+  /// Return `amount` minor units, or all that is left.
+  case refund(PaymentID, key: IdempotencyKey, amount: Int64?, reason: String?)
+  case evidence(Evidence)
+  case resolve(CaseID, Case.Choice)
+  /// Time has passed: look at the deadline, the leases and what is due.
+  case wake(OrderID)
+
+  /// The order it is about; `nil` for a registration, which is about a reference.
+  package var order: OrderID? {
+    switch self {
+    case .register: nil
+    case .pay(let id, _, _, _), .closeOrder(let id), .wake(let id): id
+    case .closePayment(let id), .check(let id), .refund(let id, _, _, _): id.order
+    case .evidence(.payment(let evidence)): evidence.payment.order
+    case .evidence(.refund(let evidence)): evidence.refund.order
+    case .resolve(let id, _): id.order
+    }
+  }
+}
+
+/// In whose name a command comes. What it may not see is not found.
+package enum Caller: Hashable, Sendable {
+  /// PayOnce itself: its schedule, a provider's verified word, an operator.
+  case payOnce
+  case merchant(MerchantID)
+  /// Whoever shows the secret of a checkout token.
+  case buyer(secret: UInt128)
+
+  package func maySee(_ order: Order) -> Bool {
+    switch self {
+    case .payOnce: true
+    case .merchant(let id): order.registration.merchant == id
+    case .buyer(let secret): order.checkoutSecret == secret
+    }
+  }
+}
+
+/// What `decide` made of a command.
+package struct Decision: Hashable, Sendable {
+  /// The order as it stands now; `nil` only when there is none.
+  package let order: Order?
+  /// What happened, oldest first.
+  package let events: [Event]
+  package let outcome: Outcome
+  /// Verified money of an order that does not exist here.
+  package let stray: Case?
+}
+
+package typealias Outcome = Result<Reply, Refusal>
+
+extension Refusal: Error {}
+
+/// What a command that was not refused is answered with. `isRepeat` says that an earlier request had made it.
+package enum Reply: Hashable, Sendable {
+  case order(Order, isRepeat: Bool)
+  case payment(PaymentID, of: Order, isRepeat: Bool)
+  case refund(RefundID, of: Order, isRepeat: Bool)
+  case noted
+}

@@ -1,0 +1,123 @@
+/// Decides about one command: the one place where an order changes. Pure: the same arguments give the same decision.
+///
+/// - Parameters:
+///   - order: the order it is about, as stored; `nil` if there is none.
+///   - caller: who asks. An order of somebody else does not exist for them.
+///   - now: the moment at which it is decided. One before the order's last change counts as that one.
+/// - Returns: the order as it stands afterwards, what happened, and the answer. A refusal can change the order, too:
+///   its deadline may have passed, and a prevented duplicate is recorded.
+package func decide(
+  _ order: Order?, _ command: Command, by caller: Caller = .payOnce, now: Instant, rules: Rules
+) -> Decision {
+  guard let order, caller.maySee(order) else { return decideWithoutOrder(command, now: now, rules: rules) }
+  var decider = Decider(order: order, now: max(now, order.updatedAt), rules: rules)
+  decider.applyTime()
+  let outcome: Outcome =
+    switch command {
+    case .register(let registration, _, _): decider.registerAgain(registration)
+    case .pay(_, let key, let provider, let method): decider.pay(key: key, provider: provider, method: method)
+    case .closeOrder: decider.closeOrder()
+    case .closePayment(let id): decider.closePayment(id)
+    case .check(let id): decider.check(id)
+    case .refund(let id, let key, let amount, let reason):
+      decider.refund(id, key: key, amount: amount, reason: reason)
+    case .evidence(.payment(let evidence)): decider.take(evidence)
+    case .evidence(.refund(let evidence)): decider.take(evidence)
+    case .resolve(let id, let choice): decider.resolve(id, choice)
+    case .wake: .success(.noted)
+    }
+  return decider.decision(outcome)
+}
+
+private func decideWithoutOrder(_ command: Command, now: Instant, rules: Rules) -> Decision {
+  switch command {
+  case .register(let registration, let id, let secret):
+    if let refusal = refuseUnpayable(registration.amount, rules: rules) {
+      return Decision(order: nil, events: [], outcome: .failure(refusal), stray: nil)
+    }
+    let order = Order(id: id, registration: registration, checkoutSecret: secret, now: now)
+    var decider = Decider(order: order, now: now, rules: rules)
+    decider.emit(
+      .orderCreated,
+      [
+        "reference": .text(registration.reference), "amount": .integer(registration.amount.amount),
+        "currency": .text(registration.amount.currency.code),
+      ])
+    return decider.decision(nil)
+  case .evidence(.payment(let evidence)):
+    guard case .succeeded(let received) = evidence.verdict else { break }
+    // One case per payment, however often its provider repeats itself: the identity is the payment's own.
+    let stray = Case(
+      id: CaseID(order: evidence.payment.order, ordinal: evidence.payment.ordinal), reason: .unknownPayment,
+      payment: evidence.payment, refund: nil, provider: evidence.provider, amount: received,
+      note: "the provider took this money for an order that is not stored here", openedAt: now)
+    return Decision(order: nil, events: [], outcome: .success(.noted), stray: stray)
+  case .wake, .evidence(.refund): return Decision(order: nil, events: [], outcome: .success(.noted), stray: nil)
+  default: break
+  }
+  return Decision(
+    order: nil, events: [], outcome: .failure(Refusal(.notFound, "There is no such order.")), stray: nil)
+}
+
+/// An amount that no enabled provider could ever take is refused when it is registered, not when it is paid.
+private func refuseUnpayable(_ amount: Money, rules: Rules) -> Refusal? {
+  let sheets = rules.enabled.compactMap { rules.sheets[$0] }
+  guard !sheets.isEmpty, !sheets.contains(where: { $0.supports(amount) }) else { return nil }
+  return Refusal(.amountNotSupported, "No enabled provider takes this amount in \(amount.currency.code).")
+}
+
+/// An order while a command is decided about it, and what happened so far.
+struct Decider {
+  let before: Order
+  var order: Order
+  var events: [Event] = []
+  let now: Instant
+  let rules: Rules
+
+  init(order: Order, now: Instant, rules: Rules) {
+    before = order
+    self.order = order
+    self.now = now
+    self.rules = rules
+  }
+
+  /// Closes the order if the last live payment is gone, and ends the decision.
+  /// - Parameter outcome: the answer; `nil` for the order that was just registered.
+  mutating func decision(_ outcome: Outcome?) -> Decision {
+    finishClosing()
+    if order != before || events.isEmpty == false {
+      order.updatedAt = now
+      order.version += 1
+    }
+    let outcome = outcome ?? .success(.order(order, isRepeat: false))
+    return Decision(order: order, events: events, outcome: outcome.map { $0.of(order) }, stray: nil)
+  }
+
+  mutating func emit(_ type: Event.Kind, _ data: KeyValuePairs<String, Fields.Value>) { emit(type, Fields(data)) }
+
+  mutating func emit(_ type: Event.Kind, _ data: Fields) {
+    // Doubt can come and go as often as somebody asks; it must not use up the numbers of what matters.
+    if type == .paymentUnknown, order.sequence >= Self.doubtsEnd { return }
+    order.sequence += 1
+    events.append(Event(id: EventID(order: order.id, sequence: order.sequence), type: type, at: now, data: data))
+  }
+
+  /// The event number from which on doubt is not recorded any more. What else can happen to an order is bounded by its
+  /// payments, refunds and cases, and far less than the rest.
+  static let doubtsEnd = EventID.maximumSequence / 2
+
+  /// Spreads the calls of one payment or refund; see `Schedule.wait`.
+  func salt(_ ordinal: Int) -> UInt64 { UInt64(truncatingIfNeeded: order.id.bits) ^ UInt64(ordinal) << 32 }
+}
+
+extension Reply {
+  /// The same answer about the order as it is now.
+  fileprivate func of(_ order: Order) -> Reply {
+    switch self {
+    case .order(_, let isRepeat): .order(order, isRepeat: isRepeat)
+    case .payment(let id, _, let isRepeat): .payment(id, of: order, isRepeat: isRepeat)
+    case .refund(let id, _, let isRepeat): .refund(id, of: order, isRepeat: isRepeat)
+    case .noted: .noted
+    }
+  }
+}

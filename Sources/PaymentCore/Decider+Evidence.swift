@@ -1,0 +1,180 @@
+extension Decider {
+  /// Takes what a provider said about a payment. Evidence of success always wins; what ranks lower than the payment's
+  /// status changes nothing but the schedule.
+  mutating func take(_ evidence: PaymentEvidence) -> Outcome {
+    guard let payment = order.payment(evidence.payment) else { return takeUnknown(evidence) }
+    // A provider speaks only for its own payments.
+    guard payment.provider == evidence.provider else { return .failure(noSuchPayment) }
+    let index = evidence.payment.ordinal - 1
+    if let reference = evidence.reference, order.payments[index].providerReference != reference {
+      order.payments[index].providerReference = reference
+    }
+    let previous = payment.calls.last
+    let lease = order.payments[index].calls.finish(
+      number: evidence.call, finding: finding(of: evidence.verdict, payment), now: now)
+    if case .succeeded(let received) = evidence.verdict {
+      if payment.status != .succeeded { succeed(index, received: received) }
+      record(evidence.returns, index)
+    } else if payment.isLive {
+      takeWhileLive(evidence.verdict, index, lease: lease, previous: previous)
+    } else if payment.isWatched {
+      takeWhileWatched(evidence.verdict, index, lease: lease)
+    }
+    return .success(.noted)
+  }
+
+  /// A code that nobody scanned is not missing: it waits.
+  private func finding(of verdict: PaymentEvidence.Verdict, _ payment: Payment) -> CallState.Finding {
+    let waits = rules.sheet(payment.provider).absence == .notBegun && payment.status != .processing
+    return verdict == .notFound && waits ? .found : verdict.finding
+  }
+
+  private mutating func takeWhileLive(
+    _ verdict: PaymentEvidence.Verdict, _ index: Int, lease: CallState.Lease?, previous: CallState.Finished?
+  ) {
+    let payment = order.payments[index]
+    let sheet = rules.sheet(payment.provider)
+    switch verdict {
+    case .succeeded: return
+    case .failed(let failure):
+      order.payments[index].failure = failure
+      return end(index, .failed)
+    case .closed:
+      // A declined payment that is then closed has failed; one that nobody paid is closed.
+      let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0) }
+      return end(index, payment.failure == nil ? .closed : .failed, watchUntil: late)
+    case .closedSoftly:
+      let watch = payment.expiresAt.advanced(by: rules.schedule.watchMargin)
+      return end(index, payment.failure == nil ? .closed : .failed, watchUntil: watch)
+    case .pending(let action): known(index, action: action)
+    case .declined(let failure, let action):
+      order.payments[index].failure = failure
+      known(index, action: action)
+    case .notFound where sheet.absence == .notBegun && payment.status == .requiresAction: known(index, action: nil)
+    case .notFound: break
+    case .rejected(let failure):
+      // Only the first attempt can say so: a repeat may be refused because the first one succeeded.
+      let isFirst = lease.map { $0.kind == .charge && $0.askedAt == payment.calls.firstSentAt } ?? false
+      if isFirst, sheet.finalRejections.contains(failure.code) {
+        order.payments[index].failure = failure
+        return end(index, .failed)
+      }
+      if lease?.kind == .charge { doubt(index, "the provider refused the request: \(failure.code)") }
+    case .notSent:
+      if let lease, lease.kind == .charge, lease.askedAt == payment.calls.firstSentAt {
+        // Exactly this attempt is proven not to have left, and no other one was made.
+        order.payments[index].calls.firstSentAt = nil
+        order.payments[index].calls.last = previous
+        if payment.closeRequestedAt != nil { return end(index, .closed) }
+      }
+    case .unknown(let reason): doubt(index, reason)
+    }
+    if lease != nil { planNextCall(index) }
+  }
+
+  /// The provider has the payment and it is not decided.
+  private mutating func known(_ index: Int, action: NextAction?) {
+    let payment = order.payments[index]
+    if payment.unknownSince != nil || (action != nil && payment.action != action) {
+      order.payments[index].updatedAt = now
+    }
+    order.payments[index].unknownSince = nil
+    guard let action else { return }
+    order.payments[index].action = action
+    guard payment.status == .processing else { return }
+    order.payments[index].status = .requiresAction
+    order.payments[index].calls.step = 0
+    emit(.paymentRequiresAction, ["payment": .text(payment.id.text)])
+  }
+
+  /// After a call of a live payment came to its end without ending the payment: when is the next one made?
+  private mutating func planNextCall(_ index: Int) {
+    let payment = order.payments[index]
+    // A close is done in one go: query, burn if need be, close. Only after the close is there a wait. And what the
+    // provider has never seen is sent again without one, but not for ever without one.
+    if let next = order.nextCall(payment, now: now, rules: rules), next != .query, payment.mayHaveLeft,
+      payment.calls.last?.kind != next
+    {
+      order.payments[index].calls.nextAt = now
+    } else {
+      reschedule(index)
+    }
+  }
+
+  private mutating func takeWhileWatched(
+    _ verdict: PaymentEvidence.Verdict, _ index: Int, lease: CallState.Lease?
+  ) {
+    let payment = order.payments[index]
+    let isFinal =
+      switch verdict {
+      case .failed: true
+      case .closed: rules.sheet(payment.provider).lateMoney[payment.method] == nil
+      default: false
+      }
+    if isFinal { return endWatch(index) }
+    guard lease != nil else { return }
+    if let end = payment.watchUntil, let asked = payment.calls.answeredAskAt, asked >= end { return endWatch(index) }
+    if case .pending = verdict, payment.calls.last?.kind == .query {
+      // The buyer has begun after the soft close: now there is something to close.
+      order.payments[index].calls.nextAt = now
+    } else {
+      reschedule(index)
+    }
+  }
+
+  /// The money was taken: it is the order's own, or it goes back.
+  private mutating func succeed(_ index: Int, received: Money) {
+    let payment = order.payments[index]
+    order.payments[index].status = .succeeded
+    order.payments[index].received = received
+    order.payments[index].unknownSince = nil
+    order.payments[index].action = nil
+    order.payments[index].failure = nil
+    order.payments[index].watchUntil = nil
+    order.payments[index].updatedAt = now
+    order.payments[index].calls.rest()
+    emit(
+      .paymentSucceeded,
+      [
+        "payment": .text(payment.id.text), "amount_received": .integer(received.amount),
+        "currency_received": .text(received.currency.code),
+      ])
+    settleCase(of: payment.id)
+    guard let surplus = surplus(received, asked: payment.amount) else { return becomePaid(by: index) }
+    order.payments[index].surplus = surplus
+    emit(
+      .paymentSurplus,
+      [
+        "payment": .text(payment.id.text), "surplus": .text(surplus.rawValue),
+        "amount_received": .integer(received.amount), "currency_received": .text(received.currency.code),
+      ])
+    if surplus == .mismatch {
+      let asked = "\(payment.amount.decimalText) \(payment.amount.currency.code)"
+      let note = "asked for \(asked), took \(received.decimalText) \(received.currency.code)"
+      openCase(.wrongAmount, payment: payment.id, provider: payment.provider, amount: received, note: note)
+    }
+    if received.amount > 0 { startRefund(payment.id, amount: received, cause: .surplus) }
+  }
+
+  /// Whether the order keeps this money, tested in the order in which the reasons count.
+  private func surplus(_ received: Money, asked: Money) -> Payment.Surplus? {
+    if received != asked { return .mismatch }
+    switch (order.status, order.closeReason) {
+    case (.paid, _): return .duplicate
+    case (.open, _), (.closing, .expired): return nil
+    case (.closed, .expired): return order.registration.latePayment == .accept ? nil : .late
+    case (.closing, _), (.closed, _): return .late
+    }
+  }
+
+  /// Verified money under a number of this order that is not stored: the database forgot the payment.
+  private mutating func takeUnknown(_ evidence: PaymentEvidence) -> Outcome {
+    guard case .succeeded(let received) = evidence.verdict else { return .success(.noted) }
+    if !order.cases.contains(where: { $0.reason == .unknownPayment && $0.payment == evidence.payment }) {
+      openCase(
+        .unknownPayment, payment: evidence.payment, provider: evidence.provider, amount: received,
+        note: "the provider took this money for a payment that is not stored here")
+    }
+    return .success(.noted)
+  }
+}

@@ -1,0 +1,160 @@
+extension Order {
+  /// How many payments an order can have, and how many refunds can be asked for: far more than anybody needs, and few
+  /// enough that an order stays small and its numbers never run out.
+  package static let maximumPayments = 100
+  package static let maximumRefunds = 400
+}
+
+extension Decider {
+  mutating func pay(key: IdempotencyKey, provider: ProviderName, method: String?) -> Outcome {
+    let sheet = rules.sheets[provider]
+    let method = method ?? sheet?.methods.first
+    let earlier = order.payments.first { $0.key == key }
+    if let earlier, earlier.provider == provider, method == nil || earlier.method == method {
+      return .success(.payment(earlier.id, of: order, isRepeat: true))
+    }
+    if let sheet, let method, !sheet.methods.contains(method) {
+      let message = "\(provider.text) has the methods \(sheet.methods.joined(separator: ", "))."
+      return .failure(
+        Refusal(.invalidRequest, "There is no such method.", errors: [.init(field: "method", message: message)]))
+    }
+    if let sheet, !sheet.supports(order.registration.amount) {
+      let currency = order.registration.amount.currency.code
+      return .failure(Refusal(.amountNotSupported, "\(provider.text) does not take this amount in \(currency)."))
+    }
+    if let earlier {
+      let other = earlier.provider == provider ? "method" : "provider"
+      let detail = "This key started a payment with another \(other). Use a new key for a new try."
+      return .failure(Refusal(.idempotencyKeyReused, detail, payment: earlier))
+    }
+    if let refusal = refuseSecondPayment(key) { return .failure(refusal) }
+    guard order.payments.count < Order.maximumPayments else {
+      let detail = "This order has had \(Order.maximumPayments) payments, the most it can. Register a new order."
+      return .failure(Refusal(.invalidRequest, detail))
+    }
+    guard let sheet, let method, rules.enabled.contains(provider) else {
+      let names = rules.enabled.map(\.text).joined(separator: ", ")
+      let detail = "\(provider.text) is not enabled here. Enabled: \(names.isEmpty ? "none" : names)."
+      return .failure(Refusal(.providerNotEnabled, detail))
+    }
+    return start(key: key, provider: provider, method: method, life: sheet.actionLife)
+  }
+
+  /// The heart of it: while a payment is live or kept, or the order is over, another one cannot start.
+  private mutating func refuseSecondPayment(_ key: IdempotencyKey) -> Refusal? {
+    let refusal: Refusal
+    switch order.status {
+    case .paid:
+      refusal = Refusal(.orderPaid, "The order is paid. Do not pay again.", payment: order.keptPayment)
+    case .closing:
+      let detail = "The order is being closed, and its payment asked about. Do not pay again."
+      refusal = Refusal(.orderClosed, detail, payment: order.livePayment)
+    case .closed:
+      let why = order.closeReason == .expired ? "its deadline has passed" : "the shop closed it"
+      refusal = Refusal(.orderClosed, "The order takes no payment any more: \(why).")
+    case .open:
+      guard let live = order.livePayment else { return nil }
+      let detail = "A payment of this order is under way. Follow it, or close it first to pay in another way."
+      refusal = Refusal(.paymentInProgress, detail, payment: live)
+    }
+    preventDuplicate(key, of: refusal.payment, code: refusal.code)
+    return refusal
+  }
+
+  private mutating func start(key: IdempotencyKey, provider: ProviderName, method: String, life: Duration) -> Outcome {
+    let id = PaymentID(order: order.id, ordinal: order.payments.count + 1)
+    let amount = order.registration.amount
+    var data = Fields([
+      "payment": .text(id.text), "provider": .text(provider.text), "method": .text(method),
+      "amount": .integer(amount.amount), "currency": .text(amount.currency.code),
+    ])
+    // An earlier payment may still turn out paid. Its provider is asked first; until it answers, this one is not sent.
+    let watched = order.payments.indices.filter { order.payments[$0].isWatched }
+    // What was asked before this moment does not speak for it, so a query in flight is not waited for.
+    for index in watched {
+      order.payments[index].calls.lease = nil
+      order.payments[index].calls.answeredAskAt = nil
+      order.payments[index].calls.restart(now: now)
+    }
+    if !watched.isEmpty {
+      data.append("waits_for", watched.map { order.payments[$0].id.text }.joined(separator: " "))
+    }
+    order.payments.append(
+      Payment(
+        id: id, key: key, provider: provider, method: method, amount: amount, createdAt: now,
+        expiresAt: min(order.expiresAt, now.advanced(by: life))))
+    emit(.paymentStarted, data)
+    return .success(.payment(id, of: order, isRepeat: false))
+  }
+
+  mutating func closePayment(_ id: PaymentID) -> Outcome {
+    guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
+    if payment.isLive { requestClose(id.ordinal - 1) }
+    return .success(.payment(id, of: order, isRepeat: false))
+  }
+
+  mutating func check(_ id: PaymentID) -> Outcome {
+    guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
+    let index = id.ordinal - 1
+    if payment.isLive || payment.isWatched, payment.calls.lease == nil, let next = payment.calls.nextAt {
+      let soonest = payment.calls.last.map { $0.at.advanced(by: rules.schedule.readerInterval) } ?? now
+      if soonest < next { order.payments[index].calls.nextAt = max(now, soonest) }
+    }
+    return .success(.payment(id, of: order, isRepeat: false))
+  }
+
+  var noSuchPayment: Refusal { Refusal(.notFound, "There is no such payment.") }
+
+  /// Asks for the close of a live payment. One of which nothing can have left ends here; any other one is queried and
+  /// closed at its provider, and stays live until that is confirmed.
+  mutating func requestClose(_ index: Int) {
+    guard order.payments[index].closeRequestedAt == nil else { return }
+    order.payments[index].closeRequestedAt = now
+    guard order.payments[index].mayHaveLeft else { return end(index, .closed) }
+    order.payments[index].updatedAt = now
+    order.payments[index].calls.step = 0
+    // What was found before does not count: the provider is asked again before the close.
+    order.payments[index].calls.last = nil
+    if order.payments[index].calls.lease == nil { order.payments[index].calls.nextAt = now }
+  }
+
+  /// The payment ends without money.
+  /// - Parameter watchUntil: until when it is asked about nevertheless.
+  mutating func end(_ index: Int, _ status: Payment.Status, watchUntil: Instant? = nil) {
+    order.payments[index].status = status
+    order.payments[index].unknownSince = nil
+    order.payments[index].action = nil
+    order.payments[index].updatedAt = now
+    order.payments[index].watchUntil = watchUntil
+    let payment = order.payments[index]
+    if watchUntil == nil {
+      order.payments[index].calls.rest()
+    } else {
+      order.payments[index].calls.lease = nil
+      order.payments[index].calls.step = 0
+      reschedule(index)
+    }
+    if status == .failed, let failure = payment.failure {
+      emit(
+        .paymentFailed,
+        ["payment": .text(payment.id.text), "code": .text(failure.code), "message": .text(failure.message)])
+    } else {
+      emit(.paymentClosed, ["payment": .text(payment.id.text)])
+    }
+  }
+
+  /// No more money is expected of an ended payment.
+  mutating func endWatch(_ index: Int) {
+    order.payments[index].watchUntil = nil
+    order.payments[index].calls.rest()
+    order.payments[index].updatedAt = now
+  }
+
+  /// Nobody knows whether the provider acted. That is a state of the payment, not an end of it.
+  mutating func doubt(_ index: Int, _ reason: String) {
+    guard order.payments[index].unknownSince == nil else { return }
+    order.payments[index].unknownSince = now
+    order.payments[index].updatedAt = now
+    emit(.paymentUnknown, ["payment": .text(order.payments[index].id.text), "reason": .text(reason)])
+  }
+}

@@ -1,0 +1,189 @@
+extension Decider {
+  mutating func refund(_ id: PaymentID, key: IdempotencyKey, amount: Int64?, reason: String?) -> Outcome {
+    guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
+    let earlier = order.refunds.first { $0.payment == id && $0.key == key }
+    if let earlier, amount.map({ $0 == earlier.amount.amount }) ?? earlier.isRest, reason == earlier.reason {
+      return .success(.refund(earlier.id, of: order, isRepeat: true))
+    }
+    let left = payment.isKept ? order.refundable(payment) : 0
+    let money = Money(amount ?? left, payment.amount.currency)
+    if payment.isKept, left > 0, money.amount <= left, !rules.sheet(payment.provider).supports(money) {
+      let detail = "\(payment.provider.text) does not refund this amount in \(money.currency.code)."
+      return .failure(Refusal(.amountNotSupported, detail))
+    }
+    if earlier != nil {
+      return .failure(
+        Refusal(.idempotencyKeyReused, "This key asked for another refund of the payment. Use a new key for a new one."))
+    }
+    guard payment.isKept else {
+      let why =
+        payment.surplus != nil
+        ? "Its money is surplus and goes back by itself." : "Only a payment that succeeded can be refunded."
+      return .failure(Refusal(.paymentNotRefundable, why))
+    }
+    guard left > 0, money.amount <= left else {
+      let rest = "\(left) of \(payment.received?.amount ?? 0) \(payment.amount.currency.code)"
+      return .failure(Refusal(.refundExceedsPayment, "Only \(rest) (in minor units) can still be refunded."))
+    }
+    guard order.refunds.count < Order.maximumRefunds else {
+      let detail = "This order has had \(Order.maximumRefunds) refunds, the most it can."
+      return .failure(Refusal(.invalidRequest, detail))
+    }
+    let refund = startRefund(id, amount: money, cause: .requested, key: key, isRest: amount == nil, reason: reason)
+    return .success(.refund(refund, of: order, isRepeat: false))
+  }
+
+  @discardableResult
+  mutating func startRefund(
+    _ payment: PaymentID, amount: Money, cause: Refund.Cause, key: IdempotencyKey? = nil, isRest: Bool = true,
+    reason: String? = nil
+  ) -> RefundID {
+    let id = RefundID(order: order.id, ordinal: order.refunds.count + 1)
+    let refund = Refund(
+      id: id, payment: payment, key: key, amount: amount, isRest: isRest, cause: cause, reason: reason, createdAt: now)
+    order.refunds.append(refund)
+    emit(.refundStarted, fields(refund))
+    return id
+  }
+
+  private func fields(_ refund: Refund) -> Fields {
+    var fields = Fields([
+      "refund": .text(refund.id.text), "payment": .text(refund.payment.text), "amount": .integer(refund.amount.amount),
+      "currency": .text(refund.amount.currency.code), "cause": .text(refund.cause.rawValue),
+    ])
+    if let failure = refund.failure {
+      fields.append("code", failure.code)
+      fields.append("message", failure.message)
+    }
+    return fields
+  }
+
+  /// Takes what a provider said about a refund.
+  mutating func take(_ evidence: RefundEvidence) -> Outcome {
+    guard let refund = order.refund(evidence.refund) else { return .success(.noted) }
+    let index = evidence.refund.ordinal - 1
+    let previous = refund.calls.last
+    let lease = order.refunds[index].calls.finish(number: evidence.call, finding: evidence.verdict.finding, now: now)
+    if let reference = evidence.reference { order.refunds[index].providerReference = reference }
+    switch evidence.verdict {
+    case .succeeded:
+      if refund.status == .processing { endRefund(index, .succeeded) }
+    case .failed(let failure):
+      // Also after success: a provider may take a refund back.
+      if refund.status != .failed { failRefund(index, failure) }
+    case .refused(let failure):
+      guard refund.status == .processing else { break }
+      let isFirst = lease.map { $0.askedAt == refund.calls.firstSentAt } ?? false
+      // A repeat may be refused because the first one was done: only a query, several times empty, says otherwise.
+      if isFirst || (previous?.finding == .notFound && refund.calls.step >= Self.patience) {
+        refuseRefund(index, failure)
+      }
+    case .notFound:
+      guard refund.status == .processing, lease != nil, !canRepeat(refund) else { break }
+      failRefund(
+        index,
+        Failure(code: "not_found", message: "the provider lists no such refund, and its key may have been forgotten"))
+    case .pending:
+      if refund.unknownSince != nil { order.refunds[index].unknownSince = nil }
+    case .notSent:
+      if let lease, lease.kind == .refund, lease.askedAt == refund.calls.firstSentAt {
+        order.refunds[index].calls.firstSentAt = nil
+        order.refunds[index].calls.last = previous
+      }
+    case .unknown:
+      if refund.status == .processing, refund.unknownSince == nil { order.refunds[index].unknownSince = now }
+    }
+    if lease != nil, order.refunds[index].calls.nextAt != nil, order.refunds[index].status == .processing {
+      rescheduleRefund(index)
+    }
+    if order.refunds[index] != refund, order.refunds[index].status == refund.status,
+      order.refunds[index].unknownSince != refund.unknownSince
+    {
+      order.refunds[index].updatedAt = now
+    }
+    return .success(.noted)
+  }
+
+  /// How many waits pass before a refusal of a repeat is believed.
+  private static var patience: Int { 6 }
+
+  private func canRepeat(_ refund: Refund) -> Bool {
+    guard let payment = order.payment(refund.payment) else { return false }
+    return rules.sheet(payment.provider).canRepeat(firstSentAt: refund.calls.firstSentAt, now: now)
+  }
+
+  private mutating func endRefund(_ index: Int, _ status: Refund.Status) {
+    order.refunds[index].status = status
+    order.refunds[index].unknownSince = nil
+    order.refunds[index].updatedAt = now
+    order.refunds[index].calls.rest()
+    emit(status == .succeeded ? .refundSucceeded : .refundFailed, fields(order.refunds[index]))
+    settleCase(of: order.refunds[index].id)
+  }
+
+  /// The refund did not happen, by proof. Money that the order does not keep must go back all the same, which a person
+  /// has to see to.
+  private mutating func failRefund(_ index: Int, _ failure: Failure) {
+    order.refunds[index].failure = failure
+    endRefund(index, .failed)
+    openRefundCase(.refundFailed, index, failure)
+  }
+
+  /// The provider refuses for good. A refund that was asked for has failed; one of surplus money waits for a person.
+  private mutating func refuseRefund(_ index: Int, _ failure: Failure) {
+    guard order.refunds[index].cause == .surplus else { return failRefund(index, failure) }
+    order.refunds[index].failure = failure
+    order.refunds[index].updatedAt = now
+    order.refunds[index].calls.rest()
+    openRefundCase(.refundRefused, index, failure)
+  }
+
+  private mutating func openRefundCase(_ reason: Case.Reason, _ index: Int, _ failure: Failure) {
+    let refund = order.refunds[index]
+    guard refund.cause == .surplus, let payment = order.payment(refund.payment) else { return }
+    openCase(
+      reason, payment: payment.id, refund: refund.id, provider: payment.provider, amount: refund.amount,
+      note: "\(failure.code): \(failure.message)")
+  }
+
+  /// Records what was returned at the provider without PayOnce, each once, and takes it off what is still to be sent.
+  mutating func record(_ returns: [PaymentEvidence.Return], _ index: Int) {
+    let payment = order.payments[index]
+    for item in returns
+    where item.amount.amount > 0
+      && !order.refunds.contains(where: { $0.payment == payment.id && $0.providerReference == item.reference })
+    {
+      let id = RefundID(order: order.id, ordinal: order.refunds.count + 1)
+      var refund = Refund(
+        id: id, payment: payment.id, key: nil, amount: item.amount, isRest: false, cause: .requested,
+        reason: item.isDispute ? "disputed by the buyer" : "made at the provider", createdAt: now)
+      refund.status = .succeeded
+      refund.providerReference = item.reference
+      refund.calls.rest()
+      takeOffUnsent(item.amount.amount, of: payment.id)
+      order.refunds.append(refund)
+      emit(.refundSucceeded, fields(refund))
+      if item.isDispute || order.refundable(payment) < 0 {
+        openCase(
+          .disputed, payment: payment.id, refund: id, provider: payment.provider, amount: item.amount,
+          note: item.isDispute ? "the buyer disputes the payment" : "more was returned than was received")
+      }
+    }
+  }
+
+  /// A refund that was not sent yet shrinks by what went back in another way; one that has nothing left is done.
+  private mutating func takeOffUnsent(_ amount: Int64, of payment: PaymentID) {
+    guard
+      let index = order.refunds.firstIndex(where: {
+        $0.payment == payment && $0.status == .processing && $0.calls.firstSentAt == nil
+      })
+    else { return }
+    let left = order.refunds[index].amount.amount - amount
+    if left > 0 {
+      order.refunds[index].amount = Money(left, order.refunds[index].amount.currency)
+    } else {
+      order.refunds[index].failure = Failure(code: "returned_elsewhere", message: "returned at the provider")
+      endRefund(index, .failed)
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/// What a provider said about a payment: a reply, the answer to a query, a notice, a line of a statement.
+package struct PaymentEvidence: Hashable, Sendable {
+  package let payment: PaymentID
+  package let provider: ProviderName
+  /// The call that it answers; `nil` when the provider spoke by itself.
+  package let call: Int?
+  package let verdict: Verdict
+  /// The provider's own name for its object.
+  package let reference: String?
+  /// Refunds and disputes of this payment that the provider lists and that were not asked for here.
+  package let returns: [Return]
+
+  package enum Verdict: Hashable, Sendable {
+    /// The money was taken: as much as the provider says.
+    case succeeded(Money)
+    /// It was not, and the provider's object can take none any more.
+    case failed(Failure)
+    /// The provider confirms that its object can take no money any more.
+    case closed
+    /// There is nothing at the provider to close yet; money may come until the object's own expiry.
+    case closedSoftly
+    /// The provider has it and it is not decided; with what the buyer has to do, if anything.
+    case pending(NextAction?)
+    /// A try was declined, but the buyer still holds something to pay with.
+    case declined(Failure, NextAction?)
+    /// The provider knows nothing of it, or not yet.
+    case notFound
+    /// The request itself was refused (a 4xx).
+    case rejected(Failure)
+    /// This attempt did not leave the machine.
+    case notSent
+    /// Nobody can tell: no answer, a broken one, or one without a valid signature.
+    case unknown(String)
+  }
+
+  package struct Return: Hashable, Sendable {
+    /// The provider's own name for the refund or dispute, by which a repeat is known.
+    package let reference: String
+    package let amount: Money
+    package let isDispute: Bool
+    package init(reference: String, amount: Money, isDispute: Bool) {
+      self.reference = reference
+      self.amount = amount
+      self.isDispute = isDispute
+    }
+  }
+
+  package init(
+    payment: PaymentID, provider: ProviderName, call: Int?, verdict: Verdict, reference: String? = nil,
+    returns: [Return] = []
+  ) {
+    self.payment = payment
+    self.provider = provider
+    self.call = call
+    self.verdict = verdict
+    self.reference = reference
+    self.returns = returns
+  }
+}
+
+extension PaymentEvidence.Verdict {
+  /// Evidence of a lower rank never overwrites a status that rests on a higher one.
+  package enum Rank: Int, Comparable {
+    case none, unknown, pending, ended, succeeded
+    package static func < (left: Rank, right: Rank) -> Bool { left.rawValue < right.rawValue }
+  }
+
+  package var rank: Rank {
+    switch self {
+    case .succeeded: .succeeded
+    case .failed, .closed, .closedSoftly: .ended
+    case .pending, .declined: .pending
+    case .unknown, .rejected, .notFound: .unknown
+    case .notSent: .none
+    }
+  }
+
+  /// What the call that brought it found.
+  var finding: CallState.Finding {
+    switch self {
+    case .succeeded, .failed, .closed, .closedSoftly, .pending, .declined: .found
+    case .notFound: .notFound
+    case .rejected: .refused
+    case .notSent, .unknown: .unanswered
+    }
+  }
+}
+
+/// What a provider said about a refund.
+package struct RefundEvidence: Hashable, Sendable {
+  package let refund: RefundID
+  /// The call that it answers; `nil` when the provider spoke by itself.
+  package let call: Int?
+  package let verdict: Verdict
+  package let reference: String?
+
+  package enum Verdict: Hashable, Sendable {
+    case succeeded
+    case pending
+    /// The provider's proof that the money did not go back, also after it had said so.
+    case failed(Failure)
+    /// The provider will not do it, however often it is asked.
+    case refused(Failure)
+    case notFound
+    case notSent
+    case unknown(String)
+
+    var finding: CallState.Finding {
+      switch self {
+      case .succeeded, .pending, .failed, .refused: .found
+      case .notFound: .notFound
+      case .notSent, .unknown: .unanswered
+      }
+    }
+  }
+
+  package init(refund: RefundID, call: Int?, verdict: Verdict, reference: String? = nil) {
+    self.refund = refund
+    self.call = call
+    self.verdict = verdict
+    self.reference = reference
+  }
+}
+
+/// Evidence about either.
+package enum Evidence: Hashable, Sendable {
+  case payment(PaymentEvidence)
+  case refund(RefundEvidence)
+}

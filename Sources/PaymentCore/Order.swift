@@ -1,0 +1,137 @@
+/// What a shop wants paid, with every payment, refund and case it ever had: the unit that is loaded, decided about and
+/// saved as a whole.
+package struct Order: Hashable, Sendable {
+  package let id: OrderID
+  /// What the shop registered. It never changes.
+  package let registration: Registration
+  /// 128 random bits; whoever shows them may see and pay this one order.
+  package let checkoutSecret: UInt128
+  package let createdAt: Instant
+  /// The deadline. From here on no payment starts, and a live one is closed at its provider.
+  package let expiresAt: Instant
+
+  package internal(set) var status: Status = .open
+  package internal(set) var closeReason: CloseReason?
+  package internal(set) var paidAt: Instant?
+  package internal(set) var closedAt: Instant?
+  /// The last instant at which something changed; a command is never decided at an earlier one.
+  package internal(set) var updatedAt: Instant
+  /// Counts the changes, so that a reader can ask for what is newer than what it has.
+  package internal(set) var version: Int = 0
+  /// The number of the last event.
+  package internal(set) var sequence: Int = 0
+  package internal(set) var duplicates = PreventedDuplicates()
+
+  /// Oldest first; the ordinal of the payment at index `n` is `n + 1`.
+  package internal(set) var payments: [Payment] = []
+  /// Oldest first; the ordinal of the refund at index `n` is `n + 1`.
+  package internal(set) var refunds: [Refund] = []
+  package internal(set) var cases: [Case] = []
+
+  package enum Status: String, CaseIterable, Hashable, Sendable { case open, closing, paid, closed }
+  package enum CloseReason: String, CaseIterable, Hashable, Sendable { case expired, cancelled }
+
+  /// What a shop says when it registers an order.
+  package struct Registration: Hashable, Sendable {
+    package let merchant: MerchantID
+    /// The shop's own number for it, unique per merchant.
+    package let reference: String
+    package let amount: Money
+    package let description: String?
+    /// Seconds from registration to the deadline.
+    package let expiresIn: Int64
+    package let latePayment: LatePayment
+    package let returnURL: String?
+    package let metadata: Fields
+
+    /// What happens to money that arrives when the order was closed by its deadline.
+    package enum LatePayment: String, CaseIterable, Hashable, Sendable { case refund, accept }
+
+    package init(
+      merchant: MerchantID, reference: String, amount: Money, description: String? = nil, expiresIn: Int64,
+      latePayment: LatePayment = .refund, returnURL: String? = nil, metadata: Fields = Fields()
+    ) {
+      self.merchant = merchant
+      self.reference = reference
+      self.amount = amount
+      self.description = description
+      self.expiresIn = expiresIn
+      self.latePayment = latePayment
+      self.returnURL = returnURL
+      self.metadata = metadata
+    }
+  }
+
+  package init(id: OrderID, registration: Registration, checkoutSecret: UInt128, now: Instant) {
+    self.id = id
+    self.registration = registration
+    self.checkoutSecret = checkoutSecret
+    createdAt = now
+    updatedAt = now
+    expiresAt = now.advanced(by: .seconds(registration.expiresIn))
+  }
+}
+
+/// The keys under which a second payment was asked for and refused.
+package struct PreventedDuplicates: Hashable, Sendable {
+  /// How many different keys were refused.
+  package private(set) var count: Int = 0
+  /// Fixed hashes of the refused keys, by which a repeat is told from another try. Beyond `remembered` keys every
+  /// refusal counts.
+  package private(set) var hashes: [UInt64] = []
+
+  /// How many of an order's prevented duplicates are written to its trail.
+  package static let recorded = 100
+  package static let remembered = 1000
+
+  package init() {}
+
+  /// Notes that `key` was refused.
+  /// - Returns: whether it is a new one that belongs into the trail.
+  mutating func note(_ key: IdempotencyKey) -> Bool {
+    var hash = FNV1a()
+    hash.add(key.text.utf8)
+    guard !hashes.contains(hash.value) else { return false }
+    count += 1
+    if hashes.count < Self.remembered { hashes.append(hash.value) }
+    return count <= Self.recorded
+  }
+
+  /// What a store kept.
+  package init(count: Int, hashes: [UInt64]) {
+    self.count = count
+    self.hashes = hashes
+  }
+}
+
+extension Order {
+  /// The payment that may still take money with a buyer's next step; an order has at most one.
+  package var livePayment: Payment? { payments.last { $0.isLive } }
+
+  /// The payment that the order keeps; an order has at most one.
+  package var keptPayment: Payment? { payments.last { $0.isKept } }
+
+  /// The one to show: the kept payment, else the live one.
+  package var currentPayment: Payment? { keptPayment ?? livePayment }
+
+  /// What of the kept payment went back to the buyer, in minor units.
+  package var amountRefunded: Int64 {
+    guard let kept = keptPayment else { return 0 }
+    return refunds.lazy.filter { $0.payment == kept.id && $0.status == .succeeded }.reduce(0) { $0 + $1.amount.amount }
+  }
+
+  package func payment(_ id: PaymentID) -> Payment? {
+    id.order == self.id && id.ordinal <= payments.count ? payments[id.ordinal - 1] : nil
+  }
+
+  package func refund(_ id: RefundID) -> Refund? {
+    id.order == self.id && id.ordinal <= refunds.count ? refunds[id.ordinal - 1] : nil
+  }
+
+  /// What may still be returned of a payment: what was received, less what is or may be on its way back.
+  package func refundable(_ payment: Payment) -> Int64 {
+    guard let received = payment.received else { return 0 }
+    return refunds.lazy.filter { $0.payment == payment.id && $0.status != .failed }
+      .reduce(received.amount) { $0 - $1.amount.amount }
+  }
+}

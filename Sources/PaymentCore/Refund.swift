@@ -1,0 +1,41 @@
+/// Money going back from one payment.
+package struct Refund: Hashable, Sendable {
+  /// Also the provider's refund number.
+  package let id: RefundID
+  package let payment: PaymentID
+  /// The key of the request that asked for it; unique within the payment. `nil` when nobody asked: surplus money, or
+  /// a refund made at the provider's own dashboard.
+  package let key: IdempotencyKey?
+  package internal(set) var amount: Money
+  /// Whether all that was left was asked for, instead of an amount.
+  package let isRest: Bool
+  package let cause: Cause
+  package let reason: String?
+  package let createdAt: Instant
+
+  package internal(set) var status: Status = .processing
+  package internal(set) var unknownSince: Instant?
+  package internal(set) var failure: Failure?
+  package internal(set) var providerReference: String?
+  package internal(set) var updatedAt: Instant
+  package internal(set) var calls: CallState
+
+  package enum Status: String, CaseIterable, Hashable, Sendable { case processing, succeeded, failed }
+  package enum Cause: String, CaseIterable, Hashable, Sendable { case requested, surplus }
+
+  package init(
+    id: RefundID, payment: PaymentID, key: IdempotencyKey?, amount: Money, isRest: Bool, cause: Cause, reason: String?,
+    createdAt: Instant
+  ) {
+    self.id = id
+    self.payment = payment
+    self.key = key
+    self.amount = amount
+    self.isRest = isRest
+    self.cause = cause
+    self.reason = reason
+    self.createdAt = createdAt
+    updatedAt = createdAt
+    calls = CallState(nextAt: createdAt)
+  }
+}

@@ -1,0 +1,58 @@
+/// Every span of time that PayOnce goes by. One value, so that it can be configured and simulated as a whole.
+package struct Schedule: Hashable, Sendable {
+  /// How long a provider call may take before its outcome counts as unknown.
+  package var callTimeout: Duration = .seconds(10)
+  /// How much longer than a call its lease lasts, for nodes whose clocks differ.
+  package var leaseMargin: Duration = .seconds(30)
+  /// The waits between the queries of a payment whose end is not known; the last one repeats.
+  package var queries: [Duration] = Schedule.defaultQueries
+  /// Spreads the waits, so that what began together does not come back together: ±10 %.
+  package var jitterPercent: Int64 = 10
+  /// How soon after a call for a payment a reader can cause the next.
+  package var readerInterval: Duration = .seconds(1)
+  /// An order's time to live when the shop does not say.
+  package var orderLife: Duration = .seconds(15 * 60)
+  /// How long past the provider's own expiry a softly closed payment is watched.
+  package var watchMargin: Duration = .seconds(10 * 60)
+
+  package init() {}
+
+  /// 1, 2, 3, 5 s, every 5 s up to a minute, 1 min, 5 min, 15 min, 1 h, 6 h, then daily.
+  package static let defaultQueries: [Duration] =
+    [1, 2, 3, 5].map { .seconds($0) } + Array(repeating: .seconds(5), count: 10)
+    + [60, 300, 900, 3600, 21_600, 86_400].map { .seconds($0) }
+
+  package var lease: Duration { callTimeout + leaseMargin }
+
+  /// The wait before the next call.
+  /// - Parameter salt: decides the jitter, so that the same state always gives the same moment.
+  func wait(step: Int, salt: UInt64) -> Duration {
+    let wait = queries[min(step, queries.count - 1)].wholeMilliseconds
+    let spread = wait * jitterPercent / 100
+    guard spread > 0 else { return .milliseconds(wait) }
+    var hash = FNV1a()
+    hash.add(withUnsafeBytes(of: salt.littleEndian) { Array($0) })
+    hash.add(CollectionOfOne(UInt8(truncatingIfNeeded: step)))
+    return .milliseconds(wait - spread + Int64(hash.value % UInt64(2 * spread + 1)))
+  }
+}
+
+/// What `decide` goes by, beside the order and the command.
+package struct Rules: Hashable, Sendable {
+  package var schedule: Schedule
+  /// The sheets of every provider that this installation knows, also of those that take no new payments.
+  package var sheets: [ProviderName: CapabilitySheet]
+  /// The providers that take new payments, in the order in which a buyer is offered them.
+  package var enabled: [ProviderName]
+
+  package init(schedule: Schedule = Schedule(), sheets: [ProviderName: CapabilitySheet], enabled: [ProviderName]) {
+    self.schedule = schedule
+    self.sheets = sheets
+    self.enabled = enabled
+  }
+
+  /// The sheet of a provider; for one that is no longer known, the most careful one.
+  func sheet(_ name: ProviderName) -> CapabilitySheet {
+    sheets[name] ?? CapabilitySheet(methods: [], repeatWindow: .zero, createMovesMoney: true, burning: .none)
+  }
+}

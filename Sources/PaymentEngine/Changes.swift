@@ -1,0 +1,144 @@
+package import PaymentCore
+import Synchronization
+
+/// Who waits for what: requests and pages that want to hear when an order changes.
+package final class Changes: Sendable {
+  private struct State {
+    var subscriptions: [OrderID: [Subscription]] = [:]
+    var count = 0
+    var isStopped = false
+  }
+  private let state = Mutex(State())
+  private let clock: any Clock
+  private let limit: Int
+
+  /// - Parameter limit: how many may wait at once; one more gets `Fault.overloaded`.
+  package init(clock: any Clock, limit: Int = 20_000) {
+    self.clock = clock
+    self.limit = limit
+  }
+
+  /// Begins to listen. What is published from now on is not missed, also before `first` is called.
+  package func subscribe(to order: OrderID) throws(Fault) -> Subscription {
+    let subscription = Subscription(order: order, changes: self)
+    let isTaken = state.withLock { state in
+      if state.isStopped { subscription.expire(now: nil) }
+      guard state.count < limit else { return false }
+      state.count += 1
+      state.subscriptions[order, default: []].append(subscription)
+      return true
+    }
+    if !isTaken { throw .overloaded }
+    return subscription
+  }
+
+  /// Tells everybody who listens to one of these orders.
+  package func publish(_ orders: [Order]) {
+    for order in orders {
+      let listening = state.withLock { $0.subscriptions[order.id] } ?? []
+      for subscription in listening { subscription.hear(order) }
+    }
+  }
+
+  fileprivate func end(_ subscription: Subscription) {
+    state.withLock { state in
+      guard var list = state.subscriptions[subscription.order],
+        let index = list.firstIndex(where: { $0 === subscription })
+      else { return }
+      list.remove(at: index)
+      state.subscriptions[subscription.order] = list.isEmpty ? nil : list
+      state.count -= 1
+    }
+  }
+
+  fileprivate func deadline(in duration: Duration) -> Duration { clock.uptime() + duration }
+
+  /// Lets those go who have waited long enough, until `stop`.
+  package func run() async {
+    while !state.withLock({ $0.isStopped }), (try? await clock.sleep(for: .milliseconds(100))) != nil {
+      let now = clock.uptime()
+      for subscription in state.withLock({ Array($0.subscriptions.values.joined()) }) {
+        subscription.expire(now: now)
+      }
+    }
+  }
+
+  /// Lets everybody go, and nobody wait any more: the process is about to end.
+  package func stop() {
+    let all = state.withLock { state in
+      state.isStopped = true
+      return Array(state.subscriptions.values.joined())
+    }
+    for subscription in all { subscription.expire(now: nil) }
+  }
+}
+
+/// One listener to one order, used by one task.
+package final class Subscription: Sendable {
+  package let order: OrderID
+  private let changes: Changes
+  private let state = Mutex(State())
+
+  private struct State {
+    var latest: Order?
+    var waiting: Waiting?
+    var isOver = false
+  }
+  private struct Waiting {
+    let isMet: @Sendable (Order) -> Bool
+    let deadline: Duration
+    let continuation: CheckedContinuation<Order?, Never>
+  }
+
+  fileprivate init(order: OrderID, changes: Changes) {
+    self.order = order
+    self.changes = changes
+  }
+
+  /// Waits for the first published state that meets the condition.
+  /// - Returns: `nil` when the time is over, the task cancelled or the process stopping.
+  package func first(within duration: Duration, where isMet: @escaping @Sendable (Order) -> Bool) async -> Order? {
+    let deadline = changes.deadline(in: duration)
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let answer: Order?? = state.withLock { state in
+          if let latest = state.latest, isMet(latest) { return .some(latest) }
+          if state.isOver || duration <= .zero { return .some(nil) }
+          state.waiting = Waiting(isMet: isMet, deadline: deadline, continuation: continuation)
+          return nil
+        }
+        if let answer { continuation.resume(returning: answer) }
+      }
+    } onCancel: {
+      expire(now: nil)
+    }
+  }
+
+  /// Whether waiting is over for good, since the process is stopping or the task was cancelled.
+  package var isOver: Bool { state.withLock { $0.isOver } }
+
+  package func end() { changes.end(self) }
+
+  fileprivate func hear(_ order: Order) {
+    let waiting = state.withLock { state -> Waiting? in
+      // Lanes publish after they commit, and two publications may cross.
+      if let latest = state.latest, latest.version >= order.version { return nil }
+      state.latest = order
+      guard let waiting = state.waiting, waiting.isMet(order) else { return nil }
+      state.waiting = nil
+      return waiting
+    }
+    waiting?.continuation.resume(returning: order)
+  }
+
+  /// - Parameter now: `nil` to let go whatever the time is, and for good.
+  fileprivate func expire(now: Duration?) {
+    let waiting = state.withLock { state -> Waiting? in
+      if now == nil { state.isOver = true }
+      guard let waiting = state.waiting, now.map({ waiting.deadline <= $0 }) ?? true else { return nil }
+      state.waiting = nil
+      return waiting
+    }
+    waiting?.continuation.resume(returning: nil)
+  }
+}

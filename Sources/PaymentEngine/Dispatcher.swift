@@ -1,0 +1,291 @@
+package import Logging
+package import PaymentCore
+import Synchronization
+
+/// Makes the calls that stored orders say are due, and brings back what they proved. Requests wait for calls, they never
+/// own one: a buyer who hangs up cancels nothing.
+package final class Dispatcher: Sendable {
+  package enum Admission: Hashable, Sendable {
+    case admitted
+    case later(Instant)
+  }
+  private struct Item {
+    let call: Call
+    /// When it was leased, by this process's own clock.
+    let leasedAt: Duration
+  }
+  private struct State {
+    var queue: [Item] = []
+    var running: [ProviderName: Int] = [:]
+    var breakers: [ProviderName: Breaker] = [:]
+    var parked: CheckedContinuation<Void, Never>?
+    var isStopping = false
+  }
+
+  private let state = Mutex(State())
+  private let providers: [ProviderName: any Provider]
+  private let schedule: Schedule
+  private let clock: any Clock
+  private let logger: Logger
+  private let limit: Int
+
+  /// - Parameter limit: how many calls to one provider may be under way at once.
+  package init(
+    providers: [any Provider], schedule: Schedule, clock: any Clock, logger: Logger, limit: Int = 256
+  ) {
+    self.providers = Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0) })
+    self.schedule = schedule
+    self.clock = clock
+    self.logger = logger
+    self.limit = limit
+  }
+
+  /// Reserves room for a call, before its lease is stored. A reserved call is enqueued or released.
+  func admit(_ provider: ProviderName, now: Instant) -> Admission {
+    guard providers[provider] != nil else { return .later(now.advanced(by: .seconds(60))) }
+    let uptime = clock.uptime()
+    return state.withLock { state in
+      let running = state.running[provider, default: 0]
+      guard !state.isStopping, running < limit else { return .later(now.advanced(by: .seconds(1))) }
+      if let wait = state.breakers[provider, default: Breaker()].admit(uptime: uptime) {
+        return .later(now.advanced(by: wait))
+      }
+      state.running[provider] = running + 1
+      return .admitted
+    }
+  }
+
+  /// Gives the room of calls back that are not made, since their leases were not stored.
+  func release(_ calls: [Call]) {
+    state.withLock { state in
+      for call in calls {
+        state.running[call.payment.provider, default: 1] -= 1
+        state.breakers[call.payment.provider]?.abandon()
+      }
+    }
+  }
+
+  /// Hands over calls whose leases are stored.
+  func enqueue(_ calls: [Call]) {
+    guard !calls.isEmpty else { return }
+    let uptime = clock.uptime()
+    let parked = state.withLock { state in
+      state.queue.append(contentsOf: calls.map { Item(call: $0, leasedAt: uptime) })
+      defer { state.parked = nil }
+      return state.parked
+    }
+    parked?.resume()
+  }
+
+  /// Makes calls until `stop`; returns when the last one is done.
+  package func run(reportingTo journal: Journal) async {
+    await withDiscardingTaskGroup { group in
+      while true {
+        let (items, isStopping) = state.withLock { state in
+          defer { state.queue = [] }
+          return (state.queue, state.isStopping)
+        }
+        for item in items { group.addTask { await self.make(item, journal) } }
+        if items.isEmpty {
+          if isStopping { return }
+          await park()
+        }
+      }
+    }
+  }
+
+  var isStopping: Bool { state.withLock { $0.isStopping } }
+
+  /// Admits no more calls; those under way come to their end.
+  package func stop() {
+    let parked = state.withLock { state in
+      state.isStopping = true
+      defer { state.parked = nil }
+      return state.parked
+    }
+    parked?.resume()
+  }
+
+  private func park() async {
+    await withCheckedContinuation { continuation in
+      let isNeeded = state.withLock { state in
+        guard state.queue.isEmpty, !state.isStopping else { return true }
+        state.parked = continuation
+        return false
+      }
+      if isNeeded { continuation.resume() }
+    }
+  }
+
+  private func make(_ item: Item, _ journal: Journal) async {
+    let call = item.call
+    let provider = providers[call.payment.provider]!
+    // A call that cannot end inside its lease is dropped: somebody else may be making it by then.
+    let isLate = clock.uptime() - item.leasedAt > schedule.leaseMargin / 2
+    let evidence = isLate ? call.evidence(.notSent) : await perform(call, provider)
+    let uptime = clock.uptime()
+    state.withLock { state in
+      state.running[call.payment.provider, default: 1] -= 1
+      state.breakers[call.payment.provider, default: Breaker()].record(isAnswer: evidence.isAnswer, uptime: uptime)
+    }
+    logger.debug(
+      "provider call", metadata: call.metadata.merging(["evidence": "\(evidence.summary)"]) { $1 })
+    await report(evidence, of: call, to: journal)
+  }
+
+  /// The call, or doubt once its time is over.
+  private func perform(_ call: Call, _ provider: any Provider) async -> Evidence {
+    await withTaskGroup(of: Evidence?.self) { group in
+      group.addTask { await provider.perform(call) }
+      group.addTask { [clock, schedule] in
+        try? await clock.sleep(for: schedule.callTimeout)
+        return nil
+      }
+      let first = await group.next() ?? nil
+      group.cancelAll()
+      return first ?? call.evidence(.unknown("no answer within \(schedule.callTimeout.wholeMilliseconds) ms"))
+    }
+  }
+
+  /// Brings the evidence home. If the store cannot take it for longer than the lease lasts it is dropped: then the
+  /// lease lapses, and the same call is derived again.
+  private func report(_ evidence: Evidence, of call: Call, to journal: Journal) async {
+    var wait: Duration = .milliseconds(50)
+    for _ in 0..<Self.reports {
+      do throws(Fault) {
+        _ = try await journal.submit(.evidence(evidence))
+        return
+      } catch {
+        logger.warning(
+          "evidence waits for the store", metadata: call.metadata.merging(["fault": "\(error)"]) { $1 })
+        guard (try? await clock.sleep(for: wait)) != nil else { return }
+        wait = min(wait * 2, .seconds(5))
+      }
+    }
+  }
+
+  /// How often evidence is offered to a store that fails: 50 ms, doubling to 5 s, about half a minute in all.
+  private static let reports = 12
+}
+
+/// Spaces out the calls to a provider that does not answer.
+struct Breaker {
+  /// How many calls in a row may fail before the provider counts as down.
+  private static let tolerance = 10
+  private static let longest: Duration = .seconds(30)
+
+  private var failures = 0
+  private var openUntil: Duration?
+  private var pause: Duration = .seconds(1)
+  private var isProbing = false
+
+  /// - Returns: how long to wait; `nil` when the call may be made.
+  mutating func admit(uptime: Duration) -> Duration? {
+    guard let openUntil else { return nil }
+    if uptime < openUntil { return openUntil - uptime }
+    // One call finds out whether the provider is back; the others wait for it.
+    if isProbing { return .seconds(1) }
+    isProbing = true
+    return nil
+  }
+
+  mutating func record(isAnswer: Bool, uptime: Duration) {
+    isProbing = false
+    if isAnswer {
+      self = Breaker()
+      return
+    }
+    failures += 1
+    guard failures >= Self.tolerance else { return }
+    if let openUntil, uptime < openUntil { return }
+    openUntil = uptime + pause
+    pause = min(pause * 2, Self.longest)
+  }
+
+  /// An admitted call was not made.
+  mutating func abandon() { isProbing = false }
+}
+
+extension Call {
+  /// Evidence about this very call.
+  fileprivate func evidence(_ doubt: Doubt) -> Evidence {
+    if let refund {
+      .refund(.init(refund: refund.id, call: number, verdict: doubt.ofRefund))
+    } else {
+      .payment(.init(payment: payment.id, provider: payment.provider, call: number, verdict: doubt.ofPayment))
+    }
+  }
+
+  fileprivate enum Doubt {
+    case notSent
+    case unknown(String)
+    var ofPayment: PaymentEvidence.Verdict {
+      switch self {
+      case .notSent: .notSent
+      case .unknown(let reason): .unknown(reason)
+      }
+    }
+    var ofRefund: RefundEvidence.Verdict {
+      switch self {
+      case .notSent: .notSent
+      case .unknown(let reason): .unknown(reason)
+      }
+    }
+  }
+
+  var metadata: Logger.Metadata {
+    var metadata: Logger.Metadata = [
+      "order": "\(payment.id.order.text)", "payment": "\(payment.id.text)", "provider": "\(payment.provider.text)",
+      "call": "\(kind.rawValue)", "number": "\(number)",
+    ]
+    if let refund { metadata["refund"] = "\(refund.id.text)" }
+    return metadata
+  }
+}
+
+extension Evidence {
+  /// Whether the provider answered at all, whatever it said.
+  fileprivate var isAnswer: Bool {
+    switch self {
+    case .payment(let evidence):
+      switch evidence.verdict {
+      case .notSent, .unknown: false
+      default: true
+      }
+    case .refund(let evidence):
+      switch evidence.verdict {
+      case .notSent, .unknown: false
+      default: true
+      }
+    }
+  }
+
+  /// The verdict in a word or two, for the log: no amounts, no secrets.
+  fileprivate var summary: String {
+    switch self {
+    case .payment(let evidence):
+      switch evidence.verdict {
+      case .succeeded: "succeeded"
+      case .failed(let failure): "failed \(failure.code)"
+      case .closed: "closed"
+      case .closedSoftly: "closed softly"
+      case .pending: "pending"
+      case .declined(let failure, _): "declined \(failure.code)"
+      case .notFound: "not found"
+      case .rejected(let failure): "rejected \(failure.code)"
+      case .notSent: "not sent"
+      case .unknown(let reason): "unknown: \(reason)"
+      }
+    case .refund(let evidence):
+      switch evidence.verdict {
+      case .succeeded: "succeeded"
+      case .pending: "pending"
+      case .failed(let failure): "failed \(failure.code)"
+      case .refused(let failure): "refused \(failure.code)"
+      case .notFound: "not found"
+      case .notSent: "not sent"
+      case .unknown(let reason): "unknown: \(reason)"
+      }
+    }
+  }
+}

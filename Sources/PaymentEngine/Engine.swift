@@ -1,0 +1,57 @@
+package import Logging
+package import PaymentCore
+
+/// The rooms of the engine wired together: one journal, one dispatcher, one sweeper, one place where changes are heard.
+package struct Engine: Sendable {
+  package let journal: Journal
+  package let changes: Changes
+  package let rules: Rules
+  package let clock: any Clock
+  private let dispatcher: Dispatcher
+  private let sweeper: Sweeper
+
+  /// - Parameter stores: one per lane.
+  package init(
+    stores: [any Store], providers: [any Provider], rules: Rules, clock: any Clock, logger: Logger,
+    callLimit: Int = 256
+  ) {
+    let changes = Changes(clock: clock)
+    let dispatcher = Dispatcher(
+      providers: providers, schedule: rules.schedule, clock: clock, logger: logger, limit: callLimit)
+    journal = Journal(
+      lanes: stores.map {
+        Lane(store: $0, rules: rules, clock: clock, dispatcher: dispatcher, changes: changes, logger: logger)
+      })
+    sweeper = Sweeper(journal: journal, dispatcher: dispatcher, clock: clock, logger: logger)
+    self.changes = changes
+    self.dispatcher = dispatcher
+    self.rules = rules
+    self.clock = clock
+  }
+
+  /// Works until `stop`, and then in the order in which nothing is lost: no new call leaves, those under way come to
+  /// their end and their evidence is stored, then the lanes end.
+  /// - Parameter executors: the threads on which the lanes run; `nil` for those of the surrounding task.
+  package func run(on executors: [any TaskExecutor]? = nil) async {
+    await withTaskGroup(of: Void.self) { lanes in
+      for (index, lane) in journal.lanes.enumerated() {
+        lanes.addTask(executorPreference: executors?[index]) { await lane.run() }
+      }
+      await withTaskGroup(of: Void.self) { rest in
+        rest.addTask { await sweeper.run() }
+        rest.addTask { await changes.run() }
+        rest.addTask { await dispatcher.run(reportingTo: journal) }
+      }
+      journal.close()
+    }
+  }
+
+  /// Lets those go who wait for changes. The first step of an orderly end, so that open requests are answered.
+  package func stopWaiting() { changes.stop() }
+
+  /// Ends `run` once the calls under way are done.
+  package func stop() {
+    changes.stop()
+    dispatcher.stop()
+  }
+}

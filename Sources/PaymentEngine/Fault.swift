@@ -1,0 +1,11 @@
+/// Our machine broke: nothing is said about money. The caller may send the same request again.
+package enum Fault: Error, Hashable, Sendable {
+  /// Another node wrote what this one was about to write.
+  case conflict
+  /// The store cannot be reached or written. The text is for the log; it names no data.
+  case unavailable(String)
+  /// The commit was sent and not acknowledged: it may have happened.
+  case unknownCommit
+  /// As much is under way as this process takes at once.
+  case overloaded
+}

@@ -1,0 +1,239 @@
+package import Logging
+package import PaymentCore
+import Synchronization
+
+/// A queue of commands and the one writer that decides them, batch by batch: a batch forms while the last one commits.
+///
+/// A class with a bounded queue and not an actor, since an actor's mailbox has no bound. `run` is one loop that is
+/// given a thread of its own in production, and its place in a seeded world in simulation.
+package final class Lane: Sendable {
+  enum Work: Sendable {
+    case command(Command, by: Caller)
+    case sweep(limit: Int)
+  }
+  enum Answer: Sendable {
+    case outcome(Outcome)
+    case swept(Int)
+  }
+  private struct Entry {
+    let work: Work
+    let reply: CheckedContinuation<Result<Answer, Fault>, Never>
+  }
+  private struct State {
+    var queue: [Entry] = []
+    var parked: CheckedContinuation<Void, Never>?
+    var isClosed = false
+  }
+
+  private let state = Mutex(State())
+  private let store: any Store
+  private let rules: Rules
+  private let clock: any Clock
+  private let dispatcher: Dispatcher
+  private let changes: Changes
+  private let logger: Logger
+  private let queueLimit: Int
+  private let batchLimit: Int
+
+  /// How often a batch is decided again when another node was faster.
+  private static let attempts = 5
+
+  /// - Parameters:
+  ///   - queueLimit: how many commands may wait; one more gets `Fault.overloaded`.
+  ///   - batchLimit: how many commands share a commit.
+  package init(
+    store: any Store, rules: Rules, clock: any Clock, dispatcher: Dispatcher, changes: Changes, logger: Logger,
+    queueLimit: Int = 4096, batchLimit: Int = 256
+  ) {
+    self.store = store
+    self.rules = rules
+    self.clock = clock
+    self.dispatcher = dispatcher
+    self.changes = changes
+    self.logger = logger
+    self.queueLimit = queueLimit
+    self.batchLimit = batchLimit
+  }
+
+  func submit(_ work: Work) async -> Result<Answer, Fault> {
+    await withCheckedContinuation { continuation in
+      var isTaken = false
+      let parked = state.withLock { state -> CheckedContinuation<Void, Never>? in
+        guard !state.isClosed, state.queue.count < queueLimit else { return nil }
+        isTaken = true
+        state.queue.append(Entry(work: work, reply: continuation))
+        defer { state.parked = nil }
+        return state.parked
+      }
+      if isTaken { parked?.resume() } else { continuation.resume(returning: .failure(.overloaded)) }
+    }
+  }
+
+  /// Takes no more commands, and lets `run` return once the queue is empty.
+  func close() {
+    let parked = state.withLock { state in
+      state.isClosed = true
+      defer { state.parked = nil }
+      return state.parked
+    }
+    parked?.resume()
+  }
+
+  /// Decides batch after batch until the lane is closed.
+  @concurrent package func run() async {
+    while true {
+      let (batch, isClosed) = state.withLock { state in
+        let batch = Array(state.queue.prefix(batchLimit))
+        state.queue.removeFirst(batch.count)
+        return (batch, state.isClosed)
+      }
+      if batch.isEmpty {
+        if isClosed { return }
+        await park()
+      } else {
+        answer(batch)
+      }
+    }
+  }
+
+  private func park() async {
+    await withCheckedContinuation { continuation in
+      let isNeeded = state.withLock { state in
+        guard state.queue.isEmpty, !state.isClosed else { return true }
+        state.parked = continuation
+        return false
+      }
+      if isNeeded { continuation.resume() }
+    }
+  }
+
+  private func answer(_ batch: [Entry]) {
+    do throws(Fault) {
+      for (entry, answer) in zip(batch, try commit(batch.map(\.work))) { entry.reply.resume(returning: .success(answer)) }
+    } catch .conflict where batch.count > 1 {
+      // One command may be what keeps the others from being written: each gets a transaction of its own.
+      for entry in batch { answer([entry]) }
+    } catch {
+      logger.error("a batch was not written", metadata: ["commands": "\(batch.count)", "fault": "\(error)"])
+      for entry in batch { entry.reply.resume(returning: .failure(error)) }
+    }
+  }
+
+  private func commit(_ work: [Work]) throws(Fault) -> [Answer] {
+    for _ in 1..<Self.attempts {
+      do throws(Fault) { return try commitOnce(work) } catch .conflict { continue }
+    }
+    return try commitOnce(work)
+  }
+
+  private func commitOnce(_ work: [Work]) throws(Fault) -> [Answer] {
+    let now = clock.now()
+    var batch = Batch(now: now, rules: rules, loaded: try store.load(work.map { $0.scope(now) }))
+    let answers = work.map { batch.decide($0) }
+    let calls = batch.leaseCalls(dispatcher)
+    do throws(Fault) { try store.save(batch.changeset) } catch {
+      dispatcher.release(calls)
+      throw error
+    }
+    changes.publish(batch.published)
+    dispatcher.enqueue(calls)
+    return answers
+  }
+}
+
+extension Lane.Work {
+  fileprivate func scope(_ now: Instant) -> Scope {
+    switch self {
+    case .sweep(let limit): .due(now, limit: limit)
+    case .command(.register(let registration, _, _), _): .reference(registration.merchant, registration.reference)
+    case .command(let command, _): .order(command.order!)
+    }
+  }
+}
+
+/// The orders of one transaction while its commands are decided, in the order in which they came.
+private struct Batch {
+  private struct Slot {
+    let before: Order?
+    var order: Order
+    var isDecided = false
+  }
+  private struct Reference: Hashable {
+    let merchant: MerchantID
+    let text: String
+  }
+
+  private let now: Instant
+  private let rules: Rules
+  private var slots: [Slot] = []
+  private var indexes: [OrderID: Int] = [:]
+  private var references: [Reference: OrderID] = [:]
+  private(set) var changeset = Changeset()
+  private(set) var published: [Order] = []
+
+  init(now: Instant, rules: Rules, loaded: [Order]) {
+    self.now = now
+    self.rules = rules
+    slots.reserveCapacity(loaded.count)
+    for order in loaded { add(order, before: order) }
+  }
+
+  private mutating func add(_ order: Order, before: Order?) {
+    indexes[order.id] = slots.count
+    references[Reference(merchant: order.registration.merchant, text: order.registration.reference)] = order.id
+    slots.append(Slot(before: before, order: order))
+  }
+
+  mutating func decide(_ work: Lane.Work) -> Lane.Answer {
+    switch work {
+    case .command(let command, let caller): return .outcome(decide(command, by: caller))
+    case .sweep(let limit):
+      let due = slots.indices.filter { slots[$0].order.wakeAt.map { $0 <= now } ?? false }.prefix(limit)
+      for index in due { _ = decide(.wake(slots[index].order.id), by: .payOnce) }
+      return .swept(due.count)
+    }
+  }
+
+  private mutating func decide(_ command: Command, by caller: Caller) -> Outcome {
+    let id: OrderID? =
+      if case .register(let registration, _, _) = command {
+        references[Reference(merchant: registration.merchant, text: registration.reference)]
+      } else {
+        command.order
+      }
+    let index = id.flatMap { indexes[$0] }
+    let decision = PaymentCore.decide(
+      index.map { slots[$0].order }, command, by: caller, now: now, rules: rules)
+    if let stray = decision.stray { changeset.strays.append(stray) }
+    guard let order = decision.order else { return decision.outcome }
+    if let index {
+      slots[index].order = order
+      slots[index].isDecided = true
+    } else {
+      add(order, before: nil)
+      slots[slots.count - 1].isDecided = true
+    }
+    for event in decision.events { changeset.events.append((order, event)) }
+    return decision.outcome
+  }
+
+  /// Takes the leases of what is due now, as far as the dispatcher has room, and puts off the rest.
+  mutating func leaseCalls(_ dispatcher: Dispatcher) -> [Call] {
+    var calls: [Call] = []
+    for index in slots.indices where slots[index].isDecided {
+      for call in slots[index].order.due(now, rules: rules) {
+        switch dispatcher.admit(call.payment.provider, now: now) {
+        case .admitted:
+          slots[index].order.lease(call, now: now, schedule: rules.schedule)
+          calls.append(call)
+        case .later(let moment): slots[index].order.postpone(call, until: moment, now: now)
+        }
+      }
+      let slot = slots[index]
+      guard slot.before != slot.order else { continue }
+      changeset.orders.append(.init(before: slot.before, after: slot.order))
+      if slot.before?.version != slot.order.version { published.append(slot.order) }
+    }
+    return calls
+  }
+}

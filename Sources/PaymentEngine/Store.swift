@@ -1,0 +1,102 @@
+package import PaymentCore
+
+/// What a batch of commands needs to see and to hold still.
+package enum Scope: Hashable, Sendable {
+  case order(OrderID)
+  case reference(MerchantID, String)
+  /// Orders whose `wakeAt` is not after the instant, the longest overdue first, at most `limit`; those that another
+  /// node holds are left out.
+  case due(Instant, limit: Int)
+}
+
+/// What a batch of commands made.
+package struct Changeset: Sendable {
+  package struct Change: Sendable {
+    /// The order as it was loaded; `nil` when it is new.
+    package let before: Order?
+    package let after: Order
+    package init(before: Order?, after: Order) {
+      self.before = before
+      self.after = after
+    }
+  }
+  package var orders: [Change] = []
+  /// In the order in which they happened.
+  package var events: [(order: Order, event: Event)] = []
+  /// Money of orders that are not stored; one that is there already stays as it is.
+  package var strays: [Case] = []
+
+  package init() {}
+
+  package var isEmpty: Bool { orders.isEmpty && strays.isEmpty }
+}
+
+/// Where orders are kept, as one lane writes them. Both calls are synchronous, are made on the lane's own thread, and
+/// take turns: `load` opens a transaction, `save` ends it, whatever happens.
+package protocol Store: Sendable {
+  /// The orders in these scopes, each once, locked until `save`. After a thrown fault no transaction is open.
+  func load(_ scopes: [Scope]) throws(Fault) -> [Order]
+
+  /// Writes the changes, all or none, and returns when they are durable. An empty set only ends the transaction.
+  /// After a thrown fault nothing is written, unless it is `unknownCommit`.
+  func save(_ changes: Changeset) throws(Fault)
+}
+
+/// Where orders are looked at. A read never waits for a writer and never holds one up.
+package protocol Reading: Sendable {
+  func order(_ id: OrderID) async throws(Fault) -> Order?
+  func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order?
+
+  /// A merchant's orders, newest first, beginning after `after`.
+  func orders(of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int) async throws(Fault) -> [Order]
+
+  /// The events of an order, oldest first, beginning after the number `after`.
+  func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event]
+
+  /// A merchant's events of all orders, in an order that never changes and into which nothing is ever inserted.
+  func feed(of merchant: MerchantID, after position: Int64, limit: Int) async throws(Fault) -> [(position: Int64, event: Event)]
+
+  /// Whether the store answers.
+  func ping() async throws(Fault)
+}
+
+/// A key as it is kept: never the key itself.
+package struct StoredKey: Hashable, Sendable {
+  package enum Holder: Hashable, Sendable {
+    case merchant(MerchantID, name: String)
+    case `operator`(name: String)
+
+    package var name: String {
+      switch self {
+      case .merchant(_, let name), .operator(let name): name
+      }
+    }
+  }
+  /// The public part of the key, by which it is found.
+  package let id: String
+  /// SHA-256 of the whole key.
+  package let hash: [UInt8]
+  package let holder: Holder
+  package let createdAt: Instant
+  package let revokedAt: Instant?
+
+  package init(id: String, hash: [UInt8], holder: Holder, createdAt: Instant, revokedAt: Instant?) {
+    self.id = id
+    self.hash = hash
+    self.holder = holder
+    self.createdAt = createdAt
+    self.revokedAt = revokedAt
+  }
+}
+
+/// Who may call: merchants, operators and their keys.
+package protocol Directory: Sendable {
+  func key(_ id: String) async throws(Fault) -> StoredKey?
+  func keys() async throws(Fault) -> [StoredKey]
+  /// The merchant of this name, made when there is none.
+  func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID
+  func merchantName(_ id: MerchantID) async throws(Fault) -> String?
+  func add(_ key: StoredKey) async throws(Fault)
+  /// - Returns: whether there was such a key that was not revoked yet.
+  func revoke(_ id: String, at now: Instant) async throws(Fault) -> Bool
+}

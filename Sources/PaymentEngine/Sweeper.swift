@@ -1,0 +1,38 @@
+import Logging
+import PaymentCore
+
+/// Looks again and again for orders whose time has come: due queries, lapsed leases, deadlines. What a dead node left
+/// behind is found here like everything else.
+struct Sweeper: Sendable {
+  private let journal: Journal
+  private let dispatcher: Dispatcher
+  private let clock: any Clock
+  private let logger: Logger
+  private let interval: Duration
+  private let limit: Int
+
+  /// - Parameters:
+  ///   - interval: the pause after a sweep that found less than `limit`.
+  ///   - limit: how many orders share a transaction.
+  init(
+    journal: Journal, dispatcher: Dispatcher, clock: any Clock, logger: Logger, interval: Duration = .milliseconds(200), limit: Int = 256
+  ) {
+    self.journal = journal
+    self.dispatcher = dispatcher
+    self.clock = clock
+    self.logger = logger
+    self.interval = interval
+    self.limit = limit
+  }
+
+  /// Sweeps until the dispatcher stops: what would be found then could not be called.
+  func run() async {
+    while !dispatcher.isStopping {
+      var count = 0
+      do throws(Fault) { count = try await journal.sweep(limit: limit) } catch {
+        logger.warning("a sweep failed; it is tried again", metadata: ["fault": "\(error)"])
+      }
+      if count < limit { guard (try? await clock.sleep(for: interval)) != nil else { return } }
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import FoundationEssentials
+import NIOHTTP1
+package import PaymentCore
+package import PaymentEngine
+
+/// The sandbox bank on the other side of a socket.
+package struct SandboxProvider: Provider {
+  package let name: ProviderName = Self.name
+  package static let name = ProviderName("sandbox")
+
+  private let wire: Wire
+  private let bankURL: String
+  private let publicURL: String
+  private let verifier: StandardWebhookVerifier
+
+  /// The secret that both sides use when neither sets one. Everybody knows it, so it is for a loopback bank only.
+  package static let defaultSecret = "whsec_cGF5b25jZS1zYW5kYm94LWJhbmstZXZlcnlib2R5LWtub3dzLWl0"
+
+  /// - Parameters:
+  ///   - bankURL: where the bank is, without a slash at the end.
+  ///   - publicURL: where buyers and the bank reach PayOnce, without a slash at the end.
+  package init(wire: Wire, bankURL: String, publicURL: String, verifier: StandardWebhookVerifier) {
+    self.wire = wire
+    self.bankURL = bankURL
+    self.publicURL = publicURL
+    self.verifier = verifier
+  }
+
+  /// Source: the sandbox bank is ours, see docs/sandbox-bank.md. A close is confirmed, but methods that wait for
+  /// the buyer can be made to take the money within a minute after it.
+  package let sheet = CapabilitySheet(
+    methods: ["ok", "declined", "action", "slow", "lost", "late"], createMovesMoney: true, burning: .close,
+    finalRejections: ["invalid_charge"],
+    lateMoney: ["action": .seconds(60), "slow": .seconds(60), "late": .seconds(60)])
+
+  // MARK: Calls
+
+  package func perform(_ call: Call) async -> Evidence {
+    if let refund = call.refund { return .refund(await perform(call, refund)) }
+    let id = call.payment.id.text
+    let outcome =
+      switch call.kind {
+      case .charge: await wire.send(.POST, "\(bankURL)/charges", headers: Self.json, body: create(call.payment))
+      case .close: await wire.send(.POST, "\(bankURL)/charges/\(id)/close", headers: Self.json, body: [])
+      case .query, .refund, .queryRefund: await wire.send(.GET, "\(bankURL)/charges/\(id)")
+      }
+    let verdict = verdict(outcome, call)
+    return .payment(
+      .init(payment: call.payment.id, provider: name, call: call.number, verdict: verdict, reference: nil))
+  }
+
+  private static let json = [("content-type", "application/json")]
+
+  private struct CreateCharge: Encodable {
+    let id: String
+    let amount: Int64
+    let currency: String
+    let method: String
+    let expires_at: String
+    let notify_url: String
+  }
+
+  private func create(_ payment: Payment) -> [UInt8] {
+    let charge = CreateCharge(
+      id: payment.id.text, amount: payment.amount.amount, currency: payment.amount.currency.code,
+      method: payment.method, expires_at: Self.text(payment.expiresAt),
+      notify_url: "\(publicURL)/providers/\(name.text)/notices")
+    // Encoding texts and integers cannot fail.
+    return (try? JSONEncoder().encode(charge)).map(Array.init) ?? []
+  }
+
+  /// Whole seconds, rounded up: the bank must not close before we do.
+  private static func text(_ instant: Instant) -> String {
+    Date(timeIntervalSince1970: TimeInterval((instant.milliseconds + 999) / 1000)).formatted(.iso8601)
+  }
+
+  // MARK: Answers
+
+  private struct Charge: Decodable {
+    let id: String
+    let currency: String
+    let status: String
+    let amount_captured: Int64?
+  }
+  private struct Refused: Decodable {
+    let code: String
+    let charge: Charge?
+  }
+
+  private func verdict(_ outcome: Wire.Outcome, _ call: Call) -> PaymentEvidence.Verdict {
+    switch outcome {
+    case .notSent: return .notSent
+    case .unknown(let reason): return .unknown(reason)
+    case .answer(200, let body):
+      guard let charge = Self.decode(Charge.self, body), charge.id == call.payment.id.text else {
+        return .unknown("the bank's answer cannot be read")
+      }
+      return verdict(charge, checkout: call.checkout)
+    case .answer(let status, let body) where (400..<500).contains(status):
+      guard let refused = Self.decode(Refused.self, body) else { return .unknown("the bank answered \(status)") }
+      if let charge = refused.charge, charge.id == call.payment.id.text, refused.code == "already_paid" {
+        return verdict(charge, checkout: call.checkout)
+      }
+      if status == 404, call.kind == .query { return .notFound }
+      return .rejected(Failure(code: refused.code, message: "the bank refused the request"))
+    case .answer(let status, _): return .unknown("the bank answered \(status)")
+    }
+  }
+
+  private func verdict(_ charge: Charge, checkout: CheckoutToken?) -> PaymentEvidence.Verdict {
+    switch charge.status {
+    case "succeeded":
+      guard let amount = charge.amount_captured, let currency = Currency(code: charge.currency) else {
+        return .unknown("the bank does not say what it took")
+      }
+      return .succeeded(Money(amount, currency))
+    case "declined": return .failed(Failure(code: "declined", message: "The bank declined the payment."))
+    case "closed": return .closed
+    case "pending": return .pending(nil)
+    case "requires_action":
+      let back = checkout.map { "?back=\(publicURL)/checkout/\($0.text)" } ?? ""
+      return .pending(checkout == nil ? nil : .redirect(url: "\(bankURL)/pay/\(charge.id)\(back)"))
+    default: return .unknown("the bank knows a state that we do not")
+    }
+  }
+
+  private static func decode<Value: Decodable>(_ type: Value.Type, _ body: [UInt8]) -> Value? {
+    try? JSONDecoder().decode(type, from: Data(body))
+  }
+
+  // MARK: Refunds
+
+  private struct CreateRefund: Encodable {
+    let id: String
+    let amount: Int64
+  }
+  private struct RefundAnswer: Decodable { let id: String }
+
+  private func perform(_ call: Call, _ refund: Refund) async -> RefundEvidence {
+    let outcome: Wire.Outcome
+    if call.kind == .refund {
+      let body = try? JSONEncoder().encode(CreateRefund(id: refund.id.text, amount: refund.amount.amount))
+      outcome = await wire.send(
+        .POST, "\(bankURL)/charges/\(call.payment.id.text)/refunds", headers: Self.json, body: body.map(Array.init))
+    } else {
+      outcome = await wire.send(.GET, "\(bankURL)/refunds/\(refund.id.text)")
+    }
+    let verdict: RefundEvidence.Verdict =
+      switch outcome {
+      case .notSent: .notSent
+      case .unknown(let reason): .unknown(reason)
+      case .answer(200, let body) where Self.decode(RefundAnswer.self, body)?.id == refund.id.text: .succeeded
+      case .answer(404, _) where call.kind == .queryRefund: .notFound
+      case .answer(let status, let body) where (400..<500).contains(status):
+        Self.decode(Refused.self, body).map {
+          .refused(Failure(code: $0.code, message: "the bank refused the refund"))
+        } ?? .unknown("the bank answered \(status)")
+      case .answer(let status, _): .unknown("the bank answered \(status)")
+      }
+    return RefundEvidence(refund: refund.id, call: call.number, verdict: verdict)
+  }
+
+  // MARK: Notices
+
+  package func read(_ notice: Notice, now: Instant) -> NoticeReading {
+    guard verifier.verifies(headers: notice.headers, body: notice.body, now: now.milliseconds / 1000) else {
+      return .unverified
+    }
+    guard let charge = Self.decode(Charge.self, notice.body), let payment = PaymentID(text: charge.id) else {
+      return .irrelevant
+    }
+    return .evidence(
+      .payment(.init(payment: payment, provider: name, call: nil, verdict: verdict(charge, checkout: nil))))
+  }
+}

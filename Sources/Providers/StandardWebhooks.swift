@@ -1,0 +1,34 @@
+import Crypto
+import FoundationEssentials
+
+/// Verifies what is signed as Standard Webhooks 1.0.0 describes: HMAC-SHA256 over id, time and body.
+package struct StandardWebhookVerifier: Sendable {
+  private let key: SymmetricKey
+
+  /// How far the time of a message may be from ours, in seconds.
+  package static let tolerance: Int64 = 300
+
+  /// - Parameter secret: `whsec_` and at least 16 bytes in base 64; `nil` when it is not that.
+  package init?(secret: String) {
+    guard secret.hasPrefix("whsec_"), let data = Data(base64Encoded: String(secret.dropFirst(6))), data.count >= 16
+    else { return nil }
+    key = SymmetricKey(data: data)
+  }
+
+  /// - Parameters:
+  ///   - headers: names in lower case.
+  ///   - now: seconds since 1970.
+  package func verifies(headers: [String: String], body: [UInt8], now: Int64) -> Bool {
+    guard let id = headers["webhook-id"], let time = headers["webhook-timestamp"], let timestamp = Int64(time),
+      let signatures = headers["webhook-signature"], abs(now - timestamp) <= Self.tolerance
+    else { return false }
+    let message = Data("\(id).\(time).".utf8) + body
+    // Several signatures stand side by side while a secret is being changed.
+    return signatures.split(separator: " ").contains { signature in
+      guard signature.hasPrefix("v1,"), let code = Data(base64Encoded: String(signature.dropFirst(3))) else {
+        return false
+      }
+      return HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: message, using: key)
+    }
+  }
+}

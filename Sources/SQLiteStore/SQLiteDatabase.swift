@@ -1,0 +1,61 @@
+import GRDB
+package import PaymentEngine
+
+/// The embedded store: one file, one writer, any number of readers.
+package struct SQLiteDatabase: Sendable {
+  let pool: DatabasePool
+
+  /// Opens the file, makes it when there is none, and brings its schema up to date.
+  /// - Parameter path: its folder must exist.
+  /// - Throws: `Fault.unavailable` with what is wrong.
+  package init(path: String) throws(Fault) {
+    pool = try faulting {
+      var configuration = Configuration()
+      configuration.foreignKeysEnabled = true
+      configuration.busyMode = .timeout(5)
+      configuration.maximumReaderCount = 4
+      // A lane's transaction is opened by one call and ended by the next.
+      configuration.allowsUnsafeTransactions = true
+      configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -16384") }
+      let pool = try DatabasePool(path: path, configuration: configuration)
+      try pool.writeWithoutTransaction { database in
+        // GRDB sets NORMAL for a WAL, with which a commit that was answered can be lost to a power cut.
+        try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000")
+        let synchronous = try Int.fetchOne(database, sql: "PRAGMA synchronous")
+        let journal = try String.fetchOne(database, sql: "PRAGMA journal_mode")
+        guard synchronous == 2, journal == "wal" else {
+          throw DatabaseError(message: "the file cannot be used with a durable write-ahead log")
+        }
+      }
+      try DatabaseMigrator.payOnce.migrate(pool)
+      return pool
+    }
+  }
+}
+
+/// Runs GRDB calls and says what their failure means.
+func faulting<Value>(_ work: () throws -> Value) throws(Fault) -> Value {
+  do { return try work() } catch { throw Fault(error) }
+}
+
+func faulting<Value: Sendable>(_ work: () async throws -> Value) async throws(Fault) -> Value {
+  do { return try await work() } catch { throw Fault(error) }
+}
+
+extension Fault {
+  init(_ error: any Error) {
+    if let fault = error as? Fault {
+      self = fault
+    } else if let error = error as? DatabaseError {
+      // A guard of the schema stopped what `decide` should have: decided alone, the command at fault shows itself.
+      // The message of SQLite names tables and columns, never values.
+      self =
+        error.resultCode == .SQLITE_CONSTRAINT
+        ? .conflict : .unavailable("SQLite \(error.resultCode.rawValue): \(error.message ?? "no message")")
+    } else if let error = error as? UnreadableRow {
+      self = .unavailable("a row of \(error.table) cannot be read")
+    } else {
+      self = .unavailable("\(type(of: error))")
+    }
+  }
+}

@@ -1,0 +1,176 @@
+import Contract
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import PaymentCore
+import PaymentEngine
+
+/// The buyer's side: a page that works without scripts, and the calls that it, or a shop's own page, makes.
+extension WebServices {
+  func addCheckout(to routes: inout Routes) {
+    routes.on(.get, "/checkout/:token") { request, context in
+      guard let order = try? await order(behind: context) else { return Self.noSuchCheckout(request) }
+      return try await page(order, request)
+    }
+    routes.on(.get, "/checkout/:token/status") { request, context in
+      let order = try await order(behind: context)
+      let seconds = try request.queryInteger("wait", in: 0...60) ?? 0
+      let version = try request.queryInteger("version", in: 0...Int64.max)
+      guard seconds > 0 else { return .json(try await view(order)) }
+      return .json(try await view(try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds))))
+    }
+    routes.on(.get, "/checkout/:token/stream") { request, context in
+      let order = try await order(behind: context)
+      return try await stream(order, request)
+    }
+    routes.on(.post, "/checkout/:token/payments") { request, context in
+      let token = try Self.token(context)
+      if request.isForm { return try await payByForm(token, request) }
+      let key = try IdempotencyKey(header: request.headers[.idempotencyKey])
+      let start = try StartPayment(body: try await request.bytes())
+      let wait = try request.preferredWait()
+      let buyer = Caller.buyer(secret: token.secret)
+      return response(try await pay(token.order, key: key, start, by: buyer, wait: wait))
+    }
+    routes.on(.post, "/checkout/:token/payments/:id/close") { request, context in
+      let token = try Self.token(context)
+      let id: PaymentID = try context.id()
+      guard id.order == token.order else { throw Refusal(.notFound, "There is no such payment.") }
+      let body = try await request.bytes()
+      let wait = try request.preferredWait()
+      if !request.isForm { try NoFields.check(body: body) }
+      let payment = try await closed(id, by: .buyer(secret: token.secret), within: wait)
+      if request.isForm { return Self.seeOther("/checkout/\(token.text)") }
+      return .json(rendering.payment(payment), status: payment.isLive ? .accepted : .ok)
+    }
+    for asset in PageAsset.all {
+      routes.on(.get, asset.path) { _, _ in asset.response }
+    }
+  }
+
+  // MARK: The order behind a token
+
+  private static func token(_ context: WebContext) throws(Refusal) -> CheckoutToken {
+    guard let token = context.parameters.get("token").flatMap({ CheckoutToken(text: $0) }) else {
+      throw Refusal(.notFound, "There is no such checkout.")
+    }
+    return token
+  }
+
+  private func order(behind context: WebContext) async throws -> Order {
+    let token = try Self.token(context)
+    let order = try await reading.order(token.order)
+    return try order.flatMap { Caller.buyer(secret: token.secret).maySee($0) ? $0 : nil }.orNotFound("checkout")
+  }
+
+  // MARK: What the buyer sees
+
+  private func view(_ order: Order) async throws -> [UInt8] {
+    rendering.buyerView(order, shop: try await shopName(order), methods: methods(for: order))
+  }
+
+  func shopName(_ order: Order) async throws -> String {
+    try await directory.merchantName(order.registration.merchant) ?? ""
+  }
+
+  /// The order once it has changed, or as it is when the time is over. A live payment's provider is asked first.
+  /// - Parameter version: the version that the caller has; `nil` to wait until nothing is under way.
+  private func changed(_ order: Order, beyond version: Int?, within wait: Duration) async throws -> Order {
+    let subscription = try engine.changes.subscribe(to: order.id)
+    defer { subscription.end() }
+    let isMet: @Sendable (Order) -> Bool = { order in
+      version.map { order.version > $0 } ?? (order.livePayment == nil && order.status != .closing)
+    }
+    let now = try await asked(order)
+    if isMet(now) { return now }
+    return await subscription.first(within: wait, where: isMet) ?? now
+  }
+
+  /// The order after the query of its live payment was put on its way.
+  private func asked(_ order: Order) async throws -> Order {
+    let current = try await reading.order(order.id) ?? order
+    guard let live = current.livePayment,
+      case .payment(_, let asked, _) = try await submit(.check(live.id), by: .payOnce)
+    else { return current }
+    return asked
+  }
+
+  /// How long one event stream lasts; the browser opens the next.
+  private static let streamLife: Duration = .seconds(600)
+  private static let heartbeat: Duration = .seconds(15)
+
+  /// Server-sent events: the buyer's view, now and whenever it changes.
+  private func stream(_ order: Order, _ request: Request) async throws -> Response {
+    let subscription = try engine.changes.subscribe(to: order.id)
+    let shop = try await shopName(order)
+    let body = ResponseBody { writer in
+      defer { subscription.end() }
+      // A buyer who goes away ends the wait at once, not at the next heartbeat.
+      try await request.body.consumeWithCancellationOnInboundClose { _ in
+        var order = (try? await asked(order)) ?? order
+        let end = engine.clock.uptime() + Self.streamLife
+        try await writer.write(event(order, shop))
+        while !subscription.isOver, engine.clock.uptime() < end {
+          let version = order.version
+          if let next = await subscription.first(within: Self.heartbeat, where: { $0.version > version }) {
+            order = next
+            try await writer.write(event(order, shop))
+          } else {
+            try await writer.write(ByteBuffer(string: ": still here\n\n"))
+          }
+        }
+      }
+      try await writer.finish(nil)
+    }
+    return Response(
+      status: .ok,
+      headers: [
+        .contentType: "text/event-stream", .cacheControl: "no-store", .init("X-Accel-Buffering")!: "no",
+      ], body: body)
+  }
+
+  private func event(_ order: Order, _ shop: String) -> ByteBuffer {
+    var buffer = ByteBuffer(string: "id: \(order.version)\ndata: ")
+    buffer.writeBytes(rendering.buyerView(order, shop: shop, methods: methods(for: order)))
+    buffer.writeString("\n\n")
+    return buffer
+  }
+
+  // MARK: Without scripts
+
+  private struct PayForm: Decodable {
+    let idempotency_key: String?
+    /// Provider and method, with a colon between them.
+    let method: String?
+    let lang: String?
+  }
+
+  /// Post, redirect, get: whatever happened, the page says it, so that a reload or the back button repeats nothing.
+  private func payByForm(_ token: CheckoutToken, _ request: Request) async throws -> Response {
+    let body = String(decoding: try await request.bytes(), as: UTF8.self)
+    let form = try? URLEncodedFormDecoder().decode(PayForm.self, from: body)
+    let language = form?.lang.flatMap { Language(rawValue: $0) }
+    let page = "/checkout/\(token.text)" + (language.map { "?lang=\($0.rawValue)" } ?? "")
+    let parts = (form?.method ?? "").split(separator: ":", maxSplits: 1).map(String.init)
+    guard let key = form?.idempotency_key.flatMap({ IdempotencyKey($0) }), parts.count == 2 else {
+      return Self.seeOther(page)
+    }
+    let start = StartPayment(provider: ProviderName(parts[0]), method: parts[1])
+    do {
+      let started = try await pay(
+        token.order, key: key, start, by: .buyer(secret: token.secret), wait: .seconds(8))
+      if case .redirect(let url) = started.payment.nextAction { return Self.seeOther(url) }
+    } catch is Refusal {
+      // The page shows the payment that is in the way.
+    }
+    return Self.seeOther(page)
+  }
+
+  static func seeOther(_ location: String) -> Response {
+    Response(status: .seeOther, headers: [.location: location, .cacheControl: "no-store"])
+  }
+}
+
+extension Request {
+  var isForm: Bool { headers[.contentType]?.hasPrefix("application/x-www-form-urlencoded") ?? false }
+}

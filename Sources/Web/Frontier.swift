@@ -1,0 +1,71 @@
+import Contract
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOHTTP1
+import PaymentCore
+import PaymentEngine
+
+/// The outermost layer: every request gets an id, every error becomes a problem, every answer a line in the log.
+struct Frontier: RouterMiddleware {
+  let randomness: any Randomness
+
+  func handle(
+    _ request: Request, context: WebContext, next: (Request, WebContext) async throws -> Response
+  ) async throws -> Response {
+    let start = ContinuousClock.now
+    let id = Self.acceptable(request.headers[.requestID]) ?? String(randomness.next(), radix: 36)
+    var context = context
+    context.logger[metadataKey: "hb.request.id"] = "\(id)"
+    var response: Response
+    do { response = try await next(request, context) } catch let error as HTTPParserError {
+      // The connection is gone, or carries something that is not HTTP: there is nobody to answer.
+      throw error
+    } catch {
+      response = .problem(Self.problem(of: error, context.logger))
+    }
+    response.headers[.requestID] = id
+    context.logger.info(
+      "\(request.method.rawValue) \(context.endpointPath ?? "?")",
+      metadata: [
+        "status": "\(response.status.code)",
+        // Ids that name an order, never a checkout token.
+        "subject": "\(Self.subject(context))",
+        "ms": "\((ContinuousClock.now - start).wholeMilliseconds)",
+      ])
+    return response
+  }
+
+  private static func subject(_ context: WebContext) -> String {
+    if let id = context.parameters.get("id"), id.utf8.count <= 32 { return id }
+    return context.parameters.get("token").flatMap { CheckoutToken(text: $0)?.order.text } ?? "-"
+  }
+
+  /// The caller's own request id, if it is one that can stand in a log.
+  private static func acceptable(_ id: String?) -> String? {
+    guard let id, (1...64).contains(id.utf8.count),
+      id.utf8.allSatisfy({ byte in
+        let scalar = UnicodeScalar(byte)
+        return scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789-_.".unicodeScalars.contains(scalar))
+      })
+    else { return nil }
+    return id
+  }
+
+  static func problem(of error: any Error, _ logger: Logger) -> Problem {
+    switch error {
+    case let error as ProblemError: return error.problem
+    case let refusal as Refusal: return Problem(refusal)
+    case let fault as Fault:
+      logger.warning("a request met a fault", metadata: ["fault": "\(fault)"])
+      return fault == .overloaded ? .overloaded : .unavailable
+    case let error as HTTPError where error.status == .notFound:
+      return Problem(Refusal(.notFound, "There is no such resource."))
+    case let error as HTTPError where error.status == .contentTooLarge: return .tooLarge(limit: Request.bodyLimit)
+    case let error as HTTPError where error.status == .badRequest: return .malformed
+    default:
+      logger.error("a request failed", metadata: ["error": "\(type(of: error))"])
+      return .internalError
+    }
+  }
+}

@@ -1,0 +1,17 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import PaymentEngine
+
+extension WebServices {
+  func addHealth(to routes: inout Routes) {
+    // Whether the process answers at all; the benchmark measures the server by it.
+    routes.on(.get, "/healthz") { _, _ in .json(Array(#"{"status":"ok"}"#.utf8)) }
+    // Whether it can do its work, which needs the store.
+    routes.on(.get, "/readyz") { _, _ in
+      try await reading.ping()
+      return .json(Array(#"{"status":"ready"}"#.utf8))
+    }
+    routes.on(.get, "/openapi.json") { _, _ in .json(PackageResources.openapi_json) }
+  }
+}

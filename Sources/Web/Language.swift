@@ -1,0 +1,50 @@
+import HTTPTypes
+import Hummingbird
+import PaymentCore
+
+/// The languages of the buyer's pages.
+enum Language: String, CaseIterable, Sendable {
+  case english = "en"
+  case chinese = "zh"
+
+  /// The one that was asked for on the page, else the browser's first that we have, else English.
+  init(_ request: Request) {
+    if let chosen = request.queryText("lang").flatMap({ Language(rawValue: $0) }) {
+      self = chosen
+      return
+    }
+    let wishes = (request.headers[.acceptLanguage] ?? "").split(separator: ",").enumerated().map { index, wish in
+      let parts = wish.split(separator: ";").map { $0.filter { !$0.isWhitespace } }
+      return (tag: parts.first?.prefix(2).lowercased() ?? "", weight: Self.weight(parts.dropFirst()), index: index)
+    }
+    let best = wishes.filter { Language(rawValue: $0.tag) != nil && $0.weight > 0 }
+      .min { ($1.weight, $0.index) < ($0.weight, $1.index) }
+    self = best.flatMap { Language(rawValue: $0.tag) } ?? .english
+  }
+
+  /// `q=0.8` in thousandths; 1000 when it is not given.
+  private static func weight(_ parameters: some Sequence<String>) -> Int {
+    for parameter in parameters where parameter.hasPrefix("q=") {
+      let digits = parameter.dropFirst(2).split(separator: ".", omittingEmptySubsequences: false)
+      let whole = digits.first.flatMap { Int($0) } ?? 0
+      let fraction = digits.count > 1 ? digits[1].prefix(3) : ""
+      return whole * 1000 + (Int(fraction + String(repeating: "0", count: 3 - fraction.count)) ?? 0)
+    }
+    return 1000
+  }
+
+  /// The text in this language.
+  func say(_ english: String, _ chinese: String) -> String { self == .english ? english : chinese }
+
+  /// An amount as people read it: `1,999.00 CNY`, `1,999 JPY`, `1,999.000 KWD`.
+  func amount(_ money: Money) -> String {
+    let parts = money.decimalText.split(separator: ".")
+    var grouped = ""
+    for (index, digit) in parts[0].reversed().enumerated() {
+      if index > 0, index % 3 == 0 { grouped.append(",") }
+      grouped.append(digit)
+    }
+    let fraction = parts.count > 1 ? ".\(parts[1])" : ""
+    return String(grouped.reversed()) + fraction + "\u{a0}" + money.currency.code
+  }
+}

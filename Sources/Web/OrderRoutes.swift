@@ -1,0 +1,109 @@
+import Contract
+import HTTPTypes
+import Hummingbird
+import PaymentCore
+import PaymentEngine
+
+extension WebServices {
+  func addOrders(to routes: inout Routes, _ keys: KeyRing) {
+    routes.on(.post, "/v1/orders") { request, _ in
+      let merchant = try await keys.merchant(of: request)
+      let wanted = try RegisterOrder(
+        body: try await request.bytes(), merchant: merchant, defaultLife: engine.rules.schedule.orderLife)
+      let (order, isRepeat) = try await register(wanted.registration)
+      return .json(
+        rendering.order(order), status: isRepeat ? .ok : .created, headers: [.location: "/v1/orders/\(order.id.text)"])
+    }
+    routes.on(.get, "/v1/orders") { request, _ in
+      let merchant = try await keys.merchant(of: request)
+      if let reference = request.queryText("reference") {
+        let order = try await reading.order(merchant: merchant, reference: reference)
+        return .json(rendering.order(try order.orNotFound("order")))
+      }
+      return try await list(of: merchant, request)
+    }
+    routes.on(.get, "/v1/orders/:id") { request, context in
+      let merchant = try await keys.merchant(of: request)
+      return .json(rendering.order(try await order(context.id(), of: merchant)))
+    }
+    routes.on(.post, "/v1/orders/:id/close") { request, context in
+      let merchant = try await keys.merchant(of: request)
+      let id: OrderID = try context.id()
+      try NoFields.check(body: try await request.bytes())
+      let subscription = try engine.changes.subscribe(to: id)
+      defer { subscription.end() }
+      let wait = try request.preferredWait()
+      guard case .order(var order, _) = try await submit(.closeOrder(id), by: .merchant(merchant)) else {
+        throw ProblemError(.internalError)
+      }
+      if order.status == .closing {
+        order = await subscription.first(within: wait) { $0.status != .closing } ?? order
+      }
+      if order.status == .paid {
+        throw Refusal(.orderPaid, "The order turned out to be paid.", payment: order.keptPayment)
+      }
+      return .json(rendering.order(order), status: order.status == .closed ? .ok : .accepted)
+    }
+  }
+
+  /// Registers an order, or finds the one that was registered with the same content.
+  func register(_ registration: Order.Registration) async throws -> (order: Order, isRepeat: Bool) {
+    let id = OrderID(
+      at: engine.clock.now(), merchant: registration.merchant, reference: registration.reference,
+      random: randomness.next())
+    let command = Command.register(registration, id: id, checkoutSecret: random128())
+    guard case .order(let order, let isRepeat) = try await submit(command, by: .payOnce) else {
+      throw ProblemError(.internalError)
+    }
+    return (order, isRepeat)
+  }
+
+  private func list(of merchant: MerchantID, _ request: Request) async throws -> Response {
+    let limit = Int(try request.queryInteger("limit", in: 1...100) ?? 20)
+    var status: Order.Status?
+    if let text = request.queryText("status") {
+      status = Order.Status(rawValue: text)
+      if status == nil {
+        let names = Order.Status.allCases.map(\.rawValue).joined(separator: ", ")
+        throw Refusal(
+          .invalidRequest, "A query parameter is wrong.",
+          errors: [.init(field: "status", message: "must be one of \(names)")])
+      }
+    }
+    var after: OrderID?
+    if let text = request.queryText("after") {
+      after = OrderID(text: text)
+      if after == nil { throw Self.badCursor }
+    }
+    let orders = try await reading.orders(of: merchant, status: status, after: after, limit: limit + 1)
+    let page = Array(orders.prefix(limit))
+    let next = orders.count > limit ? page.last?.id.text : nil
+    return .json(rendering.list(page, next: next) { rendering.order($0, into: &$1) })
+  }
+
+  static var badCursor: Refusal {
+    Refusal(
+      .invalidRequest, "A query parameter is wrong.",
+      errors: [.init(field: "after", message: "must be the value of next from an earlier page")])
+  }
+
+  /// An order as this merchant may see it.
+  func order(_ id: OrderID, of merchant: MerchantID) async throws -> Order {
+    let order = try await reading.order(id)
+    return try order.flatMap { Caller.merchant(merchant).maySee($0) ? $0 : nil }.orNotFound("order")
+  }
+
+  /// Sends a command through the one door.
+  /// - Throws: the refusal, or the fault.
+  func submit(_ command: Command, by caller: Caller) async throws -> Reply {
+    try await engine.journal.submit(command, by: caller).get()
+  }
+}
+
+extension Optional {
+  /// The value, or the refusal that there is none.
+  func orNotFound(_ what: String) throws(Refusal) -> Wrapped {
+    guard let self else { throw Refusal(.notFound, "There is no such \(what).") }
+    return self
+  }
+}

@@ -1,0 +1,149 @@
+// The checkout page with scripts: it asks before it submits, locks at once, repeats only the same request, follows the
+// payment, and shows nothing that the server did not say. Without this file the page works by its forms.
+
+const root = document.getElementById('checkout');
+const base = root.dataset.base;
+const clockOffset = Date.parse(root.dataset.now) - Date.now();
+let isLocked = false;
+
+/** Storage that may be blocked: then the key lives as long as the page. */
+const memory = new Map();
+const store = {
+  get(name) { try { return sessionStorage.getItem(name) ?? memory.get(name); } catch { return memory.get(name); } },
+  set(name, value) { memory.set(name, value); try { sessionStorage.setItem(name, value); } catch { /* blocked */ } },
+  remove(name) { memory.delete(name); try { sessionStorage.removeItem(name); } catch { /* blocked */ } },
+};
+const keyName = 'payonce:' + base;
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const setOffline = (is) => { const e = document.getElementById('offline'); if (e) e.hidden = !is; };
+
+/** The page as the server renders it now replaces what is shown; there is no second way to say how things stand. */
+let refreshing = null;
+function refresh() {
+  refreshing ??= (async () => {
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
+      if (!answer.ok) return;
+      const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      const main = next.getElementById('checkout');
+      if (!main || Number(main.dataset.version) < Number(root.dataset.version)) return;
+      document.title = next.title;
+      const changed = main.dataset.state !== root.dataset.state;
+      Object.assign(root.dataset, main.dataset);
+      const now = document.getElementById('state');
+      const then = main.querySelector('#state');
+      now.className = then.className;
+      now.innerHTML = then.innerHTML;
+      if (root.dataset.state === 'ready') { if (changed) store.remove(keyName); isLocked = false; }
+      setOffline(false);
+      attach();
+    } catch {
+      setOffline(true);
+    } finally {
+      refreshing = null;
+    }
+  })();
+  return refreshing;
+}
+
+async function status(wait) {
+  const answer = await fetch(`${base}/status?wait=${wait}&version=${root.dataset.version}`);
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.json();
+}
+
+/** Sends the one request of this try until it is answered, always under the same key. */
+async function pay(form) {
+  const data = new FormData(form);
+  const [provider, method] = String(data.get('method')).split(':');
+  const key = store.get(keyName) ?? String(data.get('idempotency_key'));
+  store.set(keyName, key);
+  for (let attempt = 0; attempt < 6; attempt += 1) {
+    try {
+      const before = await status(0);
+      if (before.status !== 'open' || before.payment) return null;
+      const answer = await fetch(`${base}/payments`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key, Prefer: 'wait=8' },
+        body: JSON.stringify({ provider, method }),
+      });
+      setOffline(false);
+      if (answer.status < 500) {
+        const body = await answer.json();
+        return answer.ok ? body : body.payment ?? null;
+      }
+    } catch {
+      setOffline(true);
+    }
+    await pause(500 * 2 ** attempt);
+  }
+  return null;
+}
+
+function attach() {
+  const form = document.getElementById('pay');
+  form?.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    if (isLocked) return;
+    isLocked = true;
+    const button = form.querySelector('button');
+    button.disabled = true;
+    button.textContent = button.dataset.busy;
+    const payment = await pay(form);
+    if (payment?.status === 'requires_action' && payment.next_action?.type === 'redirect') {
+      location.assign(payment.next_action.url);
+      return;
+    }
+    // A try that ended is over: the next one has a new key, which the page brings with it.
+    if (payment && (payment.status === 'failed' || payment.status === 'closed')) store.remove(keyName);
+    await refresh();
+    isLocked = false;
+  });
+  const close = document.getElementById('close');
+  close?.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    close.querySelector('button').disabled = true;
+    try { await fetch(close.action, { method: 'POST', headers: { Prefer: 'wait=5' } }); } catch { setOffline(true); }
+    await refresh();
+  });
+  tick();
+}
+
+/** The deadline as time left, by the server's clock. */
+function tick() {
+  const time = document.getElementById('deadline');
+  if (!time) return;
+  const left = Math.max(0, Math.round((Date.parse(root.dataset.expires) - Date.now() - clockOffset) / 1000));
+  const at = new Date(Date.parse(root.dataset.expires) - clockOffset).toLocaleTimeString(document.documentElement.lang);
+  const text = left < 3600 ? `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')} (${at})` : at;
+  if (time.textContent !== text) time.textContent = text;
+}
+setInterval(tick, 1000);
+
+/** Follows the order: by an event stream, and by asking where there is none. */
+function follow() {
+  const isOver = () => root.dataset.state === 'paid' || root.dataset.state === 'closed';
+  const heard = (view) => { if (view.version > Number(root.dataset.version) && !isLocked) refresh(); };
+  let failures = 0;
+  const poll = async () => {
+    while (!isOver()) {
+      try { heard(await status(25)); failures = 0; setOffline(false); } catch { failures += 1; setOffline(true); }
+      await pause(failures ? Math.min(1000 * 2 ** failures, 15000) : 250);
+    }
+  };
+  if (!('EventSource' in window)) { poll(); return; }
+  const stream = new EventSource(`${base}/stream`);
+  stream.onmessage = (event) => { failures = 0; setOffline(false); heard(JSON.parse(event.data)); };
+  stream.onerror = () => {
+    failures += 1;
+    if (failures > 1) setOffline(true);
+    if (stream.readyState === EventSource.CLOSED || failures > 5) { stream.close(); poll(); }
+  };
+}
+
+addEventListener('online', refresh);
+addEventListener('pageshow', (event) => { if (event.persisted) { isLocked = false; refresh(); } });
+document.addEventListener('visibilitychange', () => { if (!document.hidden && !isLocked) refresh(); });
+attach();
+follow();

@@ -1,0 +1,66 @@
+package import Contract
+package import Logging
+package import PaymentCore
+package import PaymentEngine
+
+/// What the routes work with.
+package struct WebServices: Sendable {
+  package let engine: Engine
+  package let reading: any Reading
+  package let directory: any Directory
+  package let providers: [ProviderName: any Provider]
+  package let randomness: any Randomness
+  package let rendering: Rendering
+  /// Without a slash at its end.
+  package let publicURL: String
+  /// Where a buyer may be sent on to pay: origins such as `https://pay.example`.
+  package let redirectOrigins: [String]
+  /// The demo shop, unless it is off.
+  package let demo: DemoShop?
+  package let logger: Logger
+
+  package init(
+    engine: Engine, reading: any Reading, directory: any Directory, providers: [any Provider],
+    randomness: any Randomness, publicURL: String, redirectOrigins: [String], demo: DemoShop?, logger: Logger
+  ) {
+    self.engine = engine
+    self.reading = reading
+    self.directory = directory
+    self.providers = Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0) })
+    self.randomness = randomness
+    rendering = Rendering(publicURL: publicURL)
+    self.publicURL = publicURL
+    self.redirectOrigins = redirectOrigins
+    self.demo = demo
+    self.logger = logger
+  }
+
+  /// The ways to pay an order that a buyer is offered.
+  func methods(for order: Order) -> [BuyerMethod] {
+    engine.rules.enabled.flatMap { name -> [BuyerMethod] in
+      guard let sheet = engine.rules.sheets[name], sheet.supports(order.registration.amount) else { return [] }
+      return sheet.methods.map { BuyerMethod(provider: name, method: $0) }
+    }
+  }
+
+  func random128() -> UInt128 { UInt128(randomness.next()) << 64 | UInt128(randomness.next()) }
+}
+
+/// The demo shop's place behind the scenes.
+package struct DemoShop: Sendable {
+  package let merchant: MerchantID
+  /// Where a visitor can read the sandbox bank's books.
+  package let bankURL: String
+  package let isNetworkBad: @Sendable () async -> Bool
+  package let setNetworkBad: @Sendable (Bool) async -> Void
+
+  package init(
+    merchant: MerchantID, bankURL: String, isNetworkBad: @escaping @Sendable () async -> Bool,
+    setNetworkBad: @escaping @Sendable (Bool) async -> Void
+  ) {
+    self.merchant = merchant
+    self.bankURL = bankURL
+    self.isNetworkBad = isNetworkBad
+    self.setNetworkBad = setNetworkBad
+  }
+}

@@ -1,0 +1,84 @@
+import ArgumentParser
+import AsyncHTTPClient
+import Bank
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import Providers
+import ServiceLifecycle
+import UnixSignals
+
+struct BankCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bank", abstract: "Run the sandbox bank alone.",
+    discussion: """
+      The bank takes no real money. It keeps books of its own: GET /books shows what was charged, PUT /faults makes it
+      lose requests and answers, fail, be slow, and double, delay and lose its notices.
+      """)
+
+  @Option(help: "Where to listen. (default: 127.0.0.1:8090)")
+  var listen: String?
+  @Option(help: "The file of the books. (default: ./data/bank.db)")
+  var books: String?
+  @OptionGroup var log: LogOption
+
+  func run() async throws {
+    try await reporting {
+      let address = try await ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8090", option: "--listen")
+        .reserved(option: "--listen")
+      let logger = try log.logger("bank")
+      let client = Wire.client(connections: 32)
+      let running = try RunningBank(
+        books: Setting.value(books, "BOOKS") ?? "./data/bank.db",
+        secret: Setting.value(nil, "BANK_SECRET") ?? SandboxProvider.defaultSecret, address: address, client: client,
+        logger: logger)
+      var configuration = ServiceGroupConfiguration(
+        services: running.services(announcing: true), gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+      configuration.maximumGracefulShutdownDuration = .seconds(10)
+      try await ServiceGroup(configuration: configuration).run()
+      try await client.shutdown()
+    }
+  }
+}
+
+/// A bank and its server.
+struct RunningBank {
+  private let bank: SandboxBank
+  private let address: ListenAddress
+  private let logger: Logger
+
+  init(books: String, secret: String, address: ListenAddress, client: HTTPClient, logger: Logger) throws {
+    try makeFolder(of: books)
+    do { bank = try SandboxBank(books: books, secret: secret, client: client, logger: logger) } catch {
+      throw SetupError("\(error)")
+    }
+    self.address = address
+    self.logger = logger
+  }
+
+  /// - Parameter announcing: whether to print the line that says that it listens.
+  func services(announcing: Bool) -> [any Service] {
+    let address = address
+    let application = Application(
+      router: bank.router(), server: .http1(configuration: .init(idleTimeout: .seconds(60))),
+      configuration: .init(address: .hostname(address.host, port: address.port), backlog: 1024),
+      onServerRunning: { _ in if announcing { announce("bank listening on http://\(address)") } }, logger: logger)
+    let bank = bank
+    return [
+      ClosureService { await cancelWhenGracefulShutdown { await bank.run() } },
+      application,
+    ]
+  }
+}
+
+/// A line on standard output, at once.
+func announce(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+
+/// A service that is one function.
+struct ClosureService: Service {
+  private let work: @Sendable () async throws -> Void
+  init(_ work: @escaping @Sendable () async throws -> Void) { self.work = work }
+  func run() async throws { try await work() }
+}

@@ -1,0 +1,119 @@
+import ArgumentParser
+import AsyncHTTPClient
+import Contract
+import Foundation
+import NIOCore
+import NIOHTTP1
+import PaymentEngine
+import Providers
+import SQLiteStore
+
+struct DoctorCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor", abstract: "Say what is wrong with this deployment, and how to mend it.",
+    discussion: "Takes the options of `serve`. Exits 1 when something must be mended.")
+
+  @Option(help: "Where the server listens. (default: 127.0.0.1:8080)")
+  var listen: String?
+  @OptionGroup var store: StoreOption
+  @Option(help: "The address at which buyers reach the server.")
+  var publicURL: String?
+  @Option(help: "The sandbox bank that the server uses.")
+  var bank: String?
+
+  private enum Finding {
+    case fine(String)
+    case warning(String)
+    case broken(String)
+  }
+
+  func run() async throws {
+    var findings = await checkStore()
+    findings += checkAddresses()
+    findings += await checkServer()
+    findings += await checkBank()
+    var isBroken = false
+    for finding in findings {
+      switch finding {
+      case .fine(let text): announce("ok       \(text)")
+      case .warning(let text): announce("warning  \(text)")
+      case .broken(let text):
+        announce("BROKEN   \(text)")
+        isBroken = true
+      }
+    }
+    if isBroken { throw ExitCode(1) }
+  }
+
+  private func checkStore() async -> [Finding] {
+    do {
+      guard case .sqlite(let path) = try store.location() else { return [] }
+      let isNew = !FileManager.default.fileExists(atPath: path)
+      if isNew { return [.warning("store: \(path) does not exist yet; `payonce serve` or `payonce keys create` makes it")] }
+      let database = try store.location().open()
+      var findings: [Finding] = [.fine("store: \(path) opens, with a durable write-ahead log and the current schema")]
+      // The writer's place is asked for and given back: a full or read-only disk shows here.
+      do throws(Fault) {
+        let store = SQLiteStore(database)
+        _ = try store.load([])
+        try store.save(Changeset())
+        findings.append(.fine("store: can be locked for writing"))
+      } catch {
+        findings.append(.broken("store: cannot be written (\(error)); check the disk's space and the file's permissions"))
+      }
+      let folder = (path as NSString).deletingLastPathComponent
+      let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder.isEmpty ? "." : folder)
+      if let free = attributes?[.systemFreeSize] as? NSNumber {
+        let megabytes = free.int64Value / 1_048_576
+        findings.append(
+          megabytes < 500
+            ? .warning("disk: \(megabytes) MB free; a full disk stops payments, make room") : .fine("disk: \(megabytes) MB free"))
+      }
+      let keys = try await SQLiteDirectory(database).keys().filter { $0.revokedAt == nil }
+      findings.append(
+        keys.isEmpty
+          ? .warning("keys: none yet; `payonce keys create --merchant NAME` makes one") : .fine("keys: \(keys.count) valid"))
+      return findings
+    } catch { return [.broken("store: \(error)")] }
+  }
+
+  private func checkAddresses() -> [Finding] {
+    do {
+      let address = try ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8080", option: "--listen")
+      let url = try Setting.value(publicURL, "PUBLIC_URL").map { try ServeCommand.webAddress($0, "--public-url") }
+      switch url {
+      case nil where !address.isLoopback:
+        return [.warning("public URL: not set; buyers are sent to http://\(address). Set --public-url")]
+      case nil: return [.fine("public URL: http://\(address), for this machine alone")]
+      case let url? where url.hasPrefix("http://") && !url.contains("//127.") && !url.contains("//localhost"):
+        return [.warning("public URL: \(url) is not https; checkout tokens travel in the clear. Put a TLS proxy in front")]
+      case let url?: return [.fine("public URL: \(url)")]
+      }
+    } catch { return [.broken("\(error)")] }
+  }
+
+  private func checkServer() async -> [Finding] {
+    guard let address = try? ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8080", option: "") else {
+      return []
+    }
+    switch await Self.status("http://\(address)/readyz") {
+    case 200: return [.fine("server: ready on http://\(address)")]
+    case let status?: return [.broken("server: http://\(address)/readyz answers \(status); its log says why")]
+    case nil: return [.warning("server: nothing answers on http://\(address); start it with `payonce serve`")]
+    }
+  }
+
+  private func checkBank() async -> [Finding] {
+    guard let url = Setting.value(bank, "BANK") else { return [.fine("bank: the server's own")] }
+    do { _ = try ServeCommand.verifier(bankURL: url) } catch { return [.broken("bank: \(error)")] }
+    return await Self.status(url + "/faults") == 200
+      ? [.fine("bank: answers on \(url)")]
+      : [.broken("bank: nothing answers on \(url); start it with `payonce bank`")]
+  }
+
+  private static func status(_ url: String) async -> Int? {
+    let response = try? await HTTPClient.shared.execute(HTTPClientRequest(url: url), timeout: .seconds(3))
+    _ = try? await response?.body.collect(upTo: 65_536)
+    return response.map { Int($0.status.code) }
+  }
+}

@@ -1,0 +1,91 @@
+import ArgumentParser
+import Contract
+import Foundation
+import PaymentCore
+import PaymentEngine
+import SQLiteStore
+import Web
+
+struct KeysCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "keys", abstract: "Make, list and revoke API keys and operators' logins.",
+    subcommands: [Create.self, List.self, Revoke.self])
+
+  struct Create: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make a key. It is printed once, alone, on standard output.",
+      discussion: "A merchant's key works at once, also at servers that are already running.")
+
+    @Option(help: "The merchant that the key is for; made when there is none of this name.")
+    var merchant: String?
+    @Option(help: "The operator that the login is for.")
+    var `operator`: String?
+    @OptionGroup var store: StoreOption
+
+    func run() async throws {
+      try await reporting {
+        guard (merchant == nil) != (self.operator == nil), let name = merchant ?? self.operator else {
+          throw SetupError("Say for whom: --merchant NAME or --operator NAME.")
+        }
+        guard (1...80).contains(name.utf8.count), !name.unicodeScalars.contains(where: { $0.value < 0x20 }) else {
+          throw SetupError("A name is 1 to 80 bytes long, without control characters.")
+        }
+        let directory = SQLiteDirectory(try store.location().open())
+        let randomness = SystemRandomness()
+        let key: AccessKey
+        let holder: StoredKey.Holder
+        if merchant != nil {
+          key = .merchant(randomness)
+          holder = .merchant(try await directory.merchant(named: name, id: Self.newMerchant(randomness)), name: name)
+        } else {
+          key = .operator(randomness)
+          holder = .operator(name: name)
+        }
+        try await directory.add(
+          StoredKey(id: key.id, hash: key.hash, holder: holder, createdAt: SystemClock().now(), revokedAt: nil))
+        announce(key.text)
+      }
+    }
+
+    static func newMerchant(_ randomness: any Randomness) -> MerchantID {
+      let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz")
+      return MerchantID("mer_" + String((0..<16).map { _ in alphabet[Int(randomness.next() >> 59)] }))
+    }
+  }
+
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the keys, by the part that is not secret.")
+    @OptionGroup var store: StoreOption
+
+    func run() async throws {
+      try await reporting {
+        for key in try await SQLiteDirectory(try store.location().open()).keys() {
+          let kind =
+            switch key.holder {
+            case .merchant: "merchant"
+            case .operator: "operator"
+            }
+          let state = key.revokedAt.map { "revoked \($0.rfc3339)" } ?? "valid"
+          announce("\(key.id)\t\(kind)\t\(key.holder.name)\t\(key.createdAt.rfc3339)\t\(state)")
+        }
+      }
+    }
+  }
+
+  struct Revoke: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Revoke a key.", discussion: "Running servers refuse it within five seconds.")
+    @Argument(help: "The key's first 19 characters, as `keys list` shows them, or the whole key.")
+    var key: String
+    @OptionGroup var store: StoreOption
+
+    func run() async throws {
+      try await reporting {
+        let directory = SQLiteDirectory(try store.location().open())
+        guard try await directory.revoke(String(key.prefix(19)), at: SystemClock().now()) else {
+          throw SetupError("There is no such key that is not revoked. `payonce keys list` shows them all.")
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import ArgumentParser
+
+@main
+struct PayOnce: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "payonce",
+    abstract: "A self-hosted payment gate: an order keeps at most one payment.",
+    discussion: """
+      Try it:
+        payonce serve                          the gate, a sandbox bank and a demo shop on this machine
+        payonce keys create --merchant tea     an API key for your shop
+
+      Every option can also be set by the environment: --public-url is PAYONCE_PUBLIC_URL, and so on. Options win.
+      """,
+    version: "0.1.0",
+    subcommands: [ServeCommand.self, BankCommand.self, KeysCommand.self, DoctorCommand.self])
+}
+
+/// Something about the settings or the surroundings that keeps a command from working, and how to mend it.
+struct SetupError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}

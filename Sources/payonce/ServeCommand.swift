@@ -1,0 +1,194 @@
+import ArgumentParser
+import AsyncHTTPClient
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTP1
+import PaymentCore
+import PaymentEngine
+import Providers
+import SQLiteStore
+import ServiceLifecycle
+import UnixSignals
+import Web
+
+struct ServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Run the payment gate.",
+    discussion: """
+      Without options it runs on this machine alone: http://127.0.0.1:8080, its orders in ./data/payonce.db, a sandbox
+      bank of its own on http://127.0.0.1:8090 with its books in ./data/bank.db, and a demo shop at /demo.
+
+      Behind a proxy, tell it its address for buyers:
+        payonce serve --listen 127.0.0.1:8080 --public-url https://pay.example.com
+      """)
+
+  @Option(help: "Where to listen; port 0 takes a free one. (default: 127.0.0.1:8080)")
+  var listen: String?
+  @OptionGroup var store: StoreOption
+  @Option(help: "The address at which buyers reach this server. (default: http:// and where it listens)")
+  var publicURL: String?
+  @Option(help: "The sandbox bank to use, such as http://127.0.0.1:8090. (default: one of its own)")
+  var bank: String?
+  @Option(help: "Where its own bank listens. (default: 127.0.0.1:8090, or a free port when that is taken)")
+  var bankListen: String?
+  @Option(help: "The file of its own bank's books. (default: bank.db beside the store)")
+  var books: String?
+  @Option(help: "The demo shop at /demo: on or off. (default: on)")
+  var demo: String?
+  @Option(help: "How long a provider call may take, in seconds. (default: 10)")
+  var callTimeout: Int?
+  @OptionGroup var log: LogOption
+
+  func run() async throws {
+    try await reporting { try await serve() }
+  }
+
+  private func serve() async throws {
+    let logger = try log.logger("payonce")
+    let address = try await ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8080", option: "--listen")
+      .reserved(option: "--listen")
+    let publicURL = try Self.webAddress(Setting.value(self.publicURL, "PUBLIC_URL") ?? "http://\(address)", "--public-url")
+    let location = try store.location()
+    let database = try location.open()
+    let wireClient = Wire.client(connections: 256)
+
+    var schedule = Schedule()
+    if let seconds = try Self.seconds(callTimeout, "CALL_TIMEOUT") { schedule.callTimeout = .seconds(seconds) }
+    let (bankURL, ownBank) = try await bank(location, wireClient, logger)
+    let sandbox = SandboxProvider(
+      wire: Wire(client: wireClient, timeout: schedule.callTimeout), bankURL: bankURL, publicURL: publicURL,
+      verifier: try Self.verifier(bankURL: bankURL))
+    let rules = Rules(schedule: schedule, sheets: [sandbox.name: sandbox.sheet], enabled: [sandbox.name])
+
+    let engine = Engine(
+      stores: [SQLiteStore(database)], providers: [sandbox], rules: rules, clock: SystemClock(), logger: logger)
+    let directory = SQLiteDirectory(database)
+    let services = WebServices(
+      engine: engine, reading: SQLiteReading(database), directory: directory, providers: [sandbox],
+      randomness: SystemRandomness(), publicURL: publicURL, redirectOrigins: [bankURL],
+      demo: try await demoShop(directory, bankURL: bankURL, client: wireClient), logger: logger)
+
+    let web = Application(
+      router: services.router(), server: .http1(configuration: Self.http),
+      configuration: .init(address: .hostname(address.host, port: address.port), backlog: 4096),
+      onServerRunning: { _ in announce("listening on http://\(address)") }, logger: logger)
+    let thread = LaneThread(name: "lane")
+    // Stopped from the last to the first: requests, then calls and their evidence, then the bank.
+    var configuration = ServiceGroupConfiguration(
+      services: (ownBank?.services(announcing: false) ?? []) + [
+        ClosureService {
+          await withGracefulShutdownHandler { await engine.run(on: [thread]) } onGracefulShutdown: { engine.stop() }
+        },
+        ClosureService {
+          // Whoever waits for an outcome is answered with how things stand.
+          try await withGracefulShutdownHandler { try await web.run() } onGracefulShutdown: { engine.stopWaiting() }
+        },
+      ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+    configuration.maximumGracefulShutdownDuration = .seconds(30)
+    try await ServiceGroup(configuration: configuration).run()
+    try await wireClient.shutdown()
+  }
+
+  /// Heads of at most 32 kB in at most 100 fields; a connection on which nothing arrives is closed after 10 seconds.
+  static let http = HTTP1Channel.Configuration(
+    idleTimeout: .seconds(10),
+    httpDecoderConfiguration: .init(maxHeaderFieldSize: 16_384, maxHeaderListSize: 32_768, maxHeaderFieldCount: 100))
+
+  private func bank(
+    _ location: StoreLocation, _ client: HTTPClient, _ logger: Logger
+  ) async throws -> (url: String, own: RunningBank?) {
+    if let url = Setting.value(bank, "BANK") { return (try Self.webAddress(url, "--bank"), nil) }
+    let wanted = Setting.value(bankListen, "BANK_LISTEN")
+    let address: ListenAddress
+    if let wanted {
+      address = try await ListenAddress(wanted, option: "--bank-listen").reserved(option: "--bank-listen")
+    } else if let usual = try? await ListenAddress("127.0.0.1:8090", option: "").reserved(option: "") {
+      address = usual
+    } else {
+      address = try await ListenAddress("127.0.0.1:0", option: "").reserved(option: "--bank-listen")
+    }
+    guard address.isLoopback else { throw SetupError("Its own bank listens on loopback only: --bank-listen 127.0.0.1:PORT") }
+    var path = Setting.value(books, "BOOKS")
+    if path == nil, case .sqlite(let file) = location {
+      path = ((file as NSString).deletingLastPathComponent as NSString).appendingPathComponent("bank.db")
+    }
+    let secret = Setting.value(nil, "BANK_SECRET") ?? SandboxProvider.defaultSecret
+    let own = try RunningBank(
+      books: path ?? "./data/bank.db", secret: secret, address: address, client: client, logger: logger)
+    logger.notice("the sandbox bank is on http://\(address)")
+    return ("http://\(address)", own)
+  }
+
+  static func verifier(bankURL: String) throws -> StandardWebhookVerifier {
+    let host = URL(string: bankURL)?.host ?? ""
+    let secret = Setting.value(nil, "BANK_SECRET")
+    if secret == nil, !["localhost", "::1"].contains(host), !host.hasPrefix("127.") {
+      throw SetupError("Set PAYONCE_BANK_SECRET, the same here and at the bank: its default is for a loopback bank only.")
+    }
+    guard let verifier = StandardWebhookVerifier(secret: secret ?? SandboxProvider.defaultSecret) else {
+      throw SetupError("PAYONCE_BANK_SECRET must be whsec_ and at least 16 bytes in base 64.")
+    }
+    return verifier
+  }
+
+  private func demoShop(_ directory: SQLiteDirectory, bankURL: String, client: HTTPClient) async throws -> DemoShop? {
+    switch Setting.value(demo, "DEMO") ?? "on" {
+    case "off": return nil
+    case "on": break
+    case let other: throw SetupError("--demo must be on or off. It is: \(other)")
+    }
+    let merchant = try await directory.merchant(
+      named: "Demo shop", id: KeysCommand.Create.newMerchant(SystemRandomness()))
+    let conduct = BankConduct(client: client, url: bankURL + "/faults")
+    return DemoShop(
+      merchant: merchant, bankURL: bankURL, isNetworkBad: { await conduct.isBad() },
+      setNetworkBad: { await conduct.set(bad: $0) })
+  }
+
+  static func webAddress(_ text: String, _ option: String) throws -> String {
+    guard let url = URL(string: text), ["http", "https"].contains(url.scheme), url.host != nil else {
+      throw SetupError("\(option) must be an http or https URL. It is: \(text)")
+    }
+    return text.hasSuffix("/") ? String(text.dropLast()) : text
+  }
+
+  static func seconds(_ option: Int?, _ name: String) throws -> Int? {
+    guard let text = Setting.value(option.map(String.init), name) else { return nil }
+    guard let seconds = Int(text), (1...120).contains(seconds) else {
+      throw SetupError("PAYONCE_\(name) must be 1 to 120 seconds. It is: \(text)")
+    }
+    return seconds
+  }
+}
+
+/// The demo's switch for a bad network: the sandbox bank's faults.
+private struct BankConduct: Sendable {
+  let client: HTTPClient
+  let url: String
+
+  private static let bad = """
+    {"seed":7,"latency_ms":[50,900],"lose_request":0.15,"lose_response":0.25,"fail_500":0.1,"duplicate_notice":0.3,\
+    "lose_notice":0.4,"delay_notice_ms":[0,4000]}
+    """
+
+  func isBad() async -> Bool {
+    guard let response = try? await client.execute(HTTPClientRequest(url: url), timeout: .seconds(2)),
+      let body = try? await response.body.collect(upTo: 65_536),
+      let faults = try? JSONSerialization.jsonObject(with: Data(body.readableBytesView)) as? [String: Any]
+    else { return false }
+    return (faults["lose_response"] as? Double ?? 0) > 0
+  }
+
+  func set(bad: Bool) async {
+    var request = HTTPClientRequest(url: url)
+    request.method = .PUT
+    request.body = .bytes(ByteBuffer(string: bad ? Self.bad : "{}"))
+    // The page that follows shows what the bank says, also when this was lost.
+    if let response = try? await client.execute(request, timeout: .seconds(2)) {
+      _ = try? await response.body.collect(upTo: 65_536)
+    }
+  }
+}

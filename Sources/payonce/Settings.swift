@@ -1,0 +1,127 @@
+import ArgumentParser
+import Foundation
+import Logging
+import NIOCore
+import NIOPosix
+import SQLiteStore
+
+/// Looks an option up: the command line wins over the environment, the environment over the default.
+struct Setting {
+  private static let environment = ProcessInfo.processInfo.environment
+
+  static func value(_ option: String?, _ name: String) -> String? {
+    if let option { return option }
+    let value = environment["PAYONCE_" + name]
+    return value.flatMap { $0.isEmpty ? nil : $0 }
+  }
+}
+
+/// Where a server listens.
+struct ListenAddress: CustomStringConvertible {
+  let host: String
+  let port: Int
+
+  /// - Parameter text: `host:port`, with brackets around an IPv6 address.
+  init(_ text: String, option: String) throws {
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+      (0...65_535).contains(port), colon != text.startIndex
+    else { throw SetupError("\(option) must be HOST:PORT, such as 127.0.0.1:8080. It is: \(text)") }
+    host = text[..<colon].trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
+    self.port = port
+  }
+
+  private init(host: String, port: Int) {
+    self.host = host
+    self.port = port
+  }
+
+  var description: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
+  var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+
+  /// This address with a port that is free: its own, or any if it has none. The links that PayOnce gives out must be
+  /// known before it listens.
+  func reserved(option: String) async throws -> ListenAddress {
+    do {
+      let bootstrap = ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      let channel = try await bootstrap.bind(host: host, port: port).get()
+      let bound = channel.localAddress?.port ?? port
+      try await channel.close()
+      return ListenAddress(host: host, port: bound)
+    } catch let error as IOError where error.errnoCode == EADDRINUSE {
+      throw SetupError("\(self) is in use by another program. Stop it, or choose another address with \(option).")
+    } catch {
+      throw SetupError("\(self) cannot be listened on: \(error). Choose another address with \(option).")
+    }
+  }
+}
+
+/// Which store, from `--store`.
+enum StoreLocation {
+  case sqlite(path: String)
+
+  init(_ text: String) throws {
+    if text.hasPrefix("sqlite:") {
+      let path = String(text.dropFirst(7))
+      guard !path.isEmpty else { throw SetupError("--store sqlite: needs a file, such as sqlite:./data/payonce.db") }
+      self = .sqlite(path: path)
+    } else if text.hasPrefix("postgres:") || text.hasPrefix("postgresql:") {
+      throw SetupError("This version has the embedded store only. Use --store sqlite:./data/payonce.db")
+    } else {
+      throw SetupError("--store must begin with sqlite: such as sqlite:./data/payonce.db. It is: \(text)")
+    }
+  }
+
+  func open() throws -> SQLiteDatabase {
+    switch self {
+    case .sqlite(let path):
+      try makeFolder(of: path)
+      do { return try SQLiteDatabase(path: path) } catch {
+        throw SetupError("The store \(path) cannot be opened: \(error). Check that its folder can be written.")
+      }
+    }
+  }
+}
+
+/// Makes the folder of a file, if need be.
+func makeFolder(of path: String) throws {
+  let folder = (path as NSString).deletingLastPathComponent
+  guard !folder.isEmpty, !FileManager.default.fileExists(atPath: folder) else { return }
+  do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
+    throw SetupError("The folder \(folder) cannot be made: \(error.localizedDescription)")
+  }
+}
+
+struct StoreOption: ParsableArguments {
+  @Option(help: "The store: sqlite:FILE. (default: sqlite:./data/payonce.db)")
+  var store: String?
+
+  func location() throws -> StoreLocation {
+    try StoreLocation(Setting.value(store, "STORE") ?? "sqlite:./data/payonce.db")
+  }
+}
+
+struct LogOption: ParsableArguments {
+  @Option(help: "What to log: debug, info, notice, warning, error. (default: info)")
+  var logLevel: String?
+
+  func logger(_ label: String) throws -> Logger {
+    let text = Setting.value(logLevel, "LOG_LEVEL") ?? "info"
+    guard let level = Logger.Level(rawValue: text) else {
+      throw SetupError("--log-level must be debug, info, notice, warning or error. It is: \(text)")
+    }
+    var logger = Logger(label: label, factory: { StreamLogHandler.standardError(label: $0) })
+    logger.logLevel = level
+    return logger
+  }
+}
+
+extension AsyncParsableCommand {
+  /// Runs a command and says what is wrong with the setup in one line.
+  func reporting(_ work: () async throws -> Void) async throws {
+    do { try await work() } catch let error as SetupError {
+      FileHandle.standardError.write(Data("payonce: \(error.description)\n".utf8))
+      throw ExitCode(2)
+    }
+  }
+}

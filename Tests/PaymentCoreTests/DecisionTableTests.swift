@@ -1,0 +1,125 @@
+import PaymentCore
+import Testing
+
+/// Every state of an order against every command, a line a state. A word is the refusal; `new`, `same` and `noted` are
+/// what is answered otherwise.
+@Suite struct DecisionTableTests {
+  private static let columns = [
+    "register", "register other", "pay a", "pay a/late", "pay new", "close order", "close pay", "check", "refund",
+    "wake",
+  ]
+
+  private static let table = """
+    nothing      | new  | new | not_found | not_found | not_found | not_found | not_found | not_found | not_found | noted
+    open         | same | reference_reused | new | new | new | new | not_found | not_found | not_found | noted
+    processing   | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | noted
+    unknown      | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | noted
+    action       | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | noted
+    giving up    | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | noted
+    declined     | same | reference_reused | same | idempotency_key_reused | new | new | new | new | payment_not_refundable | noted
+    closing      | same | reference_reused | same | idempotency_key_reused | order_closed | new | new | new | payment_not_refundable | noted
+    paid         | same | reference_reused | same | idempotency_key_reused | order_paid | order_paid | new | new | new | noted
+    refunded     | same | reference_reused | same | idempotency_key_reused | order_paid | order_paid | new | new | refund_exceeds_payment | noted
+    expired      | same | reference_reused | new-closed | new-closed | order_closed | new | not_found | not_found | not_found | noted
+    cancelled    | same | reference_reused | same | idempotency_key_reused | order_closed | new | new | new | payment_not_refundable | noted
+    """
+
+  private static func world(_ state: String) -> World {
+    var world = World()
+    if state == "nothing" { return world }
+    world.register()
+    switch state {
+    case "open": break
+    case "expired": world.pass(.seconds(900))
+    default: world.pay("a", "ok")
+    }
+    switch state {
+    case "unknown": world.answer(.unknown("reset"))
+    case "action": world.answer(.pending(.redirect(url: "https://bank.example")))
+    case "giving up":
+      world.answer(.pending(.redirect(url: "https://bank.example")))
+      world.close()
+    case "declined": world.answer(.failed(Failure(code: "declined", message: "")))
+    case "closing":
+      world.answer(.pending(.redirect(url: "https://bank.example")))
+      world.pass(.seconds(900))
+    case "paid": world.answer(.succeeded(World.price))
+    case "refunded":
+      world.answer(.succeeded(World.price))
+      world.refund(key: "earlier")
+    case "cancelled":
+      world.answer(.failed(Failure(code: "declined", message: "")))
+      world.send(.closeOrder(World.id))
+    default: break
+    }
+    return world
+  }
+
+  private static func command(_ column: String) -> Command {
+    let payment = PaymentID(order: World.id, ordinal: 1)
+    func pay(_ key: String, _ method: String) -> Command {
+      .pay(World.id, key: IdempotencyKey(key)!, provider: World.sandbox, method: method)
+    }
+    switch column {
+    case "register": return .register(World.registration(), id: World.id, checkoutSecret: 1)
+    case "register other":
+      return .register(World.registration(amount: Money(5, World.cny)), id: World.id, checkoutSecret: 1)
+    case "pay a": return pay("a", "ok")
+    case "pay a/late": return pay("a", "late")
+    case "pay new": return pay("n", "ok")
+    case "close order": return .closeOrder(World.id)
+    case "close pay": return .closePayment(payment)
+    case "check": return .check(payment)
+    case "refund": return .refund(payment, key: IdempotencyKey("r")!, amount: nil, reason: nil)
+    default: return .wake(World.id)
+    }
+  }
+
+  @Test(arguments: table.split(separator: "\n").map(String.init))
+  func row(line: String) {
+    let cells = line.split(separator: "|").map { $0.trimmingPrefix { $0 == " " } }.map {
+      String($0.reversed().drop { $0 == " " }.reversed())
+    }
+    for (column, expected) in zip(Self.columns, cells.dropFirst()) {
+      var world = Self.world(cells[0])
+      let before = world
+      let outcome = world.send(Self.command(column))
+      let word =
+        outcome.code?.rawValue ?? (outcome == .success(.noted) ? "noted" : outcome.isRepeat ? "same" : "new")
+      // An expired order that had no payment takes none, under whatever key.
+      let wanted = expected == "new-closed" ? "order_closed" : expected
+      #expect(word == wanted, "\(column) of an order that is \(cells[0])")
+      #expect(broken(world, after: before, Self.command(column)) == [])
+    }
+  }
+
+  @Test func precedenceIsTheOrderOfTheList() {
+    // An amount that the provider does not take comes before a key that is reused, and a disabled provider last.
+    var world = World()
+    world.register()
+    world.pay("a", "ok")
+    world.rules.sheets[World.sandbox] = CapabilitySheet(
+      methods: ["ok", "late"], currencies: ["USD"], createMovesMoney: true, burning: .close)
+    #expect(world.pay("a", "late").code == .amountNotSupported)
+    #expect(world.pay("a", "ok").isRepeat, "a repeat is answered whatever changed since")
+    world.rules.enabled = []
+    world.rules.sheets[World.sandbox] = World.burning
+    #expect(world.pay("b", "ok").code == .paymentInProgress)
+    world.answer(.failed(Failure(code: "declined", message: "")))
+    #expect(world.pay("b", "ok").code == .providerNotEnabled)
+    #expect(world.pay("b", "nonsense").code == .invalidRequest)
+  }
+
+  @Test func othersOrdersAreNotFound() {
+    var world = World()
+    world.register()
+    world.pay("a", "ok")
+    for command in ["pay a", "pay new", "close order", "close pay", "check", "refund"].map(Self.command) {
+      let before = world
+      #expect(world.send(command, by: .merchant(MerchantID("mer_other"))).code == .notFound)
+      #expect(world.send(command, by: .buyer(secret: 98)).code == .notFound)
+      #expect(world.order == before.order)
+    }
+    #expect(world.send(Self.command("check"), by: .buyer(secret: 99)).code == nil)
+  }
+}

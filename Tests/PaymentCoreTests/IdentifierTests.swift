@@ -1,0 +1,52 @@
+import PaymentCore
+import Testing
+
+@Suite struct IdentifierTests {
+  @Test func textIsCanonicalSortedAndShort() {
+    let early = OrderID(at: World.start, merchant: World.merchant, reference: "a", random: .max)
+    let late = OrderID(at: World.start.advanced(by: .milliseconds(1)), merchant: World.merchant, reference: "a", random: 0)
+    #expect(early.text < late.text)
+    #expect(early < late)
+    #expect(OrderID(text: early.text) == early)
+    #expect(OrderID(text: early.text.uppercased()) == nil)
+    let payment = PaymentID(order: early, ordinal: 1023)
+    #expect(payment.text.utf8.count == 32)
+    #expect(PaymentID(text: payment.text) == payment)
+    #expect(PaymentID(text: "ref_" + payment.text.dropFirst(4)) == nil)
+    #expect(PaymentID(text: String(payment.text.dropLast(2)) + "00") == nil)
+    let event = EventID(order: early, sequence: EventID.maximumSequence)
+    #expect(event.text.utf8.count == 32)
+    #expect(EventID(text: event.text) == event)
+    let token = CheckoutToken(order: early, secret: .max)
+    #expect(CheckoutToken(text: token.text) == token)
+    for junk in ["", "ord_", "ord_" + String(repeating: "z", count: 26), "ord_" + String(repeating: "é", count: 13)] {
+      #expect(OrderID(text: junk) == nil)
+    }
+  }
+
+  @Test func equalReferencesMeetInOneLane() {
+    let ids = (0..<50).map { OrderID(at: World.start, merchant: World.merchant, reference: "same", random: UInt64($0)) }
+    #expect(Set(ids.map(\.laneBits)).count == 1)
+    // A fixed hash: the same in every process and version, since stored ids are compared with it.
+    #expect(OrderID.laneBits(merchant: MerchantID("mer_test"), reference: "r-1") == World.id.laneBits)
+    let spread = Set((0..<500).map { OrderID.laneBits(merchant: World.merchant, reference: "r\($0)") % 8 })
+    #expect(spread.count == 8)
+  }
+
+  @Test func fieldsReadWhatTheyWrote() {
+    var fields = Fields(["a": .text("quote \" back \\ line \n nul \u{0} 中文 😀"), "b": .integer(-5), "c": .null])
+    #expect(Fields(text: fields.text) == fields)
+    fields.append("d", "")
+    #expect(Fields(text: fields.text) == fields)
+    for junk in ["", "{", "{}x", "[]", "{\"a\":}", "{\"a\":1.5}", "{\"a\" :1}"] { #expect(Fields(text: junk) == nil) }
+  }
+
+  @Test func moneyIsShownWithItsOwnDecimals() {
+    #expect(Money(1999, Currency(code: "CNY")!).decimalText == "19.99")
+    #expect(Money(5, Currency(code: "CNY")!).decimalText == "0.05")
+    #expect(Money(1999, Currency(code: "JPY")!).decimalText == "1999")
+    #expect(Money(1999, Currency(code: "KWD")!).decimalText == "1.999")
+    #expect(Currency(code: "cny") == nil)
+    #expect(Currency(code: "XXX") == nil)
+  }
+}
