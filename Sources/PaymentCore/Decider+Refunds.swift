@@ -94,7 +94,8 @@ extension Decider {
       if refund.status == .processing, refund.unknownSince == nil { order.refunds[index].unknownSince = now }
     }
     if lease != nil, order.refunds[index].calls.nextAt != nil, order.refunds[index].status == .processing {
-      rescheduleRefund(index)
+      // What the provider has never seen is sent again at once; the wait comes after it.
+      if case .notFound = evidence.verdict { order.refunds[index].calls.nextAt = now } else { rescheduleRefund(index) }
     }
     if order.refunds[index] != refund, order.refunds[index].status == refund.status,
       order.refunds[index].unknownSince != refund.unknownSince

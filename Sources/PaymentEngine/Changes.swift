@@ -96,14 +96,15 @@ package final class Subscription: Sendable {
   }
 
   /// Waits for the first published state that meets the condition.
-  /// - Returns: `nil` when the time is over, the task cancelled or the process stopping.
+  /// - Returns: that state; when the time is over, the task cancelled or the process stopping, the last one that was
+  ///   published since `subscribe`, if any was.
   package func first(within duration: Duration, where isMet: @escaping @Sendable (Order) -> Bool) async -> Order? {
     let deadline = changes.deadline(in: duration)
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let answer: Order?? = state.withLock { state in
           if let latest = state.latest, isMet(latest) { return .some(latest) }
-          if state.isOver || duration <= .zero { return .some(nil) }
+          if state.isOver || duration <= .zero { return .some(state.latest) }
           state.waiting = Waiting(isMet: isMet, deadline: deadline, continuation: continuation)
           return nil
         }
@@ -133,12 +134,12 @@ package final class Subscription: Sendable {
 
   /// - Parameter now: `nil` to let go whatever the time is, and for good.
   fileprivate func expire(now: Duration?) {
-    let waiting = state.withLock { state -> Waiting? in
+    let (waiting, latest) = state.withLock { state -> (Waiting?, Order?) in
       if now == nil { state.isOver = true }
-      guard let waiting = state.waiting, now.map({ waiting.deadline <= $0 }) ?? true else { return nil }
+      guard let waiting = state.waiting, now.map({ waiting.deadline <= $0 }) ?? true else { return (nil, nil) }
       state.waiting = nil
-      return waiting
+      return (waiting, state.latest)
     }
-    waiting?.continuation.resume(returning: nil)
+    waiting?.continuation.resume(returning: latest)
   }
 }

@@ -112,7 +112,8 @@ extension WebServices {
         try await writer.write(event(order, shop))
         while !subscription.isOver, engine.clock.uptime() < end {
           let version = order.version
-          if let next = await subscription.first(within: Self.heartbeat, where: { $0.version > version }) {
+          let next = await subscription.first(within: Self.heartbeat, where: { $0.version > version })
+          if let next, next.version > version {
             order = next
             try await writer.write(event(order, shop))
           } else {

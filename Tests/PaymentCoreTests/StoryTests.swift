@@ -478,7 +478,6 @@ import Testing
     world.wake()
     #expect(world.callingRefund() == .queryRefund)
     world.answerRefund(1, .notFound)
-    world.wake()
     #expect(world.callingRefund() == .refund)
     world.answerRefund(1, .succeeded)
     #expect(world.refund().status == .succeeded)

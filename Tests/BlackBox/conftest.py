@@ -1,0 +1,211 @@
+"""The built program as its users meet it: `payonce serve`, a bank in another process, a store on disk."""
+
+import base64
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("PAYONCE_PROGRAM", ROOT / ".build" / "debug" / "payonce"))
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def until(condition, seconds=20, what="the condition"):
+    """Waits for a condition, with a limit; returns what it gave."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {seconds} s")
+        time.sleep(0.02)
+
+
+class Process:
+    """A running program whose output goes to files, so that it never blocks on a pipe."""
+
+    def __init__(self, folder, name, arguments, environment=None):
+        self.arguments = [str(PROGRAM), *arguments]
+        self.environment = {**os.environ, **(environment or {})}
+        self.log = folder / f"{name}.log"
+        self.out = folder / f"{name}.out"
+        self.process = None
+
+    def start(self, ready):
+        self.out.write_text("")
+        with self.log.open("ab") as log, self.out.open("ab") as out:
+            self.process = subprocess.Popen(self.arguments, stdout=out, stderr=log, env=self.environment)
+
+        def listening():
+            if self.process.poll() is not None:
+                raise AssertionError(f"{self.arguments} ended:\n{self.log.read_text()[-2000:]}")
+            return ready in self.out.read_text()
+
+        until(listening, 30, f"'{ready}' of {self.arguments[1]}")
+        return self
+
+    def kill(self, number=signal.SIGKILL):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+        return self.process.returncode if self.process else None
+
+
+class Bank:
+    def __init__(self, folder):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        arguments = ["bank", "--listen", f"127.0.0.1:{self.port}", "--books", str(folder / "bank.db")]
+        self.process = Process(folder, "bank", [*arguments, "--log-level", "warning"])
+
+    def start(self):
+        self.process.start("listening on")
+        return self
+
+    def books(self):
+        return httpx.get(f"{self.url}/books", timeout=30).raise_for_status().json()
+
+    def taken(self, order):
+        """The charges of an order that took money."""
+        body = order["id"][4:]
+        return [c for c in self.books()["charges"] if c["id"][4:30] == body and c["status"] == "succeeded"]
+
+    def returned(self, order):
+        body = order["id"][4:]
+        return [r for r in self.books()["refunds"] if r["id"][4:30] == body]
+
+    def kept(self, order):
+        """What the order keeps by the bank's own books, in minor units."""
+        return sum(c["amount"] for c in self.taken(order)) - sum(r["amount"] for r in self.returned(order))
+
+    def faults(self, **faults):
+        httpx.put(f"{self.url}/faults", json=faults, timeout=10).raise_for_status()
+
+    def cashier(self, payment, action):
+        data = {"action": action}
+        return httpx.post(f"{self.url}/pay/{payment['id']}", data=data, timeout=10)
+
+
+class Gate:
+    """PayOnce, with an API key of one merchant."""
+
+    def __init__(self, folder, bank, call_timeout=2, name="serve"):
+        self.folder, self.bank = folder, bank
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.store = f"sqlite:{folder}/payonce.db"
+        self.process = Process(
+            folder, name,
+            ["serve", "--listen", f"127.0.0.1:{self.port}", "--store", self.store, "--bank", bank.url,
+             "--call-timeout", str(call_timeout), "--log-level", "notice"])
+        self.key = self.new_key("shop")
+        self.references = itertools.count()
+
+    def new_key(self, merchant):
+        command = [str(PROGRAM), "keys", "create", "--merchant", merchant, "--store", self.store]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def start(self):
+        self.process.start("listening on")
+        return self
+
+    def client(self, key=None):
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=40, limits=limits)
+
+    def call(self, method, path, key=None, **arguments):
+        headers = {"Authorization": f"Bearer {key or self.key}", **arguments.pop("headers", {})}
+        return httpx.request(method, self.url + path, headers=headers, timeout=40, **arguments)
+
+    def order(self, **fields):
+        body = {"reference": f"r-{uuid.uuid4()}", "amount": 1999, "currency": "CNY", **fields}
+        response = self.call("POST", "/v1/orders", json=body)
+        assert response.status_code == 201, response.text
+        return response.json()
+
+    def pay(self, order, key=None, method="ok", wait=10, **arguments):
+        headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Prefer": f"wait={wait}"}
+        body = {"provider": "sandbox", "method": method}
+        return self.call("POST", f"/v1/orders/{order['id']}/payments", headers=headers, json=body, **arguments)
+
+    def get(self, path):
+        return self.call("GET", path).raise_for_status().json()
+
+    def now(self, order):
+        return self.get(f"/v1/orders/{order['id']}")
+
+    def events(self, order):
+        return self.get(f"/v1/orders/{order['id']}/events")["data"]
+
+    def types(self, order):
+        return [event["type"] for event in self.events(order)]
+
+    def until_status(self, order, status, seconds=30):
+        return until(
+            lambda: (lambda now: now if now["status"] == status else None)(self.now(order)), seconds,
+            f"status {status} of the order")
+
+
+def together(count, work):
+    """Runs `work(n)` in `count` threads that begin at the same moment; returns the results in order."""
+    barrier, results = threading.Barrier(count), [None] * count
+
+    def run(number):
+        barrier.wait()
+        try:
+            results[number] = work(number)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@contextmanager
+def running(folder, **options):
+    bank = Bank(folder).start()
+    try:
+        gate = Gate(folder, bank, **options).start()
+        try:
+            yield gate
+        finally:
+            gate.process.kill(signal.SIGTERM)
+    finally:
+        bank.process.kill(signal.SIGTERM)
+
+
+@pytest.fixture(scope="session")
+def shared_gate(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("payonce")) as gate:
+        yield gate
+
+
+@pytest.fixture
+def gate(shared_gate):
+    shared_gate.bank.faults()
+    yield shared_gate
+    shared_gate.bank.faults()

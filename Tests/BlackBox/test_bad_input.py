@@ -1,0 +1,253 @@
+"""Everything that should not be sent: each gets its documented error, none a 500, and nothing is written."""
+
+import json
+import socket
+import time
+import uuid
+
+import httpx
+import pytest
+
+GOOD = {"reference": "x", "amount": 1, "currency": "CNY"}
+
+BODIES = {
+    "not JSON": b"{",
+    "empty": b"",
+    "an array": b"[]",
+    "two values": b'{"reference":"x","amount":1,"currency":"CNY"} {}',
+    "a member twice": b'{"reference":"x","amount":1,"amount":2,"currency":"CNY"}',
+    "a float": b'{"reference":"x","amount":1.0,"currency":"CNY"}',
+    "an exponent": b'{"reference":"x","amount":1e2,"currency":"CNY"}',
+    "a leading zero": b'{"reference":"x","amount":01,"currency":"CNY"}',
+    "a text amount": b'{"reference":"x","amount":"1","currency":"CNY"}',
+    "no amount": b'{"reference":"x","currency":"CNY"}',
+    "null amount": b'{"reference":"x","amount":null,"currency":"CNY"}',
+    "zero": b'{"reference":"x","amount":0,"currency":"CNY"}',
+    "negative": b'{"reference":"x","amount":-5,"currency":"CNY"}',
+    "huge": b'{"reference":"x","amount":1000000000000,"currency":"CNY"}',
+    "beyond 64 bits": b'{"reference":"x","amount":99999999999999999999999,"currency":"CNY"}',
+    "minus the least": b'{"reference":"x","amount":-9223372036854775808,"currency":"CNY"}',
+    "unknown currency": b'{"reference":"x","amount":1,"currency":"ZZZ"}',
+    "small letters": b'{"reference":"x","amount":1,"currency":"cny"}',
+    "emoji reference": '{"reference":"x😀","amount":1,"currency":"CNY"}'.encode(),
+    "escaped emoji reference": b'{"reference":"\\ud83d\\ude00","amount":1,"currency":"CNY"}',
+    "half a surrogate": b'{"reference":"\\ud83d","amount":1,"currency":"CNY"}',
+    "not UTF-8": b'{"reference":"\xff","amount":1,"currency":"CNY"}',
+    "a control character": b'{"reference":"a\\u0000b","amount":1,"currency":"CNY"}',
+    "empty reference": b'{"reference":"","amount":1,"currency":"CNY"}',
+    "long reference": json.dumps({**GOOD, "reference": "x" * 65}).encode(),
+    "unknown field": json.dumps({**GOOD, "ammount": 5}).encode(),
+    "a field of another case": json.dumps({**GOOD, "Amount": 5}).encode(),
+    "expires too soon": json.dumps({**GOOD, "expires_in": 59}).encode(),
+    "expires too late": json.dumps({**GOOD, "expires_in": 2592001}).encode(),
+    "late payment": json.dumps({**GOOD, "late_payment": "keep"}).encode(),
+    "javascript URL": json.dumps({**GOOD, "return_url": "javascript:alert(1)"}).encode(),
+    "URL without host": json.dumps({**GOOD, "return_url": "https:///x"}).encode(),
+    "URL with a user": json.dumps({**GOOD, "return_url": "https://bank.example@evil.example/"}).encode(),
+    "metadata of numbers": json.dumps({**GOOD, "metadata": {"a": 1}}).encode(),
+    "nested metadata": json.dumps({**GOOD, "metadata": {"a": {"b": "c"}}}).encode(),
+    "much metadata": json.dumps({**GOOD, "metadata": {f"k{n}": "v" for n in range(21)}}).encode(),
+    "deep": b'{"reference":"x","amount":1,"currency":"CNY","metadata":' + b'{"a":' * 40 + b"1" + b"}" * 41,
+    "very deep": b"[" * 20000 + b"]" * 20000,
+}
+
+
+def is_problem(response, status, code):
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-request-id"]
+    problem = response.json()
+    assert problem["code"] == code and problem["status"] == status and problem["detail"] and problem["title"]
+    if status == 400:
+        assert "errors" in problem
+    return problem
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_orders(gate, name):
+    before = gate.get("/v1/orders")["data"][:1]
+    is_problem(gate.call("POST", "/v1/orders", content=BODIES[name]), 400, "invalid_request")
+    assert gate.get("/v1/orders")["data"][:1] == before
+
+
+def test_all_errors_come_at_once(gate):
+    body = {"reference": "", "amount": -1, "currency": "??", "extra": 1, "expires_in": "soon"}
+    problem = is_problem(gate.call("POST", "/v1/orders", json=body), 400, "invalid_request")
+    assert {e["field"] for e in problem["errors"]} == {"reference", "amount", "currency", "extra", "expires_in"}
+
+
+def test_keys(gate):
+    order = gate.order()
+    path = f"/v1/orders/{order['id']}/payments"
+    body = {"provider": "sandbox"}
+    is_problem(gate.call("POST", path, json=body), 400, "idempotency_key_missing")
+    for key in ["", " ", "x" * 256, '"open', 'a"b', '""', "\ttab", b"caf\xc3\xa9", b"\x7f"]:
+        response = gate.call("POST", path, json=body, headers={"Idempotency-Key": key})
+        assert response.status_code == 400, (key, response.text)
+        # What HTTP itself does not allow in a header never reaches us; a blank one counts as missing or malformed.
+        if response.headers.get("content-type"):
+            assert response.json()["code"] in ("idempotency_key_invalid", "idempotency_key_missing")
+    assert gate.get(path)["data"] == []
+    assert gate.pay(order, key="x" * 255).status_code == 201
+
+
+def test_payments(gate):
+    order = gate.order()
+    path = f"/v1/orders/{order['id']}/payments"
+
+    def post(body, **headers):
+        return gate.call("POST", path, json=body, headers={"Idempotency-Key": "k", **headers})
+
+    is_problem(post({}), 400, "invalid_request")
+    is_problem(post({"provider": "sandbox", "method": "nonsense"}), 400, "invalid_request")
+    is_problem(post({"provider": "sandbox", "amount": 5}), 400, "invalid_request")
+    is_problem(post({"provider": "stripe"}), 422, "provider_not_enabled")
+    is_problem(post({"provider": "sandbox"}, Prefer="wait=61"), 400, "invalid_request")
+    is_problem(post({"provider": "sandbox"}, Prefer="wait=soon"), 400, "invalid_request")
+    assert gate.get(path)["data"] == [] and gate.now(order)["duplicates_prevented"] == 0
+
+
+def test_refunds(gate):
+    order = gate.order()
+    payment = gate.pay(order, method="action").json()
+    path = f"/v1/payments/{payment['id']}/refunds"
+    is_problem(gate.call("POST", path, json={}), 400, "idempotency_key_missing")
+    headers = {"Idempotency-Key": "k"}
+    is_problem(gate.call("POST", path, json={"amount": 0}, headers=headers), 400, "invalid_request")
+    is_problem(gate.call("POST", path, json={"amount": 1.5}, headers=headers), 400, "invalid_request")
+    is_problem(gate.call("POST", path, json={}, headers=headers), 409, "payment_not_refundable")
+
+
+def test_ids_that_are_none(gate):
+    for path in ["/v1/orders/1", "/v1/orders/ord_00000000000000000000000000", "/v1/payments/x?wait=5", "/v1/refunds/..",
+                 "/v1/orders/%00", "/v1/orders/ord_" + "z" * 26, "/checkout/ck_x/status", "/nothing", "/v1", "/v1/orders/a/b"]:
+        is_problem(gate.call("GET", path), 404, "not_found")
+    is_problem(gate.pay({"id": "ord_00000000000000000000000000"}), 404, "not_found")
+    for query in ["limit=0", "limit=101", "limit=x", "status=lost", "after=5"]:
+        is_problem(gate.call("GET", f"/v1/orders?{query}"), 400, "invalid_request")
+
+
+def test_methods(gate):
+    for method, path, allowed in [("DELETE", "/v1/orders", "GET, HEAD, POST"), ("PUT", "/healthz", "GET, HEAD"),
+                                  ("GET", "/v1/payments/x/check", "POST")]:
+        response = gate.call(method, path)
+        is_problem(response, 405, "method_not_allowed")
+        assert response.headers["allow"] == allowed
+
+
+def test_strangers(gate):
+    order = gate.order()
+    for header in [{}, {"Authorization": "Bearer"}, {"Authorization": "Basic abc"}, {"Authorization": "Bearer sk_nope"},
+                   {"Authorization": "Bearer " + gate.key[:-1] + ("0" if gate.key[-1] != "0" else "1")}]:
+        response = httpx.get(f"{gate.url}/v1/orders/{order['id']}", headers=header)
+        is_problem(response, 401, "unauthorized")
+        assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_another_merchants_ids(gate):
+    other = gate.new_key("another shop")
+    order = gate.order()
+    payment = gate.pay(order).json()
+    refund = gate.call("POST", f"/v1/payments/{payment['id']}/refunds", headers={"Idempotency-Key": "k"},
+                       json={"amount": 5}).json()
+    before = gate.now(order)
+    calls = [("GET", f"/v1/orders/{order['id']}"), ("GET", f"/v1/orders?reference={order['reference']}"),
+             ("GET", f"/v1/orders/{order['id']}/payments"), ("GET", f"/v1/orders/{order['id']}/events"),
+             ("GET", f"/v1/payments/{payment['id']}"), ("GET", f"/v1/payments/{payment['id']}?wait=5"),
+             ("GET", f"/v1/payments/{payment['id']}/refunds"), ("GET", f"/v1/refunds/{refund['id']}"),
+             ("POST", f"/v1/orders/{order['id']}/close"), ("POST", f"/v1/payments/{payment['id']}/close"),
+             ("POST", f"/v1/payments/{payment['id']}/check")]
+    for method, path in calls:
+        is_problem(gate.call(method, path, key=other), 404, "not_found")
+    headers = {"Idempotency-Key": "theirs"}
+    is_problem(gate.call("POST", f"/v1/orders/{order['id']}/payments", key=other, headers=headers,
+                         json={"provider": "sandbox"}), 404, "not_found")
+    is_problem(gate.call("POST", f"/v1/payments/{payment['id']}/refunds", key=other, headers=headers, json={}),
+               404, "not_found")
+    assert gate.call("GET", "/v1/orders", key=other).json()["data"] == []
+    assert gate.call("GET", "/v1/events", key=other).json()["data"] == []
+    assert gate.now(order) == before
+    # The same reference is another shop's own.
+    mine = gate.call("POST", "/v1/orders", key=other, json={
+        "reference": order["reference"], "amount": 7, "currency": "USD"})
+    assert mine.status_code == 201 and mine.json()["id"] != order["id"]
+
+
+def test_a_token_opens_one_order(gate):
+    one, two = gate.order(), gate.order()
+    payment = gate.pay(two, method="action").json()
+    answer = httpx.post(f"{one['checkout_url']}/payments/{payment['id']}/close")
+    is_problem(answer, 404, "not_found")
+    token = one["checkout_url"].rsplit("/", 1)[1]
+    forged = token[:29] + two["checkout_url"].rsplit("/", 1)[1][29:]
+    is_problem(httpx.get(f"{gate.url}/checkout/{forged}/status"), 404, "not_found")
+    assert httpx.get(f"{gate.url}/checkout/{forged}").status_code == 404
+    view = httpx.get(one["checkout_url"] + "/status").json()
+    assert set(view) == {"status", "close_reason", "amount", "currency", "description", "shop", "expires_at", "methods",
+                         "payment", "returned", "version"}
+
+
+def test_a_notice_without_a_signature(gate):
+    order = gate.order()
+    payment = gate.pay(order, method="action").json()
+    charge = {"id": payment["id"], "amount": 1999, "currency": "CNY", "method": "action", "status": "succeeded",
+              "amount_captured": 1999}
+    for headers in [{}, {"webhook-id": "m", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,AAAA"}]:
+        answer = httpx.post(f"{gate.url}/providers/sandbox/notices", json=charge, headers=headers)
+        is_problem(answer, 401, "unauthorized")
+    is_problem(httpx.post(f"{gate.url}/providers/nobody/notices", json=charge), 404, "not_found")
+    assert gate.now(order)["payment"]["status"] == "requires_action"
+
+
+def test_a_body_of_ten_megabytes(gate):
+    is_problem(gate.call("POST", "/v1/orders", content=b"x" * 10_000_000), 413, "content_too_large")
+
+    def chunks():
+        for _ in range(200):
+            yield b"x" * 50_000
+
+    try:
+        response = gate.call("POST", "/v1/orders", content=chunks())
+        is_problem(response, 413, "content_too_large")
+    except httpx.HTTPError:
+        pass  # the connection may be cut while the rest is still being sent
+    assert gate.call("GET", "/healthz").status_code == 200
+
+
+def raw(gate, data, seconds):
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=seconds) as sock:
+        sock.sendall(data)
+        answer = b""
+        try:
+            while chunk := sock.recv(65536):
+                answer += chunk
+        except TimeoutError:
+            pytest.fail(f"the connection is still open after {seconds} s: {answer!r}")
+        return answer
+
+
+def test_a_body_that_stalls(gate):
+    head = f"POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gate.key}\r\nContent-Length: 50\r\n\r\n{{"
+    begun = time.monotonic()
+    answer = raw(gate, head.encode(), 25)
+    assert time.monotonic() - begun < 20
+    assert b" 20" not in answer.split(b"\r\n")[0] and b" 500" not in answer.split(b"\r\n")[0]
+
+
+def test_what_is_no_http(gate):
+    assert raw(gate, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50, 15).startswith(b"HTTP/1.1 400")
+    assert raw(gate, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", 15).startswith(b"HTTP/1.1 400")
+
+
+def test_request_ids(gate):
+    assert gate.call("GET", "/healthz", headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
+    assert gate.call("GET", "/healthz", headers={"X-Request-Id": "no good"}).headers["x-request-id"] != "no good"
+
+
+def test_revoked_keys_stop_and_new_ones_work_at_once(gate):
+    import subprocess
+    from conftest import PROGRAM, until
+    key = gate.new_key(f"merchant {uuid.uuid4()}")
+    assert gate.call("GET", "/v1/orders", key=key).status_code == 200
+    subprocess.run([str(PROGRAM), "keys", "revoke", key[:19], "--store", gate.store], check=True)
+    until(lambda: gate.call("GET", "/v1/orders", key=key).status_code == 401, 5, "the end of the revoked key")
