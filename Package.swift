@@ -25,6 +25,7 @@ var products: [Product] = []
 var targets: [Target] = [
   .target(name: "PaymentCore", swiftSettings: settings),
   .target(name: "PaymentEngine", dependencies: ["PaymentCore", logging, metrics], swiftSettings: settings),
+  .testTarget(name: "HouseTests", swiftSettings: settings),
   .testTarget(name: "PaymentCoreTests", dependencies: ["PaymentCore"], swiftSettings: settings),
   .testTarget(
     name: "PaymentEngineTests", dependencies: ["PaymentCore", "PaymentEngine", logging], swiftSettings: settings),
@@ -55,6 +56,8 @@ if !inner {
   targets += [
     .target(name: "Contract", dependencies: ["PaymentCore"], swiftSettings: settings),
     .target(name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", grdb], swiftSettings: settings),
+    .testTarget(
+      name: "StoreTests", dependencies: ["PaymentCore", "PaymentEngine", "SQLiteStore"], swiftSettings: settings),
     .target(
       name: "Providers", dependencies: ["PaymentCore", "PaymentEngine", crypto, client, httpTypes] + nio,
       swiftSettings: settings),

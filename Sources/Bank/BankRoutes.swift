@@ -15,6 +15,7 @@ package struct BankContext: RequestContext {
 }
 
 extension SandboxBank {
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   private struct CreateCharge: Decodable {
     let id: String
     let amount: Int64

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import GRDB
 
+// swift-format-ignore: AlwaysUseLowerCamelCase
 /// A charge as the bank shows it.
 struct Charge: Codable, FetchableRecord, PersistableRecord, Sendable {
   static let databaseTableName = "charges"
@@ -26,6 +27,7 @@ struct Charge: Codable, FetchableRecord, PersistableRecord, Sendable {
   var succeeds_at: Int64?
 }
 
+// swift-format-ignore: AlwaysUseLowerCamelCase
 /// Money going back.
 struct BankRefund: Codable, FetchableRecord, PersistableRecord, Sendable {
   static let databaseTableName = "refunds"
@@ -35,6 +37,7 @@ struct BankRefund: Codable, FetchableRecord, PersistableRecord, Sendable {
   var created_at: Int64
 }
 
+// swift-format-ignore: AlwaysUseLowerCamelCase
 /// A notice that waits to be sent.
 struct PendingNotice: Codable, FetchableRecord, PersistableRecord, Sendable {
   static let databaseTableName = "notices"
@@ -225,6 +228,7 @@ struct Books: Sendable {
   }
 
   struct Listing: Codable {
+    // swift-format-ignore: AlwaysUseLowerCamelCase
     struct Entry: Codable {
       let id: String
       let amount: Int64

@@ -64,7 +64,8 @@ extension SandboxBank {
         <button name=action value=pay class=pay>Pay</button>
         <button name=action value=decline>Decline</button>
         <button name=action value=nothing>Do nothing</button></form>
-        """ : "<p class=state>\(state)</p>" + (back.flatMap(safe).map { "<p><a href=\"\(escape($0))\">Back</a></p>" } ?? "")
+        """
+        : "<p class=state>\(state)</p>" + (back.flatMap(safe).map { "<p><a href=\"\(escape($0))\">Back</a></p>" } ?? "")
       body = """
         <h1>Sandbox bank</h1><p class=note>Not a bank. No money moves here.</p>
         <dl><dt>Amount (minor units)</dt><dd>\(charge.amount) \(escape(charge.currency))</dd>

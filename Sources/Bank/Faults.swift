@@ -1,5 +1,6 @@
 import FoundationEssentials
 
+// swift-format-ignore: AlwaysUseLowerCamelCase
 /// How the bank misbehaves. Probabilities are 0 to 1; times are milliseconds.
 struct Faults: Codable, Equatable, Sendable {
   var seed: UInt64 = 1

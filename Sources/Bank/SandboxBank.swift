@@ -146,6 +146,7 @@ package final class SandboxBank: Sendable {
 }
 
 extension Charge {
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   private struct Shown: Encodable {
     let id: String
     let amount: Int64

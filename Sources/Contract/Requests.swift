@@ -84,7 +84,8 @@ extension IdempotencyKey {
       throw Refusal(.idempotencyKeyMissing, "Send an Idempotency-Key header: one new key per try, the same on repeats.")
     }
     guard let key = IdempotencyKey(Self.unquoted(header) ?? "") else {
-      throw Refusal(.idempotencyKeyInvalid, "An Idempotency-Key is 1 to 255 printable ASCII characters, bare or quoted.")
+      throw Refusal(
+        .idempotencyKeyInvalid, "An Idempotency-Key is 1 to 255 printable ASCII characters, bare or quoted.")
     }
     self = key
   }

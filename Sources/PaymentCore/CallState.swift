@@ -74,7 +74,9 @@ package struct CallState: Hashable, Sendable {
     guard let lease, lease.number == number else { return nil }
     self.lease = nil
     last = Finished(kind: lease.kind, at: now, finding: finding)
-    if finding == .found || finding == .notFound, lease.kind == .query || lease.kind == .queryRefund { answeredAskAt = lease.askedAt }
+    if finding == .found || finding == .notFound, lease.kind == .query || lease.kind == .queryRefund {
+      answeredAskAt = lease.askedAt
+    }
     return lease
   }
 

@@ -33,7 +33,4 @@ package struct Currency: Hashable, Sendable {
     }
     return table
   }()
-
-  package static func == (left: Currency, right: Currency) -> Bool { left.code == right.code }
-  package func hash(into hasher: inout Hasher) { hasher.combine(code) }
 }

@@ -13,7 +13,8 @@ extension Decider {
     }
     if earlier != nil {
       return .failure(
-        Refusal(.idempotencyKeyReused, "This key asked for another refund of the payment. Use a new key for a new one."))
+        Refusal(.idempotencyKeyReused, "This key asked for another refund of the payment. Use a new key for a new one.")
+      )
     }
     guard payment.isKept else {
       let why =

@@ -109,7 +109,9 @@ package final class Lane: Sendable {
 
   private func answer(_ batch: [Entry]) {
     do throws(Fault) {
-      for (entry, answer) in zip(batch, try commit(batch.map(\.work))) { entry.reply.resume(returning: .success(answer)) }
+      for (entry, answer) in zip(batch, try commit(batch.map(\.work))) {
+        entry.reply.resume(returning: .success(answer))
+      }
     } catch .conflict where batch.count > 1 {
       // One command may be what keeps the others from being written: each gets a transaction of its own.
       for entry in batch { answer([entry]) }

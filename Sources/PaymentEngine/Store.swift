@@ -48,13 +48,16 @@ package protocol Reading: Sendable {
   func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order?
 
   /// A merchant's orders, newest first, beginning after `after`.
-  func orders(of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int) async throws(Fault) -> [Order]
+  func orders(of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int) async throws(Fault)
+    -> [Order]
 
   /// The events of an order, oldest first, beginning after the number `after`.
   func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event]
 
   /// A merchant's events of all orders, in an order that never changes and into which nothing is ever inserted.
-  func feed(of merchant: MerchantID, after position: Int64, limit: Int) async throws(Fault) -> [(position: Int64, event: Event)]
+  func feed(of merchant: MerchantID, after position: Int64, limit: Int) async throws(Fault) -> [(
+    position: Int64, event: Event
+  )]
 
   /// Whether the store answers.
   func ping() async throws(Fault)

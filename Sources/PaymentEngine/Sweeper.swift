@@ -15,7 +15,8 @@ struct Sweeper: Sendable {
   ///   - interval: the pause after a sweep that found less than `limit`.
   ///   - limit: how many orders share a transaction.
   init(
-    journal: Journal, dispatcher: Dispatcher, clock: any Clock, logger: Logger, interval: Duration = .milliseconds(200), limit: Int = 256
+    journal: Journal, dispatcher: Dispatcher, clock: any Clock, logger: Logger, interval: Duration = .milliseconds(200),
+    limit: Int = 256
   ) {
     self.journal = journal
     self.dispatcher = dispatcher

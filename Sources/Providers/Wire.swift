@@ -2,6 +2,7 @@ package import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import PaymentCore
 
 /// One HTTP exchange with a provider, and what can be said for certain about how it went.
 package struct Wire: Sendable {
@@ -41,14 +42,15 @@ package struct Wire: Sendable {
   /// The largest answer that is read.
   private static let answerLimit = 1 << 20
 
-  func send(_ method: HTTPMethod, _ url: String, headers: [(String, String)] = [], body: [UInt8]? = nil) async -> Outcome {
+  func send(_ method: HTTPMethod, _ url: String, headers: [(String, String)] = [], body: [UInt8]? = nil) async
+    -> Outcome
+  {
     var request = HTTPClientRequest(url: url)
     request.method = method
     for (name, value) in headers { request.headers.add(name: name, value: value) }
     if let body { request.body = .bytes(body) }
     do {
-      let deadline = NIODeadline.now() + .milliseconds(timeout.components.seconds * 1000)
-      let response = try await client.execute(request, deadline: deadline)
+      let response = try await client.execute(request, timeout: .milliseconds(timeout.wholeMilliseconds))
       let answer = try await response.body.collect(upTo: Self.answerLimit)
       return .answer(status: Int(response.status.code), body: Array(answer.readableBytesView))
     } catch {

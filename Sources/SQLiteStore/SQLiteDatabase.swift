@@ -38,7 +38,7 @@ func faulting<Value>(_ work: () throws -> Value) throws(Fault) -> Value {
   do { return try work() } catch { throw Fault(error) }
 }
 
-func faulting<Value: Sendable>(_ work: () async throws -> Value) async throws(Fault) -> Value {
+func faultingAsync<Value: Sendable>(_ work: () async throws -> Value) async throws(Fault) -> Value {
   do { return try await work() } catch { throw Fault(error) }
 }
 

@@ -15,7 +15,7 @@ package struct SQLiteDirectory: Directory {
     """
 
   package func key(_ id: String) async throws(Fault) -> StoredKey? {
-    try await faulting {
+    try await faultingAsync {
       try await pool.read { database in
         let statement = try database.cachedStatement(sql: Self.columns + " WHERE k.id = ?")
         return try Row.fetchOne(statement, arguments: [id]).map(Self.key)
@@ -24,7 +24,7 @@ package struct SQLiteDirectory: Directory {
   }
 
   package func keys() async throws(Fault) -> [StoredKey] {
-    try await faulting {
+    try await faultingAsync {
       try await pool.read { try Row.fetchAll($0, sql: Self.columns + " ORDER BY k.created_at, k.id").map(Self.key) }
     }
   }
@@ -45,7 +45,7 @@ package struct SQLiteDirectory: Directory {
   }
 
   package func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID {
-    try await faulting {
+    try await faultingAsync {
       try await pool.write { database in
         let stored = try String.fetchOne(database, sql: "SELECT id FROM merchants WHERE name = ?", arguments: [name])
         if let stored { return MerchantID(stored) }
@@ -57,7 +57,7 @@ package struct SQLiteDirectory: Directory {
   }
 
   package func merchantName(_ id: MerchantID) async throws(Fault) -> String? {
-    try await faulting {
+    try await faultingAsync {
       try await pool.read { database in
         let statement = try database.cachedStatement(sql: "SELECT name FROM merchants WHERE id = ?")
         return try String.fetchOne(statement, arguments: [id.text])
@@ -66,7 +66,7 @@ package struct SQLiteDirectory: Directory {
   }
 
   package func add(_ key: StoredKey) async throws(Fault) {
-    try await faulting {
+    try await faultingAsync {
       try await pool.write { database in
         var merchant: String?
         var operatorName: String?
@@ -84,7 +84,7 @@ package struct SQLiteDirectory: Directory {
   }
 
   package func revoke(_ id: String, at now: Instant) async throws(Fault) -> Bool {
-    try await faulting {
+    try await faultingAsync {
       try await pool.write { database in
         try database.execute(
           sql: "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", arguments: [now.column, id])

@@ -31,7 +31,7 @@ package struct SQLiteReading: Reading {
   }
 
   private func orders(_ condition: String, _ arguments: StatementArguments) async throws(Fault) -> [Order] {
-    try await faulting {
+    try await faultingAsync {
       try await pool.read { database in
         var loader = OrderLoader(database)
         try loader.load(condition, arguments)
@@ -41,7 +41,7 @@ package struct SQLiteReading: Reading {
   }
 
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
-    try await faulting {
+    try await faultingAsync {
       try await pool.read { database in
         let sql = """
           SELECT \(Columns.events.list) FROM events WHERE order_id = ? AND sequence > ? ORDER BY sequence LIMIT ?
@@ -57,7 +57,7 @@ package struct SQLiteReading: Reading {
   package func feed(
     of merchant: MerchantID, after position: Int64, limit: Int
   ) async throws(Fault) -> [(position: Int64, event: Event)] {
-    try await faulting {
+    try await faultingAsync {
       try await pool.read { database in
         let sql = """
           SELECT \(Columns.events.list), position FROM events WHERE position > ? AND merchant = ?
@@ -72,6 +72,6 @@ package struct SQLiteReading: Reading {
   }
 
   package func ping() async throws(Fault) {
-    _ = try await faulting { try await pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM merchants") } }
+    _ = try await faultingAsync { try await pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM merchants") } }
   }
 }

@@ -139,6 +139,7 @@ extension WebServices {
 
   // MARK: Without scripts
 
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   private struct PayForm: Decodable {
     let idempotency_key: String?
     /// Provider and method, with a colon between them.

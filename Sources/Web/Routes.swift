@@ -22,7 +22,8 @@ package struct Routes {
       let methods = table.filter { $0.path == path }.map(\.method)
       let allowed = (methods + (methods.contains(.get) ? [.head] : [])).map(\.rawValue).sorted()
       // HEAD goes with GET; see the router's options.
-      let others: [HTTPRequest.Method] = [.get, .post, .put, .delete, .patch, .options] + (methods.contains(.get) ? [] : [.head])
+      let others: [HTTPRequest.Method] =
+        [.get, .post, .put, .delete, .patch, .options] + (methods.contains(.get) ? [] : [.head])
       for method in others where !methods.contains(method) {
         router.on(RouterPath(path), method: method) { _, _ -> Response in
           var response = Response.problem(.methodNotAllowed)

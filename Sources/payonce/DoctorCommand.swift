@@ -49,7 +49,9 @@ struct DoctorCommand: AsyncParsableCommand {
     do {
       guard case .sqlite(let path) = try store.location() else { return [] }
       let isNew = !FileManager.default.fileExists(atPath: path)
-      if isNew { return [.warning("store: \(path) does not exist yet; `payonce serve` or `payonce keys create` makes it")] }
+      if isNew {
+        return [.warning("store: \(path) does not exist yet; `payonce serve` or `payonce keys create` makes it")]
+      }
       let database = try store.location().open()
       var findings: [Finding] = [.fine("store: \(path) opens, with a durable write-ahead log and the current schema")]
       // The writer's place is asked for and given back: a full or read-only disk shows here.
@@ -59,7 +61,8 @@ struct DoctorCommand: AsyncParsableCommand {
         try store.save(Changeset())
         findings.append(.fine("store: can be locked for writing"))
       } catch {
-        findings.append(.broken("store: cannot be written (\(error)); check the disk's space and the file's permissions"))
+        findings.append(
+          .broken("store: cannot be written (\(error)); check the disk's space and the file's permissions"))
       }
       let folder = (path as NSString).deletingLastPathComponent
       let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder.isEmpty ? "." : folder)
@@ -67,12 +70,14 @@ struct DoctorCommand: AsyncParsableCommand {
         let megabytes = free.int64Value / 1_048_576
         findings.append(
           megabytes < 500
-            ? .warning("disk: \(megabytes) MB free; a full disk stops payments, make room") : .fine("disk: \(megabytes) MB free"))
+            ? .warning("disk: \(megabytes) MB free; a full disk stops payments, make room")
+            : .fine("disk: \(megabytes) MB free"))
       }
       let keys = try await SQLiteDirectory(database).keys().filter { $0.revokedAt == nil }
       findings.append(
         keys.isEmpty
-          ? .warning("keys: none yet; `payonce keys create --merchant NAME` makes one") : .fine("keys: \(keys.count) valid"))
+          ? .warning("keys: none yet; `payonce keys create --merchant NAME` makes one")
+          : .fine("keys: \(keys.count) valid"))
       return findings
     } catch { return [.broken("store: \(error)")] }
   }
@@ -86,7 +91,9 @@ struct DoctorCommand: AsyncParsableCommand {
         return [.warning("public URL: not set; buyers are sent to http://\(address). Set --public-url")]
       case nil: return [.fine("public URL: http://\(address), for this machine alone")]
       case let url? where url.hasPrefix("http://") && !url.contains("//127.") && !url.contains("//localhost"):
-        return [.warning("public URL: \(url) is not https; checkout tokens travel in the clear. Put a TLS proxy in front")]
+        return [
+          .warning("public URL: \(url) is not https; checkout tokens travel in the clear. Put a TLS proxy in front")
+        ]
       case let url?: return [.fine("public URL: \(url)")]
       }
     } catch { return [.broken("\(error)")] }

@@ -50,7 +50,8 @@ struct ServeCommand: AsyncParsableCommand {
     let logger = try log.logger("payonce")
     let address = try await ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8080", option: "--listen")
       .reserved(option: "--listen")
-    let publicURL = try Self.webAddress(Setting.value(self.publicURL, "PUBLIC_URL") ?? "http://\(address)", "--public-url")
+    let publicURL = try Self.webAddress(
+      Setting.value(self.publicURL, "PUBLIC_URL") ?? "http://\(address)", "--public-url")
     let location = try store.location()
     let database = try location.open()
     let wireClient = Wire.client(connections: 256)
@@ -80,11 +81,19 @@ struct ServeCommand: AsyncParsableCommand {
     var configuration = ServiceGroupConfiguration(
       services: (ownBank?.services(announcing: false) ?? []) + [
         ClosureService {
-          await withGracefulShutdownHandler { await engine.run(on: [thread]) } onGracefulShutdown: { engine.stop() }
+          await withGracefulShutdownHandler {
+            await engine.run(on: [thread])
+          } onGracefulShutdown: {
+            engine.stop()
+          }
         },
         ClosureService {
           // Whoever waits for an outcome is answered with how things stand.
-          try await withGracefulShutdownHandler { try await web.run() } onGracefulShutdown: { engine.stopWaiting() }
+          try await withGracefulShutdownHandler {
+            try await web.run()
+          } onGracefulShutdown: {
+            engine.stopWaiting()
+          }
         },
       ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     configuration.maximumGracefulShutdownDuration = .seconds(30)
@@ -110,7 +119,9 @@ struct ServeCommand: AsyncParsableCommand {
     } else {
       address = try await ListenAddress("127.0.0.1:0", option: "").reserved(option: "--bank-listen")
     }
-    guard address.isLoopback else { throw SetupError("Its own bank listens on loopback only: --bank-listen 127.0.0.1:PORT") }
+    guard address.isLoopback else {
+      throw SetupError("Its own bank listens on loopback only: --bank-listen 127.0.0.1:PORT")
+    }
     var path = Setting.value(books, "BOOKS")
     if path == nil, case .sqlite(let file) = location {
       path = ((file as NSString).deletingLastPathComponent as NSString).appendingPathComponent("bank.db")
@@ -126,7 +137,8 @@ struct ServeCommand: AsyncParsableCommand {
     let host = URL(string: bankURL)?.host ?? ""
     let secret = Setting.value(nil, "BANK_SECRET")
     if secret == nil, !["localhost", "::1"].contains(host), !host.hasPrefix("127.") {
-      throw SetupError("Set PAYONCE_BANK_SECRET, the same here and at the bank: its default is for a loopback bank only.")
+      throw SetupError(
+        "Set PAYONCE_BANK_SECRET, the same here and at the bank: its default is for a loopback bank only.")
     }
     guard let verifier = StandardWebhookVerifier(secret: secret ?? SandboxProvider.defaultSecret) else {
       throw SetupError("PAYONCE_BANK_SECRET must be whsec_ and at least 16 bytes in base 64.")

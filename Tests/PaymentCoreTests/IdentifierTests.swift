@@ -4,7 +4,8 @@ import Testing
 @Suite struct IdentifierTests {
   @Test func textIsCanonicalSortedAndShort() {
     let early = OrderID(at: World.start, merchant: World.merchant, reference: "a", random: .max)
-    let late = OrderID(at: World.start.advanced(by: .milliseconds(1)), merchant: World.merchant, reference: "a", random: 0)
+    let late = OrderID(
+      at: World.start.advanced(by: .milliseconds(1)), merchant: World.merchant, reference: "a", random: 0)
     #expect(early.text < late.text)
     #expect(early < late)
     #expect(OrderID(text: early.text) == early)

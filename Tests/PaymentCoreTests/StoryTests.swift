@@ -491,7 +491,8 @@ import Testing
     #expect(world.refund().status == .processing)
     #expect(world.order?.cases.last?.reason == .refundRefused)
     let id = world.order!.cases.last!.id
-    #expect(world.send(.resolve(id, .newRefund)).code == .invalidRequest, "not before the old one is proven to have failed")
+    #expect(
+      world.send(.resolve(id, .newRefund)).code == .invalidRequest, "not before the old one is proven to have failed")
     #expect(world.send(.resolve(id, .retry)).code == nil)
     #expect(world.callingRefund() == .refund || world.callingRefund() == .queryRefund)
   }

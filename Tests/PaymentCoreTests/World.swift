@@ -96,7 +96,9 @@ struct World: Hashable {
   }
 
   @discardableResult
-  mutating func close(_ ordinal: Int = 1) -> Outcome { send(.closePayment(PaymentID(order: Self.id, ordinal: ordinal))) }
+  mutating func close(_ ordinal: Int = 1) -> Outcome {
+    send(.closePayment(PaymentID(order: Self.id, ordinal: ordinal)))
+  }
 
   /// Lets time pass to the moment at which somebody must look.
   mutating func wake() {

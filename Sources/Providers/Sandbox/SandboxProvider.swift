@@ -51,6 +51,7 @@ package struct SandboxProvider: Provider {
 
   private static let json = [("content-type", "application/json")]
 
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   private struct CreateCharge: Encodable {
     let id: String
     let amount: Int64
@@ -76,6 +77,7 @@ package struct SandboxProvider: Provider {
 
   // MARK: Answers
 
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   private struct Charge: Decodable {
     let id: String
     let currency: String

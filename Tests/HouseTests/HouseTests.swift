@@ -1,0 +1,133 @@
+import Foundation
+import Testing
+
+/// The rules of docs/architecture.md that a compiler does not check, checked on the text of the sources.
+@Suite struct HouseTests {
+  /// What each target may import beside the standard library.
+  static let imports: [String: Set<String>] = [
+    "PaymentCore": [],
+    "PaymentEngine": ["PaymentCore", "Logging", "Metrics", "Synchronization"],
+    "Contract": ["PaymentCore", "FoundationEssentials"],
+    "SQLiteStore": ["PaymentCore", "PaymentEngine", "GRDB", "FoundationEssentials"],
+    "Providers": [
+      "PaymentCore", "PaymentEngine", "FoundationEssentials", "Crypto", "AsyncHTTPClient", "NIOCore", "NIOHTTP1",
+      "NIOPosix",
+    ],
+    "Web": [
+      "PaymentCore", "PaymentEngine", "Contract", "FoundationEssentials", "Crypto", "Hummingbird", "HTTPTypes",
+      "Logging", "Mustache", "NIOCore", "NIOHTTP1", "Synchronization",
+    ],
+    "Bank": [
+      "FoundationEssentials", "Hummingbird", "HTTPTypes", "Logging", "GRDB", "Crypto", "AsyncHTTPClient", "NIOCore",
+      "NIOHTTP1", "Synchronization",
+    ],
+  ]
+
+  /// The one target that may import everything, and have the real clock and dice.
+  static let program = "payonce"
+
+  struct Line: CustomStringConvertible {
+    let file: String
+    let number: Int
+    let text: Substring
+    var description: String { "\(file):\(number): \(text)" }
+  }
+
+  static let sources = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appending(path: "Sources")
+
+  static func targets() throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: sources.path).filter { !$0.hasPrefix(".") }
+  }
+
+  /// The lines of a target, without what stands behind `//`.
+  static func lines(of target: String) throws -> [Line] {
+    let folder = sources.appending(path: target)
+    var lines: [Line] = []
+    for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path) where path.hasSuffix(".swift") {
+      let text = try String(contentsOf: folder.appending(path: path), encoding: .utf8)
+      for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        let code = line.firstRange(of: "//").map { line[..<$0.lowerBound] } ?? line
+        lines.append(Line(file: "\(target)/\(path)", number: index + 1, text: code))
+      }
+    }
+    return lines
+  }
+
+  /// Reports every line of the targets in which the pattern is found.
+  static func forbid(_ pattern: String, in targets: [String], except excepted: [String] = []) throws {
+    let expression = try NSRegularExpression(pattern: pattern)
+    for line in try targets.flatMap(lines(of:)) {
+      let text = String(line.text)
+      if excepted.contains(where: text.contains) { continue }
+      let match = expression.firstMatch(in: text, range: NSRange(text.startIndex..., in: text))
+      if match != nil { Issue.record("\(line)") }
+    }
+  }
+
+  static func imported(_ line: Line) -> String? {
+    let words = line.text.split(separator: " ")
+    guard let index = words.firstIndex(of: "import"), index + 1 < words.count,
+      words[..<index].allSatisfy({
+        ["package", "public", "internal", "private", "fileprivate"].contains($0) || $0.hasPrefix("@")
+      })
+    else { return nil }
+    let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+    let name = kinds.contains(words[index + 1]) ? words[index + 2] : words[index + 1]
+    return String(name.prefix { $0 != "." })
+  }
+
+  @Test func everyTargetIsInTheTable() throws {
+    #expect(Set(try Self.targets()) == Set(Self.imports.keys).union([Self.program]))
+  }
+
+  @Test func targetsImportOnlyWhatTheTableAllows() throws {
+    var seen = 0
+    for (target, allowed) in Self.imports {
+      for line in try Self.lines(of: target) {
+        guard let module = Self.imported(line) else { continue }
+        seen += 1
+        #expect(allowed.contains(module), "\(line) is not in the table of \(target)")
+      }
+    }
+    #expect(seen > 50)
+  }
+
+  /// What happens to a payment depends on what the program hands down, so that a seeded world can hand it down too.
+  @Test func clocksAndDiceAreInTheProgramAlone() throws {
+    let dice = #"\.random\(|randomElement|shuffle|SystemRandomNumberGenerator|\bUUID\(|\bHasher\("#
+    let clocks =
+      #"\bDate\(\)|Date\.now|SuspendingClock|clock_gettime|gettimeofday|NIODeadline\.now|DispatchTime|Task\.sleep"#
+    let deciding = ["PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers"]
+    try Self.forbid(dice + "|" + clocks + "|ContinuousClock", in: deciding)
+    // How long a request took, and how long its body has been on its way, is all that Web measures by itself.
+    try Self.forbid(dice + "|" + clocks, in: ["Web"])
+  }
+
+  @Test func moneyIsCountedInIntegers() throws {
+    let targets = ["PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web"]
+    let floating = #"\b(Double|Float|Float32|Float64|CGFloat|Decimal)\b|/ 100\b|pow\("#
+    // The spread of a wait and the leap years are no money.
+    try Self.forbid(floating, in: targets, except: ["jitterPercent", "yearOfEra"])
+  }
+
+  @Test func theEngineIsStructured() throws {
+    let pattern = #"\bTask\s*(\{|\.detached|\(priority)|DispatchQueue|\bThread\b"#
+    try Self.forbid(pattern, in: ["PaymentCore", "PaymentEngine"])
+  }
+
+  @Test func nothingIsLeftForLater() throws {
+    let pattern = #"fatalError\(|\btry!"#
+    try Self.forbid(pattern, in: Self.targets())
+    for target in try Self.targets() {
+      let folder = Self.sources.appending(path: target)
+      for path in try FileManager.default.subpathsOfDirectory(atPath: folder.path) {
+        let names = ["Common", "Utils", "Shared", "Models", "Helpers", "Services"]
+        #expect(!path.split(separator: "/").contains { names.contains(String($0)) }, "\(target)/\(path)")
+        guard path.hasSuffix(".swift") else { continue }
+        let text = try String(contentsOf: folder.appending(path: path), encoding: .utf8)
+        if let note = text.firstMatch(of: /\b(TODO|FIXME|HACK)\b/) { Issue.record("\(target)/\(path): \(note.0)") }
+      }
+    }
+  }
+}

@@ -1,0 +1,310 @@
+import Foundation
+import PaymentCore
+import PaymentEngine
+import Testing
+
+/// What every store must do. A new one is added to `StoreKind.all`, and nothing else.
+@Suite struct StoreContractTests {
+  static let cny = Currency(code: "CNY")!
+  static let now = OrderWalk.start
+
+  static func merchant(_ open: OpenStore, _ name: String = "tea") async throws -> MerchantID {
+    try await open.directory.merchant(named: name, id: MerchantID("mer_\(name)"))
+  }
+
+  static func order(
+    _ merchant: MerchantID, _ reference: String, at now: Instant = now, expiresIn: Int64 = 900
+  ) -> (order: Order, changes: Changeset) {
+    let registration = Order.Registration(
+      merchant: merchant, reference: reference, amount: Money(100, cny), expiresIn: expiresIn)
+    let id = OrderID(at: now, merchant: merchant, reference: reference, random: 5)
+    return change(nil, .register(registration, id: id, checkoutSecret: 1), now)
+  }
+
+  /// Decides as the journal does, without making calls.
+  static func change(_ before: Order?, _ command: Command, _ now: Instant = now) -> (order: Order, changes: Changeset) {
+    let decision = decide(before, command, now: now, rules: OrderWalk.rules)
+    var changes = Changeset()
+    changes.orders = [.init(before: before, after: decision.order!)]
+    changes.events = decision.events.map { (decision.order!, $0) }
+    return (decision.order!, changes)
+  }
+
+  static func write(_ changes: Changeset, _ store: any Store) throws {
+    _ = try store.load([])
+    try store.save(changes)
+  }
+
+  static func pay(_ order: Order, _ key: String) -> (order: Order, changes: Changeset) {
+    change(order, .pay(order.id, key: IdempotencyKey(key)!, provider: OrderWalk.provider, method: nil))
+  }
+
+  @Test(arguments: StoreKind.all) func whatIsSavedIsRead(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    var seen: Set<String> = []
+    for seed in 1...60 as ClosedRange<UInt64> {
+      var walk = OrderWalk(seed: seed, merchant: merchant)
+      for _ in 0..<30 {
+        let loaded = try open.store.load([.order(walk.id)])
+        try #require(loaded == (walk.order.map { [$0] } ?? []), "seed \(seed)")
+        try open.store.save(walk.step())
+      }
+      let order = try #require(walk.order)
+      #expect(try await open.reading.order(walk.id) == order)
+      #expect(try await open.reading.events(of: walk.id, after: 0, limit: 1000) == walk.events)
+      seen.formUnion(order.payments.map(\.status.rawValue))
+      seen.formUnion(order.payments.compactMap(\.surplus?.rawValue))
+      seen.formUnion(order.refunds.map { "refund \($0.status.rawValue) \($0.cause.rawValue)" })
+      seen.formUnion(order.cases.map { "case \($0.reason.rawValue) \($0.choice?.rawValue ?? "open")" })
+      seen.formUnion([order.status.rawValue] + (order.duplicates.count > 0 ? ["duplicates"] : []))
+    }
+    // The walks went everywhere, or the test says little.
+    for expected in [
+      "open", "paid", "closed", "processing", "requires_action", "succeeded", "failed", "mismatch", "late", "duplicate",
+      "refund processing requested", "refund succeeded surplus", "case wrong_amount open",
+      "case wrong_amount acknowledge", "duplicates",
+    ] { #expect(seen.contains(expected), "no walk came to \(expected)") }
+  }
+
+  @Test(arguments: StoreKind.all) func whatIsSavedIsThereAfterReopening(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (order, changes) = Self.order(try await Self.merchant(open), "a")
+    try Self.write(changes, open.store)
+    let again = try open.again()
+    #expect(try await again.reading.order(order.id) == order)
+    #expect(try again.store.load([.order(order.id)]) == [order])
+    try again.store.save(Changeset())
+  }
+
+  @Test(arguments: StoreKind.all) func scopesNameOrdersOnce(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (tea, coffee) = (try await Self.merchant(open), try await Self.merchant(open, "coffee"))
+    let made = [Self.order(tea, "a"), Self.order(tea, "b"), Self.order(coffee, "a")]
+    for (_, changes) in made { try Self.write(changes, open.store) }
+
+    func loaded(_ scopes: [Scope]) throws -> [OrderID] {
+      let orders = try open.store.load(scopes)
+      try open.store.save(Changeset())
+      return orders.map(\.id)
+    }
+    let ids = made.map(\.order.id)
+    #expect(try loaded([.order(ids[0]), .reference(tea, "a"), .order(ids[0])]) == [ids[0]])
+    #expect(Set(try loaded([.order(ids[0]), .reference(coffee, "a"), .order(ids[1])])) == Set(ids))
+    let unknown = OrderID(at: Self.now, merchant: tea, reference: "z", random: 9)
+    #expect(try loaded([.order(unknown), .reference(tea, "z"), .reference(tea, "A")]).isEmpty)
+    #expect(try loaded([]).isEmpty)
+  }
+
+  @Test(arguments: StoreKind.all) func theLongestOverdueComeFirst(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    var ids: [Int64: OrderID] = [:]
+    for life in [300, 100, 500, 200, 400] as [Int64] {
+      let (order, changes) = Self.order(merchant, "\(life)", expiresIn: life)
+      try Self.write(changes, open.store)
+      ids[life] = order.id
+    }
+    func due(after seconds: Int64, limit: Int) throws -> [OrderID] {
+      let orders = try open.store.load([.due(Self.now.advanced(by: .seconds(seconds)), limit: limit)])
+      try open.store.save(Changeset())
+      return orders.map(\.id)
+    }
+    #expect(try due(after: 99, limit: 10).isEmpty)
+    #expect(try due(after: 100, limit: 10) == [ids[100]])
+    #expect(try due(after: 450, limit: 3) == [ids[100], ids[200], ids[300]])
+    #expect(try due(after: 1000, limit: 10).count == 5)
+  }
+
+  @Test(arguments: StoreKind.all) func allIsWrittenOrNothing(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    var (_, changes) = Self.order(merchant, "a")
+    let twin = Self.order(merchant, "a", at: Self.now.advanced(by: .seconds(1)))
+    changes.orders += twin.changes.orders
+    changes.events += twin.changes.events
+    #expect(throws: Fault.conflict) { try Self.write(changes, open.store) }
+    #expect(try await open.reading.orders(of: merchant, status: nil, after: nil, limit: 10).isEmpty)
+    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 10).isEmpty)
+    // And no transaction is left open.
+    try Self.write(Self.order(merchant, "b").changes, open.store)
+  }
+
+  @Test(arguments: StoreKind.all) func theStoreKeepsTheInvariantsToo(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    let (order, registered) = Self.order(merchant, "a")
+    try Self.write(registered, open.store)
+    let (paying, started) = Self.pay(order, "k1")
+    try Self.write(started, open.store)
+
+    // What `decide` would never make: each is refused by the store itself.
+    func payment(_ ordinal: Int, key: String, _ status: Payment.Status) -> Payment {
+      let first = paying.payments[0]
+      return Payment(
+        restored: PaymentID(order: order.id, ordinal: ordinal), key: IdempotencyKey(key)!, provider: first.provider,
+        method: first.method, amount: first.amount, createdAt: first.createdAt, expiresAt: first.expiresAt,
+        status: status, surplus: nil, received: status == .succeeded ? first.amount : nil, unknownSince: nil,
+        action: nil, failure: nil, providerReference: nil, closeRequestedAt: nil, watchUntil: nil,
+        updatedAt: first.updatedAt, calls: first.calls)
+    }
+    func saves(_ payments: [Payment]) throws -> Bool {
+      var changes = Changeset()
+      changes.orders = [.init(before: paying, after: paying.with(payments))]
+      do throws(Fault) {
+        _ = try open.store.load([.order(order.id)])
+        try open.store.save(changes)
+        return true
+      } catch {
+        #expect(error == .conflict)
+        return false
+      }
+    }
+    let first = paying.payments[0]
+    #expect(try !saves([first, payment(2, key: "k2", .processing)]), "two live payments")
+    #expect(try !saves([first, payment(2, key: "k1", .closed)]), "two payments of one key")
+    #expect(
+      try !saves([payment(1, key: "k1", .succeeded), payment(2, key: "k2", .succeeded)]), "two kept payments")
+    #expect(try open.store.load([.order(order.id)]) == [paying])
+    try open.store.save(Changeset())
+    #expect(try saves([payment(1, key: "k1", .succeeded), payment(2, key: "k2", .closed)]), "one kept payment")
+  }
+
+  @Test(arguments: StoreKind.all) func writersTakeTurns(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (order, registered) = Self.order(try await Self.merchant(open), "a")
+    try Self.write(registered, open.store)
+    let stores = [open.store, try open.again().store]
+    // Every try beyond the first is refused and counted: a lost update would show in the count.
+    await withThrowingTaskGroup(of: Void.self) { group in
+      for (number, store) in stores.enumerated() {
+        group.addTask {
+          for round in 0..<40 {
+            let loaded = try #require(try store.load([.order(order.id)]).first)
+            try store.save(Self.pay(loaded, "\(number)-\(round)").changes)
+          }
+        }
+      }
+    }
+    let stored = try await open.reading.order(order.id)
+    #expect(stored?.payments.count == 1)
+    #expect(stored?.duplicates.count == 79)
+  }
+
+  @Test(arguments: StoreKind.all) func readersDoNotWaitForAWriter(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (order, registered) = Self.order(try await Self.merchant(open), "a")
+    try Self.write(registered, open.store)
+    let loaded = try open.store.load([.order(order.id)])
+    #expect(try await open.reading.order(order.id) == order)
+    #expect(try await open.reading.order(merchant: order.registration.merchant, reference: "a") == order)
+    let (paying, changes) = Self.pay(try #require(loaded.first), "k")
+    try open.store.save(changes)
+    #expect(try await open.reading.order(order.id) == paying)
+    try await open.reading.ping()
+  }
+
+  @Test(arguments: StoreKind.all) func listsHaveCursors(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (tea, coffee) = (try await Self.merchant(open), try await Self.merchant(open, "coffee"))
+    var ids: [OrderID] = []
+    for number in 0..<7 {
+      let made = Self.order(tea, "\(number)", at: Self.now.advanced(by: .seconds(number)))
+      try Self.write(made.changes, open.store)
+      if number % 2 == 0 { try Self.write(Self.change(made.order, .closeOrder(made.order.id)).changes, open.store) }
+      try Self.write(Self.order(coffee, "\(number)").changes, open.store)
+      ids.insert(made.order.id, at: 0)
+    }
+    func page(_ status: Order.Status?, _ after: OrderID?, _ limit: Int) async throws -> [OrderID] {
+      try await open.reading.orders(of: tea, status: status, after: after, limit: limit).map(\.id)
+    }
+    #expect(try await page(nil, nil, 10) == ids)
+    #expect(try await page(nil, nil, 3) == Array(ids[..<3]))
+    #expect(try await page(nil, ids[2], 3) == Array(ids[3..<6]))
+    #expect(try await page(nil, ids[6], 3).isEmpty)
+    #expect(try await page(.closed, nil, 10) == [ids[0], ids[2], ids[4], ids[6]])
+    #expect(try await page(.open, ids[1], 1) == [ids[3]])
+    #expect(try await page(.paid, nil, 10).isEmpty)
+  }
+
+  @Test(arguments: StoreKind.all) func theFeedOnlyGrows(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (tea, coffee) = (try await Self.merchant(open), try await Self.merchant(open, "coffee"))
+    var expected: [EventID] = []
+    var orders: [Order] = []
+    for number in 0..<4 {
+      let made = Self.order(tea, "\(number)")
+      try Self.write(made.changes, open.store)
+      try Self.write(Self.order(coffee, "\(number)").changes, open.store)
+      expected += made.changes.events.map(\.event.id)
+      orders.append(made.order)
+    }
+    for order in orders.reversed() {
+      let closed = Self.change(order, .closeOrder(order.id))
+      try Self.write(closed.changes, open.store)
+      expected += closed.changes.events.map(\.event.id)
+    }
+    var (read, after): ([EventID], Int64) = ([], 0)
+    while true {
+      let page = try await open.reading.feed(of: tea, after: after, limit: 3)
+      guard let last = page.last else { break }
+      #expect(page.count <= 3 && page.allSatisfy { $0.position > after })
+      read += page.map(\.event.id)
+      after = last.position
+    }
+    #expect(read == expected)
+    let order = orders[0]
+    #expect(try await open.reading.events(of: order.id, after: 1, limit: 1).map(\.id.sequence) == [2])
+  }
+
+  @Test(arguments: StoreKind.all) func strayMoneyIsOneCase(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    let id = PaymentID(order: Self.order(merchant, "lost").order.id, ordinal: 1)
+    let evidence = PaymentEvidence(
+      payment: id, provider: OrderWalk.provider, call: nil, verdict: .succeeded(Money(5, Self.cny)))
+    var changes = Changeset()
+    let decision = decide(nil, .evidence(.payment(evidence)), now: Self.now, rules: OrderWalk.rules)
+    changes.strays = [try #require(decision.stray)]
+    try Self.write(changes, open.store)
+    try Self.write(changes, open.store)
+  }
+
+  @Test(arguments: StoreKind.all) func keysAreKeptByTheirHash(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let tea = try await Self.merchant(open)
+    #expect(try await open.directory.merchant(named: "tea", id: MerchantID("mer_other")) == tea)
+    #expect(try await open.directory.merchantName(tea) == "tea")
+    #expect(try await open.directory.merchantName(MerchantID("mer_none")) == nil)
+
+    let hash = (0..<32).map { UInt8($0) }
+    let keys = [
+      StoredKey(
+        id: "sk_a", hash: hash, holder: .merchant(tea, name: "tea"), createdAt: Self.now, revokedAt: nil),
+      StoredKey(
+        id: "op_b", hash: hash, holder: .operator(name: "Ada"), createdAt: Self.now.advanced(by: .seconds(1)),
+        revokedAt: nil),
+    ]
+    for key in keys { try await open.directory.add(key) }
+    // Another process sees them at once.
+    #expect(try await open.again().directory.keys() == keys)
+    #expect(try await open.directory.key("sk_a") == keys[0])
+    #expect(try await open.directory.key("sk_c") == nil)
+    #expect(try await open.directory.revoke("sk_a", at: Self.now))
+    #expect(try await !open.directory.revoke("sk_a", at: Self.now))
+    #expect(try await !open.directory.revoke("sk_c", at: Self.now))
+    #expect(try await open.directory.key("sk_a")?.revokedAt == Self.now)
+    await #expect(throws: Fault.conflict) { try await open.directory.add(keys[0]) }
+  }
+}
+
+extension Order {
+  /// The same order with other payments: for what `decide` would never make.
+  fileprivate func with(_ payments: [Payment]) -> Order {
+    Order(
+      restored: id, registration: registration, checkoutSecret: checkoutSecret, createdAt: createdAt,
+      expiresAt: expiresAt, status: status, closeReason: closeReason, paidAt: paidAt, closedAt: closedAt,
+      updatedAt: updatedAt, version: version, sequence: sequence, duplicates: duplicates, payments: payments,
+      refunds: refunds, cases: cases)
+  }
+}

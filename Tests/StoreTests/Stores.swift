@@ -1,0 +1,36 @@
+import Foundation
+import PaymentCore
+import PaymentEngine
+import SQLiteStore
+import Testing
+
+/// An opened store, with everything that reads and writes it.
+struct OpenStore: Sendable {
+  let store: any Store
+  let reading: any Reading
+  let directory: any Directory
+  /// Opens the same data once more, as another process would.
+  let again: @Sendable () throws -> OpenStore
+}
+
+/// A kind of store that must keep the contract.
+struct StoreKind: CustomTestStringConvertible, Sendable {
+  let testDescription: String
+  /// Opens an empty one.
+  let open: @Sendable () throws -> OpenStore
+
+  static let all = [sqlite]
+
+  static let sqlite = StoreKind(testDescription: "SQLite") {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "payonce-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    return try openSQLite(folder.appending(path: "store.db").path)
+  }
+
+  private static func openSQLite(_ path: String) throws -> OpenStore {
+    let database = try SQLiteDatabase(path: path)
+    return OpenStore(
+      store: SQLiteStore(database), reading: SQLiteReading(database), directory: SQLiteDirectory(database),
+      again: { try openSQLite(path) })
+  }
+}

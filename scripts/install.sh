@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Installs what is missing on a Debian or Ubuntu machine, and says so.
+#   scripts/install.sh build   what a build needs beside Swift
+#   scripts/install.sh test    that, a browser with its driver, and the Python of the black-box tests
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v swift > /dev/null; then
+  echo "Swift 6.3 is missing: install it from https://www.swift.org/install/linux/ and put it on the PATH." >&2
+  exit 1
+fi
+
+packages=()
+need() { # PACKAGE, then a command that succeeds when it is there
+  local package=$1
+  shift
+  "$@" > /dev/null 2>&1 || packages+=("$package")
+}
+
+need libsqlite3-dev test -e /usr/include/sqlite3.h
+if [ "${1:-build}" = test ]; then
+  # Ubuntu's browser comes by its own names.
+  if grep -q '^ID=ubuntu' /etc/os-release; then
+    need chromium-browser command -v chromium
+    need chromium-chromedriver command -v chromedriver
+  else
+    need chromium command -v chromium
+    need chromium-driver command -v chromedriver
+  fi
+  need fonts-noto-cjk test -d /usr/share/fonts/opentype/noto
+  need python3-venv python3 -c 'import ensurepip, venv'
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+  echo "installing with apt: ${packages[*]}"
+  root=()
+  [ "$(id -u)" = 0 ] || root=(sudo)
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  if ! { "${root[@]}" apt-get update \
+    && "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"; } \
+    > "$log" 2>&1 < /dev/null; then
+    tail -20 "$log" >&2
+    echo "apt could not install: ${packages[*]}" >&2
+    exit 1
+  fi
+fi
+
+if [ "${1:-build}" = test ]; then
+  python=.build/python
+  if ! cmp -s Tests/BlackBox/requirements.txt "$python/installed.txt"; then
+    echo "installing the Python packages of Tests/BlackBox/requirements.txt into $python"
+    mkdir -p .build
+    python3 -m venv --clear "$python"
+    "$python/bin/pip" install --quiet --disable-pip-version-check -r Tests/BlackBox/requirements.txt
+    cp Tests/BlackBox/requirements.txt "$python/installed.txt"
+  fi
+fi
