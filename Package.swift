@@ -55,11 +55,15 @@ if !inner {
   products += [.executable(name: "payonce", targets: ["payonce"])]
   targets += [
     .target(name: "Contract", dependencies: ["PaymentCore"], swiftSettings: settings),
+    .testTarget(name: "ContractTests", dependencies: ["PaymentCore", "Contract"], swiftSettings: settings),
     .target(name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", grdb], swiftSettings: settings),
     .testTarget(
       name: "StoreTests", dependencies: ["PaymentCore", "PaymentEngine", "SQLiteStore"], swiftSettings: settings),
     .target(
       name: "Providers", dependencies: ["PaymentCore", "PaymentEngine", crypto, client, httpTypes] + nio,
+      swiftSettings: settings),
+    .testTarget(
+      name: "ProvidersTests", dependencies: ["PaymentCore", "PaymentEngine", "Providers", client] + nio,
       swiftSettings: settings),
     .target(
       name: "Web",
@@ -67,6 +71,12 @@ if !inner {
         + nio,
       resources: [.embedInCode("Pages")],
       swiftSettings: settings),
+    .testTarget(
+      name: "WebTests",
+      dependencies: [
+        "PaymentCore", "PaymentEngine", "Web", hummingbird, httpTypes, logging,
+        .product(name: "HummingbirdTesting", package: "hummingbird"),
+      ], swiftSettings: settings),
     .target(
       name: "Bank", dependencies: [hummingbird, grdb, crypto, client, httpTypes, logging, lifecycle] + nio,
       swiftSettings: settings),

@@ -69,6 +69,9 @@ package final class Lane: Sendable {
     }
   }
 
+  /// How many commands wait for a batch.
+  package var waiting: Int { state.withLock { $0.queue.count } }
+
   /// Takes no more commands, and lets `run` return once the queue is empty.
   func close() {
     let parked = state.withLock { state in

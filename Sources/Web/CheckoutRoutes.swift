@@ -9,8 +9,9 @@ import PaymentEngine
 extension WebServices {
   func addCheckout(to routes: inout Routes) {
     routes.on(.get, "/checkout/:token") { request, context in
-      guard let order = try? await order(behind: context) else { return Self.noSuchCheckout(request) }
-      return try await page(order, request)
+      do { return try await page(order(behind: context), request) } catch is Refusal {
+        return Self.noSuchCheckout(request)
+      }
     }
     routes.on(.get, "/checkout/:token/status") { request, context in
       let order = try await order(behind: context)

@@ -81,12 +81,17 @@ def test_keys(gate):
     path = f"/v1/orders/{order['id']}/payments"
     body = {"provider": "sandbox"}
     is_problem(gate.call("POST", path, json=body), 400, "idempotency_key_missing")
-    for key in ["", " ", "x" * 256, '"open', 'a"b', '""', "\ttab", b"caf\xc3\xa9", b"\x7f"]:
+    for key in ["", "x" * 256, '"open', 'a"b', '""', b"caf\xc3\xa9"]:
         response = gate.call("POST", path, json=body, headers={"Idempotency-Key": key})
-        assert response.status_code == 400, (key, response.text)
-        # What HTTP itself does not allow in a header never reaches us; a blank one counts as missing or malformed.
-        if response.headers.get("content-type"):
-            assert response.json()["code"] in ("idempotency_key_invalid", "idempotency_key_missing")
+        is_problem(response, 400, "idempotency_key_invalid")
+    # What no client library sends, by hand: blanks are trimmed by HTTP itself, and control characters are no HTTP.
+    for key in [b" ", b"\ttab", b"\x7f", b"a\x00b"]:
+        head = (f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gate.key}\r\nContent-Length: 22\r\n"
+                "Connection: close\r\nIdempotency-Key: ").encode()
+        with socket.create_connection(("127.0.0.1", gate.port), timeout=15) as connection:
+            connection.sendall(head + key + b"\r\n\r\n" + b'{"provider":"sandboxy"}'[:22])
+            answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 400 "), (key, answer)
     assert gate.get(path)["data"] == []
     assert gate.pay(order, key="x" * 255).status_code == 201
 

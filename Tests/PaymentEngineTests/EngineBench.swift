@@ -1,0 +1,100 @@
+import Logging
+import PaymentCore
+import Synchronization
+import Testing
+
+@testable import PaymentEngine
+
+struct TimedOut: Error, CustomStringConvertible {
+  let description: String
+}
+
+/// Waits until a condition holds; every wait of a test has this limit.
+func until(_ what: String, _ condition: () async throws -> Bool) async throws {
+  let start = ContinuousClock.now
+  while try await !condition() {
+    guard ContinuousClock.now - start < .seconds(20) else { throw TimedOut(description: "never came true: \(what)") }
+    await Task.yield()
+  }
+}
+
+/// An engine over fakes, with the commands of one merchant.
+struct EngineBench: Sendable {
+  static let merchant = MerchantID("mer_test")
+  static let cny = Currency(code: "CNY")!
+
+  let store: FakeStore
+  let provider: FakeProvider
+  let clock: FakeClock
+  let engine: Engine
+
+  init(
+    store: FakeStore = FakeStore(), provider: FakeProvider = FakeProvider(), clock: FakeClock = FakeClock(),
+    callLimit: Int = 256
+  ) {
+    self.store = store
+    self.provider = provider
+    self.clock = clock
+    engine = Engine(
+      stores: [store], providers: [provider], rules: Self.rules(provider), clock: clock, logger: Self.logger,
+      callLimit: callLimit)
+  }
+
+  static func rules(_ provider: FakeProvider) -> Rules {
+    Rules(sheets: [provider.name: provider.sheet], enabled: [provider.name])
+  }
+
+  static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+  /// Runs the engine while `work` does, and ends it in order.
+  func running<Value: Sendable>(_ work: @Sendable () async throws -> Value) async throws -> Value {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await engine.run() }
+      let result: Result<Value, any Error>
+      do { result = .success(try await work()) } catch { result = .failure(error) }
+      engine.stop()
+      // Who sleeps sees the end only when time passes.
+      group.addTask { [clock] in
+        while !Task.isCancelled {
+          clock.advance(by: .seconds(1))
+          await Task.yield()
+        }
+      }
+      _ = try await group.next()
+      group.cancelAll()
+      return try result.get()
+    }
+  }
+
+  static func register(_ reference: String) -> Command {
+    let registration = Order.Registration(
+      merchant: merchant, reference: reference, amount: Money(1999, cny), expiresIn: 900)
+    return .register(registration, id: id(reference), checkoutSecret: 1)
+  }
+
+  static func id(_ reference: String) -> OrderID {
+    OrderID(at: FakeClock.start, merchant: merchant, reference: reference, random: 3)
+  }
+
+  func order(_ reference: String) async throws -> OrderID {
+    guard case .success(.order(let order, _)) = try await engine.journal.submit(Self.register(reference)) else {
+      throw TimedOut(description: "the order was refused")
+    }
+    return order.id
+  }
+
+  @discardableResult
+  func pay(_ order: OrderID, _ key: String) async throws -> Outcome {
+    try await engine.journal.submit(.pay(order, key: IdempotencyKey(key)!, provider: provider.name, method: nil))
+  }
+
+  /// Lets time pass, little by little, until a condition holds.
+  func untilLater(_ what: String, within limit: Duration = .seconds(3600), _ condition: () -> Bool) async throws {
+    let end = clock.uptime() + limit
+    while !condition() {
+      guard clock.uptime() < end else { throw TimedOut(description: "never came true: \(what)") }
+      clock.advance(by: .milliseconds(50))
+      for _ in 0..<20 { await Task.yield() }
+    }
+  }
+}

@@ -1,0 +1,159 @@
+import PaymentCore
+import Synchronization
+import Testing
+
+@testable import PaymentEngine
+
+@Suite struct EngineTests {
+  @Test func theDeadlineComesByItself() async throws {
+    let provider = FakeProvider { call in
+      call.kind == .close ? .closed : .pending(.redirect(url: "https://bank.example/pay"))
+    }
+    let bench = EngineBench(provider: provider)
+    try await bench.running {
+      let (left, paying) = (try await bench.order("left"), try await bench.order("paying"))
+      try await bench.pay(paying, "k")
+      try await bench.untilLater("the deadline") {
+        bench.store[left]?.status == .closed && bench.store[paying]?.status == .closed
+      }
+      #expect(bench.clock.uptime() >= .seconds(900) && bench.clock.uptime() < .seconds(920))
+    }
+    // Asked before it was closed, and closed at the provider before it was closed here.
+    #expect(provider.made.suffix(2).map(\.kind) == [.query, .close])
+  }
+
+  @Test func whatADeadNodeLeftBehindIsTakenUp() async throws {
+    let store = FakeStore()
+    let clock = FakeClock()
+    // The first node dies in the middle of its call: it never reports.
+    let dead = EngineBench(store: store, provider: FakeProvider { _ in .unknown("") }, clock: clock)
+    let order = EngineBench.id("r")
+    let node = Task {
+      await withTaskGroup(of: Void.self) { group in
+        for lane in dead.engine.journal.lanes { group.addTask { await lane.run() } }
+      }
+    }
+    _ = try await dead.order("r")
+    try await dead.pay(order, "k")
+    dead.engine.journal.close()
+    await node.value
+    let lease = try #require(store[order]?.payments[0].calls.lease)
+    #expect(dead.provider.made.isEmpty)
+
+    let alive = EngineBench(store: store, clock: clock)
+    try await alive.running {
+      try await alive.untilLater("the payment") { store[order]?.status == .paid }
+    }
+    // Not before the lease lapsed, asked first, and under the same id.
+    #expect(clock.now() >= lease.until)
+    #expect(alive.provider.made.map(\.kind) == [.query])
+    #expect(alive.provider.made[0].payment.id == PaymentID(order: order, ordinal: 1))
+  }
+
+  @Test func evidenceUnderWayIsStoredBeforeTheEnd() async throws {
+    let gate = Gate()
+    let provider = FakeProvider { call in
+      await gate.pass()
+      return .succeeded(call.payment.amount)
+    }
+    let bench = EngineBench(provider: provider)
+    let order = try await bench.running {
+      let order = try await bench.order("r")
+      try await bench.pay(order, "k")
+      try await until("the call") { gate.waiting == 1 }
+      bench.engine.stop()
+      gate.open()
+      return order
+    }
+    #expect(bench.store[order]?.status == .paid)
+  }
+
+  @Test func evidenceOutlastsAStoreThatFailsForAWhile() async throws {
+    let failures = Mutex(0)
+    let store = FakeStore { _, changes throws(Fault) in
+      let isPaid = changes.orders.contains { $0.after.status == .paid }
+      let isFailing = failures.withLock { failures in
+        guard isPaid, failures < 3 else { return false }
+        failures += 1
+        return true
+      }
+      if isFailing { throw .unavailable("gone") }
+    }
+    let bench = EngineBench(store: store)
+    try await bench.running {
+      let order = try await bench.order("r")
+      try await bench.pay(order, "k")
+      try await bench.untilLater("the payment", within: .seconds(20)) { store[order]?.status == .paid }
+    }
+    #expect(failures.withLock { $0 } == 3)
+    #expect(bench.provider.made.count == 1)
+  }
+}
+
+@Suite struct ChangesTests {
+  private static let order = EngineBench.id("r")
+
+  private static func version(_ version: Int) -> Order {
+    Order(
+      restored: order,
+      registration: .init(
+        merchant: EngineBench.merchant, reference: "r", amount: Money(1, EngineBench.cny), expiresIn: 900),
+      checkoutSecret: 1, createdAt: FakeClock.start, expiresAt: FakeClock.start, status: .open, closeReason: nil,
+      paidAt: nil, closedAt: nil, updatedAt: FakeClock.start, version: version, sequence: 1,
+      duplicates: PreventedDuplicates(), payments: [], refunds: [], cases: [])
+  }
+
+  @Test func whatIsPublishedBeforeTheWaitIsHeard() async throws {
+    let changes = Changes(clock: FakeClock())
+    let subscription = try changes.subscribe(to: Self.order)
+    changes.publish([Self.version(2)])
+    // An older state that comes later is no news.
+    changes.publish([Self.version(1)])
+    #expect(await subscription.first(within: .seconds(1)) { _ in true }?.version == 2)
+    #expect(await subscription.first(within: .zero) { $0.version > 2 }?.version == 2)
+    subscription.end()
+  }
+
+  @Test func whoWaitsLongEnoughIsLetGo() async throws {
+    let clock = FakeClock()
+    let changes = Changes(clock: clock)
+    let subscription = try changes.subscribe(to: Self.order)
+    let end = Gate()
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask {
+        await changes.run()
+        end.open()
+      }
+      group.addTask {
+        changes.publish([Self.version(3)])
+        #expect(await subscription.first(within: .seconds(5)) { $0.version > 3 }?.version == 3)
+        #expect(clock.uptime() >= .seconds(5))
+        changes.stop()
+      }
+      while !end.isOpen {
+        clock.advance(by: .milliseconds(100))
+        await Task.yield()
+      }
+    }
+    #expect(subscription.isOver)
+  }
+
+  @Test func listenersAreBounded() throws {
+    let changes = Changes(clock: FakeClock(), limit: 2)
+    let first = try changes.subscribe(to: Self.order)
+    _ = try changes.subscribe(to: Self.order)
+    #expect(throws: Fault.overloaded) { try changes.subscribe(to: Self.order) }
+    first.end()
+    first.end()
+    _ = try changes.subscribe(to: Self.order)
+    #expect(throws: Fault.overloaded) { try changes.subscribe(to: Self.order) }
+  }
+
+  @Test func aCancelledWaitEnds() async throws {
+    let changes = Changes(clock: FakeClock())
+    let subscription = try changes.subscribe(to: Self.order)
+    let wait = Task { await subscription.first(within: .seconds(3600)) { _ in true } }
+    wait.cancel()
+    #expect(await wait.value == nil)
+  }
+}

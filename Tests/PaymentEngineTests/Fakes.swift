@@ -1,0 +1,170 @@
+import PaymentCore
+import Synchronization
+
+@testable import PaymentEngine
+
+/// A store in memory that fails as it is told.
+final class FakeStore: Store {
+  private struct State {
+    var orders: [OrderID: Order] = [:]
+    var loads: [Int] = []
+    var saves = 0
+    var strays: [Case] = []
+    var isOpen = false
+  }
+  private let state = Mutex(State())
+  /// Runs before each save, and may throw what the save is to throw.
+  private let beforeSave: @Sendable (_ number: Int, Changeset) throws(Fault) -> Void
+
+  init(beforeSave: @escaping @Sendable (_ number: Int, Changeset) throws(Fault) -> Void = { _, _ throws(Fault) in }) {
+    self.beforeSave = beforeSave
+  }
+
+  func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+    state.withLock { state in
+      precondition(!state.isOpen, "load opens a transaction, save ends it")
+      state.isOpen = true
+      state.loads.append(scopes.count)
+      var found: [OrderID: Order] = [:]
+      for scope in scopes {
+        let orders = state.orders.values.sorted { $0.id < $1.id }
+        switch scope {
+        case .order(let id): found[id] = state.orders[id]
+        case .reference(let merchant, let reference):
+          for order in orders where order.registration.merchant == merchant && order.registration.reference == reference
+          { found[order.id] = order }
+        case .due(let now, let limit):
+          for order in orders.filter({ $0.wakeAt.map { $0 <= now } ?? false }).prefix(limit) { found[order.id] = order }
+        }
+      }
+      return found.values.sorted { $0.id < $1.id }
+    }
+  }
+
+  func save(_ changes: Changeset) throws(Fault) {
+    let number = state.withLock { state in
+      state.isOpen = false
+      state.saves += 1
+      return state.saves
+    }
+    try beforeSave(number, changes)
+    state.withLock { state in
+      for change in changes.orders { state.orders[change.after.id] = change.after }
+      state.strays += changes.strays
+    }
+  }
+
+  subscript(id: OrderID) -> Order? { state.withLock { $0.orders[id] } }
+  /// How many scopes each load named.
+  var loads: [Int] { state.withLock { $0.loads } }
+  var saves: Int { state.withLock { $0.saves } }
+}
+
+/// A provider that answers as it is told.
+final class FakeProvider: Provider {
+  let name = ProviderName("sandbox")
+  let sheet = CapabilitySheet(methods: ["ok"], createMovesMoney: true, burning: .close)
+  private let calls = Mutex<[Call]>([])
+  private let answer: @Sendable (Call) async -> PaymentEvidence.Verdict
+
+  init(answer: @escaping @Sendable (Call) async -> PaymentEvidence.Verdict = { .succeeded($0.payment.amount) }) {
+    self.answer = answer
+  }
+
+  func perform(_ call: Call) async -> Evidence {
+    calls.withLock { $0.append(call) }
+    let verdict = await answer(call)
+    return .payment(.init(payment: call.payment.id, provider: name, call: call.number, verdict: verdict))
+  }
+
+  func read(_ notice: Notice, now: Instant) -> NoticeReading { .unverified }
+
+  var made: [Call] { calls.withLock { $0 } }
+}
+
+/// Time that passes when it is told to.
+final class FakeClock: Clock {
+  private struct Sleeper {
+    let until: Duration
+    let continuation: CheckedContinuation<Void, any Error>
+  }
+  private struct State {
+    var uptime: Duration = .zero
+    var sleepers: [Int: Sleeper] = [:]
+    var cancelled: Set<Int> = []
+    var next = 0
+  }
+  private let state = Mutex(State())
+  static let start = Instant(milliseconds: 1_795_000_000_000)
+
+  func now() -> Instant { Self.start.advanced(by: uptime()) }
+
+  func uptime() -> Duration { state.withLock { $0.uptime } }
+
+  func sleep(for duration: Duration) async throws {
+    let number = state.withLock { state in
+      state.next += 1
+      return state.next
+    }
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let isCancelled = state.withLock { state in
+          if state.cancelled.remove(number) != nil { return true }
+          state.sleepers[number] = Sleeper(until: state.uptime + duration, continuation: continuation)
+          return false
+        }
+        if isCancelled { continuation.resume(throwing: CancellationError()) }
+      }
+    } onCancel: {
+      let sleeper = state.withLock { state in
+        guard let sleeper = state.sleepers.removeValue(forKey: number) else {
+          state.cancelled.insert(number)
+          return nil as Sleeper?
+        }
+        return sleeper
+      }
+      sleeper?.continuation.resume(throwing: CancellationError())
+    }
+  }
+
+  func advance(by duration: Duration) {
+    let awake = state.withLock { state in
+      state.uptime += duration
+      let awake = state.sleepers.filter { $0.value.until <= state.uptime }.sorted { $0.key < $1.key }
+      for (number, _) in awake { state.sleepers[number] = nil }
+      return awake.map(\.value.continuation)
+    }
+    for continuation in awake { continuation.resume() }
+  }
+}
+
+/// Something that a test opens once.
+final class Gate: Sendable {
+  private struct State {
+    var isOpen = false
+    var waiting: [CheckedContinuation<Void, Never>] = []
+  }
+  private let state = Mutex(State())
+
+  func pass() async {
+    await withCheckedContinuation { continuation in
+      let isOpen = state.withLock { state in
+        if !state.isOpen { state.waiting.append(continuation) }
+        return state.isOpen
+      }
+      if isOpen { continuation.resume() }
+    }
+  }
+
+  func open() {
+    let waiting = state.withLock { state in
+      state.isOpen = true
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+
+  var waiting: Int { state.withLock { $0.waiting.count } }
+  var isOpen: Bool { state.withLock { $0.isOpen } }
+}

@@ -1,0 +1,151 @@
+import Foundation
+import PaymentCore
+import Synchronization
+import Testing
+
+@testable import PaymentEngine
+
+@Suite struct LaneTests {
+  private static func lane(
+    _ store: FakeStore, clock: FakeClock = FakeClock(), provider: FakeProvider = FakeProvider(), queueLimit: Int = 4096,
+    batchLimit: Int = 256
+  ) -> (Lane, Dispatcher, Changes) {
+    let rules = EngineBench.rules(provider)
+    let dispatcher = Dispatcher(
+      providers: [provider], schedule: rules.schedule, clock: clock, logger: EngineBench.logger)
+    let changes = Changes(clock: clock)
+    let lane = Lane(
+      store: store, rules: rules, clock: clock, dispatcher: dispatcher, changes: changes, logger: EngineBench.logger,
+      queueLimit: queueLimit, batchLimit: batchLimit)
+    return (lane, dispatcher, changes)
+  }
+
+  @Test func aBatchFormsWhileTheLastOneCommits() async throws {
+    let isCommitting = Mutex(true)
+    let store = FakeStore { number, _ in
+      // The first commit takes until the test lets it go.
+      while number == 1, isCommitting.withLock({ $0 }) { usleep(1000) }
+    }
+    let (lane, _, _) = Self.lane(store)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await lane.run() }
+      for number in 0..<100 {
+        group.addTask { _ = try await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce)).get() }
+        if number == 0 { try await until("the first commit") { store.saves == 1 } }
+      }
+      try await until("a queue of the others") { lane.waiting == 99 }
+      isCommitting.withLock { $0 = false }
+      for _ in 0..<100 { try await group.next() }
+      lane.close()
+      try await group.waitForAll()
+    }
+    #expect(store.loads == [1, 99])
+  }
+
+  @Test func aBatchIsBounded() async throws {
+    let store = FakeStore()
+    let (lane, _, _) = Self.lane(store, batchLimit: 7)
+    await withTaskGroup(of: Void.self) { group in
+      for number in 0..<50 {
+        group.addTask { _ = await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce)) }
+      }
+      while lane.waiting < 50 { await Task.yield() }
+      lane.close()
+      await lane.run()
+    }
+    #expect(store.loads == [7, 7, 7, 7, 7, 7, 7, 1])
+  }
+
+  @Test func aFullQueueSaysSo() async throws {
+    let store = FakeStore()
+    let (lane, _, _) = Self.lane(store, queueLimit: 4)
+    await withTaskGroup(of: Void.self) { group in
+      for number in 0..<4 {
+        group.addTask { _ = await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce)) }
+      }
+      while lane.waiting < 4 { await Task.yield() }
+      let fifth = await lane.submit(.command(EngineBench.register("r-5"), by: .payOnce))
+      #expect(throws: Fault.overloaded) { try fifth.get() }
+      lane.close()
+      await lane.run()
+      let late = await lane.submit(.command(EngineBench.register("r-6"), by: .payOnce))
+      #expect(throws: Fault.overloaded) { try late.get() }
+    }
+    #expect(store[EngineBench.id("r-3")] != nil && store[EngineBench.id("r-5")] == nil)
+  }
+
+  @Test func aConflictIsDecidedAgain() async throws {
+    let store = FakeStore { number, _ throws(Fault) in if number == 2 || number == 3 { throw .conflict } }
+    let bench = EngineBench(store: store)
+    try await bench.running {
+      let order = try await bench.order("r")
+      try await bench.pay(order, "k")
+      try await bench.untilLater("the payment") { store[order]?.status == .paid }
+    }
+    // The call left once, for the commit that held.
+    #expect(bench.provider.made.map(\.kind) == [.charge])
+  }
+
+  @Test func oneCommandDoesNotKeepTheOthersFromBeingWritten() async throws {
+    let store = FakeStore { _, changes throws(Fault) in
+      if changes.orders.contains(where: { $0.after.registration.reference == "r-3" }) { throw .conflict }
+    }
+    let (lane, _, _) = Self.lane(store)
+    let failed = await withTaskGroup(of: (Int, Fault?).self) { group in
+      for number in 0..<6 {
+        group.addTask {
+          let result = await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce))
+          if case .failure(let fault) = result { return (number, fault) }
+          return (number, nil)
+        }
+      }
+      while lane.waiting < 6 { await Task.yield() }
+      lane.close()
+      await lane.run()
+      var failed: [Int: Fault] = [:]
+      for await (number, fault) in group { failed[number] = fault }
+      return failed
+    }
+    #expect(failed == [3: .conflict])
+    #expect(store[EngineBench.id("r-5")] != nil)
+  }
+
+  @Test func nothingIsCalledThatIsNotStored() async throws {
+    let isDown = Mutex(false)
+    let store = FakeStore { _, changes throws(Fault) in
+      if isDown.withLock({ $0 }), !changes.isEmpty { throw .unavailable("the disk is full") }
+    }
+    let bench = EngineBench(store: store)
+    try await bench.running {
+      let order = try await bench.order("r")
+      isDown.withLock { $0 = true }
+      await #expect(throws: Fault.unavailable("the disk is full")) { try await bench.pay(order, "k") }
+      #expect(bench.provider.made.isEmpty)
+      #expect(store[order]?.payments.isEmpty == true)
+      // The store heals, and so does everything else, without a restart.
+      isDown.withLock { $0 = false }
+      try await bench.pay(order, "k")
+      try await bench.untilLater("the payment") { store[order]?.status == .paid }
+    }
+    #expect(bench.provider.made.count == 1)
+  }
+
+  @Test func fiftyBuyersOfOneOrderStartOnePayment() async throws {
+    let bench = EngineBench()
+    let codes = try await bench.running {
+      let order = try await bench.order("r")
+      return try await withThrowingTaskGroup(of: RefusalCode?.self) { group in
+        for number in 0..<50 {
+          group.addTask {
+            guard case .failure(let refusal) = try await bench.pay(order, "k-\(number)") else { return nil }
+            return refusal.code
+          }
+        }
+        return try await group.reduce(into: [RefusalCode?]()) { $0.append($1) }
+      }
+    }
+    #expect(codes.count(where: { $0 == nil }) == 1)
+    #expect(codes.allSatisfy { $0 == nil || $0 == .paymentInProgress || $0 == .orderPaid })
+    #expect(bench.provider.made.count(where: { $0.kind == .charge }) == 1)
+  }
+}

@@ -1,0 +1,112 @@
+import Hummingbird
+import HummingbirdTesting
+import Logging
+import PaymentCore
+import PaymentEngine
+import Synchronization
+
+@testable import Web
+
+/// A store with one merchant and no orders, which can be told to fail.
+final class FakeHouse: Store, Reading, Directory {
+  private struct State {
+    var fault: Fault?
+    var keys: [String: StoredKey] = [:]
+  }
+  private let state = Mutex(State())
+  static let merchant = MerchantID("mer_test")
+
+  func fail(_ fault: Fault?) { state.withLock { $0.fault = fault } }
+
+  private func check() throws(Fault) { if let fault = state.withLock({ $0.fault }) { throw fault } }
+
+  func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+    try check()
+    return []
+  }
+  func save(_ changes: Changeset) throws(Fault) { try check() }
+
+  func order(_ id: OrderID) async throws(Fault) -> Order? {
+    try check()
+    return nil
+  }
+  func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
+    try check()
+    return nil
+  }
+  func orders(
+    of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
+  ) async throws(Fault) -> [Order] {
+    try check()
+    return []
+  }
+  func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
+    try check()
+    return []
+  }
+  func feed(
+    of merchant: MerchantID, after position: Int64, limit: Int
+  ) async throws(Fault) -> [(position: Int64, event: Event)] {
+    try check()
+    return []
+  }
+  func ping() async throws(Fault) { try check() }
+
+  func key(_ id: String) async throws(Fault) -> StoredKey? {
+    try check()
+    return state.withLock { $0.keys[id] }
+  }
+  func keys() async throws(Fault) -> [StoredKey] { state.withLock { $0.keys.values.sorted { $0.id < $1.id } } }
+  func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID { Self.merchant }
+  func merchantName(_ id: MerchantID) async throws(Fault) -> String? { "tea" }
+  func add(_ key: StoredKey) async throws(Fault) { state.withLock { $0.keys[key.id] = key } }
+  func revoke(_ id: String, at now: Instant) async throws(Fault) -> Bool {
+    state.withLock { state in
+      guard let key = state.keys[id] else { return false }
+      state.keys[id] = StoredKey(
+        id: key.id, hash: key.hash, holder: key.holder, createdAt: key.createdAt, revokedAt: now)
+      return true
+    }
+  }
+}
+
+final class StillClock: PaymentEngine.Clock {
+  private let time = Mutex<Duration>(.zero)
+  func now() -> Instant { Instant(milliseconds: 1_795_000_000_000) }
+  func uptime() -> Duration { time.withLock { $0 } }
+  func sleep(for duration: Duration) async throws { throw CancellationError() }
+  func advance(by duration: Duration) { time.withLock { $0 += duration } }
+}
+
+final class CountingDice: Randomness {
+  private let count = Mutex<UInt64>(0)
+  func next() -> UInt64 {
+    count.withLock { count in
+      count += 1
+      return count &* 0x9E37_79B9_7F4A_7C15
+    }
+  }
+}
+
+extension FakeHouse {
+  func services(clock: StillClock = StillClock()) -> WebServices {
+    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    let engine = Engine(
+      stores: [self], providers: [], rules: Rules(sheets: [:], enabled: []), clock: clock, logger: logger)
+    let demo = DemoShop(
+      merchant: Self.merchant, bankURL: "http://bank.example", isNetworkBad: { false }, setNetworkBad: { _ in })
+    return WebServices(
+      engine: engine, reading: self, directory: self, providers: [], randomness: CountingDice(),
+      publicURL: "http://pay.example", redirectOrigins: [], demo: demo, logger: logger)
+  }
+
+  /// Makes a key of the merchant.
+  func newKey() async throws -> AccessKey {
+    let key = AccessKey.merchant(CountingDice())
+    try await add(
+      StoredKey(
+        id: key.id, hash: key.hash, holder: .merchant(Self.merchant, name: "tea"),
+        createdAt: Instant(milliseconds: 0), revokedAt: nil))
+    return key
+  }
+}
