@@ -33,6 +33,7 @@ var targets: [Target] = [
 
 if !inner {
   let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+  let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
   let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
   let client = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
   let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -56,7 +57,8 @@ if !inner {
   targets += [
     .target(name: "Contract", dependencies: ["PaymentCore"], swiftSettings: settings),
     .testTarget(name: "ContractTests", dependencies: ["PaymentCore", "Contract"], swiftSettings: settings),
-    .target(name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", grdb], swiftSettings: settings),
+    .target(
+      name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", grdb, sqlite], swiftSettings: settings),
     .testTarget(
       name: "StoreTests", dependencies: ["PaymentCore", "PaymentEngine", "SQLiteStore"], swiftSettings: settings),
     .target(
@@ -84,7 +86,7 @@ if !inner {
       name: "payonce",
       dependencies: [
         "PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web", "Bank",
-        hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), client, logging, lifecycle,
+        hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), client, logging, lifecycle, sqlite,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ] + nio,

@@ -10,24 +10,20 @@ struct UnreadableRow: Error { let table: String }
 
 /// Reads the columns of a row one after the other. Both directions name the columns once, in `Columns`.
 struct ColumnReader {
-  private let row: Row
-  private var index = 0
+  private let row: SQLiteStatement
+  private var index: Int32 = 0
   private let table: String
 
-  init(_ row: Row, table: String) {
+  init(_ row: SQLiteStatement, table: String) {
     self.row = row
     self.table = table
   }
 
-  mutating func next<Value: DatabaseValueConvertible & StatementColumnConvertible>() throws -> Value {
-    defer { index += 1 }
-    guard let value = row[index] as Value? else { throw UnreadableRow(table: table) }
-    return value
-  }
+  mutating func next<Value: Column>() throws -> Value { try must(optional()) }
 
-  mutating func optional<Value: DatabaseValueConvertible & StatementColumnConvertible>() -> Value? {
+  mutating func optional<Value: Column>() -> Value? {
     defer { index += 1 }
-    return row[index] as Value?
+    return Value.read(row, at: index)
   }
 
   mutating func instant() throws -> Instant { Instant(milliseconds: try next()) }
@@ -88,8 +84,6 @@ struct ColumnReader {
 
 // MARK: - Values to columns
 
-typealias Arguments = [(any DatabaseValueConvertible)?]
-
 extension Instant {
   var column: Int64 { milliseconds }
 }
@@ -124,15 +118,20 @@ struct Columns {
     self.changing = names(changing)
     let all = self.fixed + self.changing
     list = all.joined(separator: ", ")
+    count = Int32(all.count)
     insert = "INSERT INTO \(table) (\(list)) VALUES (\(all.map { _ in "?" }.joined(separator: ", ")))"
     let assignments = self.changing.map { "\($0) = ?" }.joined(separator: ", ")
     let condition = self.fixed.prefix(keys).map { "\($0) = ?" }.joined(separator: " AND ")
     update = "UPDATE \(table) SET \(assignments) WHERE \(condition)"
+    select = "SELECT \(list) FROM \(table) WHERE order_id = ? ORDER BY ordinal"
   }
 
   let list: String
+  let count: Int32
   let insert: String
   let update: String
+  /// The rows of one order.
+  let select: String
 }
 
 extension Columns {
@@ -183,7 +182,7 @@ extension Order {
     let caseCount: Int
   }
 
-  static func head(_ row: Row) throws -> Head {
+  static func head(_ row: SQLiteStatement) throws -> Head {
     var columns = ColumnReader(row, table: "orders")
     let idText: String = try columns.next()
     let id = try columns.must(OrderID(text: idText))
@@ -241,7 +240,7 @@ extension Order {
 }
 
 extension Payment {
-  init(_ row: Row, of order: OrderID) throws {
+  init(_ row: SQLiteStatement, of order: OrderID) throws {
     var columns = ColumnReader(row, table: "payments")
     let _: String = try columns.next()
     self = try Payment(
@@ -298,7 +297,7 @@ extension NextAction {
 }
 
 extension Refund {
-  init(_ row: Row, of order: OrderID) throws {
+  init(_ row: SQLiteStatement, of order: OrderID) throws {
     var columns = ColumnReader(row, table: "refunds")
     let _: String = try columns.next()
     let id = RefundID(order: order, ordinal: try columns.next())
@@ -333,7 +332,7 @@ extension Refund {
 }
 
 extension Case {
-  init(_ row: Row, of order: OrderID) throws {
+  init(_ row: SQLiteStatement, of order: OrderID) throws {
     var columns = ColumnReader(row, table: "cases")
     let _: String = try columns.next()
     let id = CaseID(order: order, ordinal: try columns.next())
@@ -356,7 +355,7 @@ extension Case {
 }
 
 extension Event {
-  init(_ row: Row) throws {
+  init(_ row: SQLiteStatement) throws {
     var columns = ColumnReader(row, table: "events")
     let order = try columns.must(OrderID(text: columns.next()))
     let sequence: Int = try columns.next()

@@ -14,22 +14,23 @@ package struct SQLiteDirectory: Directory {
     FROM keys k LEFT JOIN merchants m ON m.id = k.merchant
     """
 
-  package func key(_ id: String) async throws(Fault) -> StoredKey? {
+  package func key(_ id: String) async throws(Fault) -> StoredKey? { try await keys("WHERE k.id = ?", [id]).first }
+
+  package func keys() async throws(Fault) -> [StoredKey] { try await keys("ORDER BY k.created_at, k.id", []) }
+
+  private func keys(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [StoredKey] {
     try await faultingAsync {
       try await pool.read { database in
-        let statement = try database.cachedStatement(sql: Self.columns + " WHERE k.id = ?")
-        return try Row.fetchOne(statement, arguments: [id]).map(Self.key)
+        var keys: [StoredKey] = []
+        try database.cachedStatement(sql: "\(Self.columns) \(condition)").run(arguments) {
+          keys.append(try Self.key($0))
+        }
+        return keys
       }
     }
   }
 
-  package func keys() async throws(Fault) -> [StoredKey] {
-    try await faultingAsync {
-      try await pool.read { try Row.fetchAll($0, sql: Self.columns + " ORDER BY k.created_at, k.id").map(Self.key) }
-    }
-  }
-
-  private static func key(_ row: Row) throws -> StoredKey {
+  private static func key(_ row: SQLiteStatement) throws -> StoredKey {
     var columns = ColumnReader(row, table: "keys")
     let id: String = try columns.next()
     let hash: Data = try columns.next()
@@ -59,8 +60,11 @@ package struct SQLiteDirectory: Directory {
   package func merchantName(_ id: MerchantID) async throws(Fault) -> String? {
     try await faultingAsync {
       try await pool.read { database in
-        let statement = try database.cachedStatement(sql: "SELECT name FROM merchants WHERE id = ?")
-        return try String.fetchOne(statement, arguments: [id.text])
+        var name: String?
+        try database.cachedStatement(sql: "SELECT name FROM merchants WHERE id = ?").run([id.text]) {
+          name = .read($0, at: 0)
+        }
+        return name
       }
     }
   }

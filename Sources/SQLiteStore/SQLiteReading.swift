@@ -30,7 +30,7 @@ package struct SQLiteReading: Reading {
       [merchant.text, status.rawValue, before, limit])
   }
 
-  private func orders(_ condition: String, _ arguments: StatementArguments) async throws(Fault) -> [Order] {
+  private func orders(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [Order] {
     try await faultingAsync {
       try await pool.read { database in
         var loader = OrderLoader(database)
@@ -46,10 +46,9 @@ package struct SQLiteReading: Reading {
         let sql = """
           SELECT \(Columns.events.list) FROM events WHERE order_id = ? AND sequence > ? ORDER BY sequence LIMIT ?
           """
-        return try Array(
-          Row.fetchCursor(
-            database.cachedStatement(sql: sql), arguments: [order.text, after, limit]
-          ).map(Event.init))
+        var events: [Event] = []
+        try database.cachedStatement(sql: sql).run([order.text, after, limit]) { events.append(try Event($0)) }
+        return events
       }
     }
   }
@@ -63,10 +62,12 @@ package struct SQLiteReading: Reading {
           SELECT \(Columns.events.list), position FROM events WHERE position > ? AND merchant = ?
           ORDER BY position LIMIT ?
           """
-        return try Array(
-          Row.fetchCursor(
-            database.cachedStatement(sql: sql), arguments: [position, merchant.text, limit]
-          ).map { (position: $0["position"], event: try Event($0)) })
+        var events: [(position: Int64, event: Event)] = []
+        try database.cachedStatement(sql: sql).run([position, merchant.text, limit]) { row in
+          guard let position = Int64.read(row, at: Columns.events.count) else { throw UnreadableRow(table: "events") }
+          events.append((position, try Event(row)))
+        }
+        return events
       }
     }
   }

@@ -41,62 +41,68 @@ package struct SQLiteStore: Store {
   }
 
   private func write(_ changes: Changeset, _ database: Database) throws {
-    for change in changes.orders { try write(change, database) }
-    if !changes.events.isEmpty {
-      let statement = try database.cachedStatement(sql: Columns.events.insert)
-      for (order, event) in changes.events {
-        try statement.execute(arguments: StatementArguments(event.arguments(of: order)))
-      }
+    try changes.rows { sql, arguments in
+      try database.cachedStatement(sql: sql).run(arguments)
+      // Somebody else than PayOnce took the row away.
+      guard database.changesCount == 1 else { throw Fault.conflict }
     }
     for stray in changes.strays {
       try database.cachedStatement(sql: Columns.cases.insert + " ON CONFLICT DO NOTHING")
-        .execute(arguments: StatementArguments(stray.fixedArguments + stray.changingArguments))
+        .run(stray.fixedArguments + stray.changingArguments)
     }
-  }
-
-  /// Writes the rows that differ. Payments that ended come before those that began, as the guards want it.
-  private func write(_ change: Changeset.Change, _ database: Database) throws {
-    let (before, after) = (change.before, change.after)
-    if before == nil {
-      try insert(.orders, after.fixedArguments + after.changingArguments, database)
-    } else {
-      try update(.orders, after.changingArguments + [after.id.text], database)
-    }
-    for (index, payment) in after.payments.enumerated() {
-      if let before, index < before.payments.count {
-        guard before.payments[index] != payment else { continue }
-        try update(.payments, payment.changingArguments + [after.id.text, index + 1], database)
-      } else {
-        try insert(.payments, payment.fixedArguments + payment.changingArguments, database)
-      }
-    }
-    for (index, refund) in after.refunds.enumerated() {
-      if let before, index < before.refunds.count {
-        guard before.refunds[index] != refund else { continue }
-        try update(.refunds, refund.changingArguments + [after.id.text, index + 1], database)
-      } else {
-        try insert(.refunds, refund.fixedArguments + refund.changingArguments, database)
-      }
-    }
-    for (index, item) in after.cases.enumerated() {
-      if let before, index < before.cases.count {
-        guard before.cases[index] != item else { continue }
-        try update(.cases, item.changingArguments + [after.id.text, index + 1], database)
-      } else {
-        try insert(.cases, item.fixedArguments + item.changingArguments, database)
-      }
-    }
-  }
-
-  private func insert(_ columns: Columns, _ arguments: Arguments, _ database: Database) throws {
-    try database.cachedStatement(sql: columns.insert).execute(arguments: StatementArguments(arguments))
-  }
-
-  private func update(_ columns: Columns, _ arguments: Arguments, _ database: Database) throws {
-    try database.cachedStatement(sql: columns.update).execute(arguments: StatementArguments(arguments))
-    guard database.changesCount == 1 else { throw UnreadableRow(table: columns.table) }
   }
 }
+
+extension Changeset {
+  /// Hands over the rows that differ, each as a statement with its arguments. Payments that ended come before those
+  /// that began, as the guards want it.
+  func rows(_ write: (_ sql: String, _ arguments: Arguments) throws -> Void) rethrows {
+    for change in orders {
+      let (before, after) = (change.before, change.after)
+      if before == nil {
+        try write(Columns.orders.insert, after.fixedArguments + after.changingArguments)
+      } else {
+        try write(Columns.orders.update, after.changingArguments + [after.id.text])
+      }
+      try parts(.payments, before?.payments, after.payments, after.id, write)
+      try parts(.refunds, before?.refunds, after.refunds, after.id, write)
+      try parts(.cases, before?.cases, after.cases, after.id, write)
+    }
+    for (order, event) in events { try write(Columns.events.insert, event.arguments(of: order)) }
+  }
+
+  private func parts<Part: OrderRow>(
+    _ columns: Columns, _ before: [Part]?, _ after: [Part], _ order: OrderID,
+    _ write: (String, Arguments) throws -> Void
+  ) rethrows {
+    for (index, part) in after.enumerated() {
+      if let before, index < before.count {
+        guard before[index] != part else { continue }
+        try write(columns.update, part.changingArguments + [order.text, index + 1])
+      } else {
+        try write(columns.insert, part.fixedArguments + part.changingArguments)
+      }
+    }
+  }
+
+  /// What `save` would run for this, for a measurement of what SQLite itself can do: each statement, with a function
+  /// that binds its values.
+  package var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] {
+    var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] = []
+    rows { sql, arguments in statements.append((sql, { arguments.bind(to: $0) })) }
+    return statements
+  }
+}
+
+/// A part of an order with a row of its own, found by the order and the part's ordinal.
+protocol OrderRow: Equatable {
+  var fixedArguments: Arguments { get }
+  var changingArguments: Arguments { get }
+}
+
+extension Payment: OrderRow {}
+extension Refund: OrderRow {}
+extension Case: OrderRow {}
 
 /// Reads whole orders, each once.
 struct OrderLoader {
@@ -118,10 +124,13 @@ struct OrderLoader {
   }
 
   /// - Parameter condition: one of a few fixed texts, so that its statement stays prepared.
-  mutating func load(_ condition: String, _ arguments: StatementArguments) throws {
-    let statement = try database.cachedStatement(sql: "SELECT \(Columns.orders.list) FROM orders \(condition)")
-    let heads = try Row.fetchCursor(statement, arguments: arguments).map(Order.head)
-    for head in try Array(heads) where seen.insert(head.id).inserted {
+  mutating func load(_ condition: String, _ arguments: Arguments) throws {
+    var heads: [Order.Head] = []
+    try database.cachedStatement(sql: "SELECT \(Columns.orders.list) FROM orders \(condition)").run(arguments) {
+      let head = try Order.head($0)
+      if seen.insert(head.id).inserted { heads.append(head) }
+    }
+    for head in heads {
       orders.append(
         head.order(
           try parts(.payments, head.paymentCount, head, Payment.init),
@@ -131,14 +140,11 @@ struct OrderLoader {
   }
 
   private func parts<Part>(
-    _ columns: Columns, _ count: Int, _ head: Order.Head, _ read: (Row, OrderID) throws -> Part
+    _ columns: Columns, _ count: Int, _ head: Order.Head, _ read: (SQLiteStatement, OrderID) throws -> Part
   ) throws -> [Part] {
     guard count > 0 else { return [] }
-    let sql = "SELECT \(columns.list) FROM \(columns.table) WHERE order_id = ? ORDER BY ordinal"
-    let statement = try database.cachedStatement(sql: sql)
     var parts: [Part] = []
-    let rows = try Row.fetchCursor(statement, arguments: [head.idText])
-    while let row = try rows.next() { parts.append(try read(row, head.id)) }
+    try database.cachedStatement(sql: columns.select).run([head.idText]) { parts.append(try read($0, head.id)) }
     guard parts.count == count else { throw UnreadableRow(table: columns.table) }
     return parts
   }

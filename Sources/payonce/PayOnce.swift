@@ -13,7 +13,7 @@ struct PayOnce: AsyncParsableCommand {
       Every option can also be set by the environment: --public-url is PAYONCE_PUBLIC_URL, and so on. Options win.
       """,
     version: "0.1.0",
-    subcommands: [ServeCommand.self, BankCommand.self, KeysCommand.self, DoctorCommand.self])
+    subcommands: [ServeCommand.self, BankCommand.self, KeysCommand.self, DoctorCommand.self, BenchCommand.self])
 }
 
 /// Something about the settings or the surroundings that keeps a command from working, and how to mend it.

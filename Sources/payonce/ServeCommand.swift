@@ -1,8 +1,6 @@
 import ArgumentParser
 import AsyncHTTPClient
 import Foundation
-import Hummingbird
-import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -10,8 +8,6 @@ import PaymentCore
 import PaymentEngine
 import Providers
 import SQLiteStore
-import ServiceLifecycle
-import UnixSignals
 import Web
 
 struct ServeCommand: AsyncParsableCommand {
@@ -72,39 +68,10 @@ struct ServeCommand: AsyncParsableCommand {
       randomness: SystemRandomness(), publicURL: publicURL, redirectOrigins: [bankURL],
       demo: try await demoShop(directory, bankURL: bankURL, client: wireClient), logger: logger)
 
-    let web = Application(
-      router: services.router(), server: .http1(configuration: Self.http),
-      configuration: .init(address: .hostname(address.host, port: address.port), backlog: 4096),
-      onServerRunning: { _ in announce("listening on http://\(address)") }, logger: logger)
-    let thread = LaneThread(name: "lane")
-    // Stopped from the last to the first: requests, then calls and their evidence, then the bank.
-    var configuration = ServiceGroupConfiguration(
-      services: (ownBank?.services(announcing: false) ?? []) + [
-        ClosureService {
-          await withGracefulShutdownHandler {
-            await engine.run(on: [thread])
-          } onGracefulShutdown: {
-            engine.stop()
-          }
-        },
-        ClosureService {
-          // Whoever waits for an outcome is answered with how things stand.
-          try await withGracefulShutdownHandler {
-            try await web.run()
-          } onGracefulShutdown: {
-            engine.stopWaiting()
-          }
-        },
-      ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-    configuration.maximumGracefulShutdownDuration = .seconds(30)
-    try await ServiceGroup(configuration: configuration).run()
+    try await Server.run(
+      engine, services, at: address, beside: ownBank?.services(announcing: false) ?? [], logger: logger)
     try await wireClient.shutdown()
   }
-
-  /// Heads of at most 32 kB in at most 100 fields; a connection on which nothing arrives is closed after 10 seconds.
-  static let http = HTTP1Channel.Configuration(
-    idleTimeout: .seconds(10),
-    httpDecoderConfiguration: .init(maxHeaderFieldSize: 16_384, maxHeaderListSize: 32_768, maxHeaderFieldCount: 100))
 
   private func bank(
     _ location: StoreLocation, _ client: HTTPClient, _ logger: Logger

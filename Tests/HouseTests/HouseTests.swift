@@ -8,7 +8,7 @@ import Testing
     "PaymentCore": [],
     "PaymentEngine": ["PaymentCore", "Logging", "Metrics", "Synchronization"],
     "Contract": ["PaymentCore", "FoundationEssentials"],
-    "SQLiteStore": ["PaymentCore", "PaymentEngine", "GRDB", "FoundationEssentials"],
+    "SQLiteStore": ["PaymentCore", "PaymentEngine", "GRDB", "GRDBSQLite", "FoundationEssentials"],
     "Providers": [
       "PaymentCore", "PaymentEngine", "FoundationEssentials", "Crypto", "AsyncHTTPClient", "NIOCore", "NIOHTTP1",
       "NIOPosix",

@@ -1,0 +1,151 @@
+import ArgumentParser
+import Foundation
+import PaymentCore
+import PaymentEngine
+import SQLiteStore
+
+/// Measures what this machine can do, layer by layer and in one run, so that the ratios can be relied on.
+struct BenchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measure payments per second on this machine, layer by layer.",
+    discussion: """
+      Every payment is durable: two transactions, each synced to the disk before it is answered. Its order is
+      registered beforehand, and its provider answers at once. Load generator and server share this machine.
+
+        raw       the same rows in the same transactions, by bare prepared statements
+        engine    journal and dispatcher, without HTTP
+        http      a server in a process of its own, over 1, 32 and 128 connections
+        no-op     the same server's GET /healthz
+
+      See docs/benchmarks.md for figures and what limits them. Build with -c release, or they mean nothing.
+      """,
+    subcommands: [BenchServerCommand.self])
+
+  @Option(help: "Payments per measurement.")
+  var payments = 20_000
+  @Option(help: "How often everything is measured; the middle one counts.")
+  var rounds = 3
+  @Option(help: "Go on paying until there are this many orders, and say whether it became slower; 0 for not at all.")
+  var orders = 0
+  @Option(help: "The folder for the stores. It is on the disk that is measured. (default: a new one in the system's)")
+  var folder: String?
+
+  func run() async throws {
+    try await reporting {
+      guard payments >= 1000, rounds >= 1 else { throw SetupError("--payments is at least 1000, --rounds at least 1.") }
+      let base = folder ?? FileManager.default.temporaryDirectory.path
+      let own = (base as NSString).appendingPathComponent("payonce-bench-\(ProcessInfo.processInfo.processIdentifier)")
+      try makeFolder(of: own + "/x")
+      defer { try? FileManager.default.removeItem(atPath: own) }
+      try await layers(own)
+      if orders > 0 { try await growth(own) }
+    }
+  }
+
+  // MARK: Layers
+
+  private func layers(_ folder: String) async throws {
+    var results: [String: [Rate]] = [:]
+    var names: [String] = []
+    func note(_ name: String, _ rate: Rate) {
+      if results[name] == nil { names.append(name) }
+      results[name, default: []].append(rate)
+      announce("  \(name.padding(toLength: 22, withPad: " ", startingAt: 0)) \(rate)")
+    }
+    for round in 1...rounds {
+      announce("round \(round) of \(rounds)")
+      for callers in [1, 128] {
+        let count = callers == 1 ? payments / 10 : payments
+        let store = try BenchStore(folder: folder, name: "raw-\(round)-\(callers)")
+        note("raw, \(callers) callers", try await RawCeiling(store).measure(payments: count, batch: callers))
+        store.remove()
+      }
+      for callers in [1, 32, 128] {
+        let count = callers == 1 ? payments / 10 : payments
+        let store = try BenchStore(folder: folder, name: "engine-\(round)-\(callers)")
+        note("engine, \(callers) callers", try await EngineBench(store).measure(payments: count, callers: callers))
+        store.remove()
+      }
+      let store = try BenchStore(folder: folder, name: "http-\(round)")
+      let server = try await BenchServer.start(store, folder: folder)
+      for connections in [1, 32, 128] {
+        let orders = try await store.register(connections == 1 ? payments / 10 : payments)
+        let load = LoadGenerator(port: server.port, connections: connections)
+        let rate = try await load.run(orders.map(server.paying), expecting: 201)
+        note("http, \(connections) connections", rate)
+        guard connections == 128 else { continue }
+        let paced = try await store.register(payments / 2)
+        note(
+          "http, at half that load",
+          try await load.run(paced.map(server.paying), expecting: 201, perSecond: rate.perSecond / 2))
+      }
+      let load = LoadGenerator(port: server.port, connections: 128)
+      note(
+        "no-op, 128 connections",
+        try await load.run(Array(repeating: server.health, count: payments * 3), expecting: 200))
+      server.stop()
+      store.remove()
+    }
+    announce("the middle of \(rounds) rounds")
+    func middle(_ name: String) -> Rate {
+      let sorted = results[name, default: []].sorted { $0.perSecond < $1.perSecond }
+      return sorted[sorted.count / 2]
+    }
+    for name in names { announce("  \(name.padding(toLength: 22, withPad: " ", startingAt: 0)) \(middle(name))") }
+    func ratio(_ name: String, _ upper: String, _ lower: String) {
+      let ratio = middle(upper).perSecond / middle(lower).perSecond
+      announce(
+        "  \(name.padding(toLength: 22, withPad: " ", startingAt: 0)) \(String(format: "%6.1f %%", ratio * 100))")
+    }
+    ratio("engine of raw", "engine, 128 callers", "raw, 128 callers")
+    ratio("http of raw", "http, 128 connections", "raw, 128 callers")
+    ratio("http of no-op", "http, 128 connections", "no-op, 128 connections")
+  }
+
+  // MARK: Growth
+
+  private func growth(_ folder: String) async throws {
+    let store = try BenchStore(folder: folder, name: "growth")
+    let server = try await BenchServer.start(store, folder: folder)
+    let load = LoadGenerator(port: server.port, connections: 128)
+    announce("growth to \(orders) orders, over 128 connections")
+    var paid = 0
+    while paid < orders {
+      let batch = min(10_000, orders - paid)
+      let waiting = try await store.register(batch)
+      let rate = try await load.run(waiting.map(server.paying), expecting: 201)
+      paid += batch
+      let size = (try? FileManager.default.attributesOfItem(atPath: store.path)[.size] as? Int) ?? nil
+      announce(
+        "  \(String(format: "%8d", paid)) orders: \(rate), server \(server.residentMegabytes) MB, "
+          + "file \((size ?? 0) / 1_048_576) MB")
+    }
+    server.stop()
+    store.remove()
+  }
+}
+
+/// How fast something went.
+struct Rate: CustomStringConvertible {
+  let perSecond: Double
+  /// Of the time from when a request was to be sent to its answer, in milliseconds; `nil` where nobody waits.
+  let p50: Double?
+  let p99: Double?
+
+  init(count: Int, in duration: Duration, latencies: [Int64] = []) {
+    let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+    perSecond = Double(count) / seconds
+    let sorted = latencies.sorted()
+    func percentile(_ share: Double) -> Double? {
+      sorted.isEmpty ? nil : Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]) / 1e6
+    }
+    p50 = percentile(0.5)
+    p99 = percentile(0.99)
+  }
+
+  var description: String {
+    let rate = String(format: "%8.0f/s", perSecond)
+    guard let p50, let p99 else { return rate }
+    return rate + String(format: "  p50 %7.2f ms  p99 %7.2f ms", p50, p99)
+  }
+}

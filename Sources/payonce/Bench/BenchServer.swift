@@ -1,0 +1,98 @@
+import ArgumentParser
+import Foundation
+import NIOCore
+import PaymentCore
+import PaymentEngine
+import SQLiteStore
+import Web
+
+/// The server that `bench` loads: that of `serve`, with a provider that answers at once.
+struct BenchServerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "server", shouldDisplay: false)
+
+  @Option var listen: String
+  @OptionGroup var store: StoreOption
+  @OptionGroup var log: LogOption
+
+  func run() async throws {
+    try await reporting {
+      let logger = try log.logger("bench")
+      let address = try await ListenAddress(listen, option: "--listen").reserved(option: "--listen")
+      let database = try store.location().open()
+      let provider = InstantProvider()
+      let engine = Engine(
+        stores: [SQLiteStore(database)], providers: [provider], rules: InstantProvider.rules, clock: SystemClock(),
+        logger: logger)
+      let services = WebServices(
+        engine: engine, reading: SQLiteReading(database), directory: SQLiteDirectory(database), providers: [provider],
+        randomness: SystemRandomness(), publicURL: "http://\(address)", redirectOrigins: [], demo: nil, logger: logger)
+      try await Server.run(engine, services, at: address, logger: logger)
+    }
+  }
+}
+
+/// A running one, in a process of its own, logging to a file as in production.
+struct BenchServer {
+  let port: Int
+  private let process: Process
+  private let key: String
+
+  static func start(_ store: BenchStore, folder: String) async throws -> BenchServer {
+    let directory = SQLiteDirectory(store.database)
+    _ = try await directory.merchant(named: "bench", id: BenchStore.merchant)
+    let key = AccessKey.merchant(SystemRandomness())
+    try await directory.add(
+      StoredKey(
+        id: key.id, hash: key.hash, holder: .merchant(BenchStore.merchant, name: "bench"),
+        createdAt: SystemClock().now(), revokedAt: nil))
+
+    let process = Process()
+    process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.arguments = ["bench", "server", "--listen", "127.0.0.1:0", "--store", "sqlite:\(store.path)"]
+    let output = Pipe()
+    process.standardOutput = output
+    let log = folder + "/server.log"
+    _ = FileManager.default.createFile(atPath: log, contents: nil)
+    process.standardError = FileHandle(forWritingAtPath: log)
+    try process.run()
+    let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+    guard
+      let port = line.split(separator: ":").last.flatMap({ Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) })
+    else {
+      process.terminate()
+      throw SetupError("the server did not start; it said: \(line)")
+    }
+    return BenchServer(port: port, process: process, key: key.text)
+  }
+
+  func stop() {
+    process.terminate()
+    process.waitUntilExit()
+  }
+
+  /// What the server holds in memory now.
+  var residentMegabytes: Int {
+    let status = (try? String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") } ?? ""
+    return (Int(line.filter(\.isNumber)) ?? 0) / 1024
+  }
+
+  // MARK: Requests, ready to be sent
+
+  var health: ByteBuffer { ByteBuffer(string: "GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n") }
+
+  func paying(_ order: Order) -> ByteBuffer {
+    let body = #"{"provider":"instant","method":"ok"}"#
+    return ByteBuffer(
+      string: """
+        POST /v1/orders/\(order.id.text)/payments HTTP/1.1\r
+        Host: bench\r
+        Authorization: Bearer \(key)\r
+        Content-Type: application/json\r
+        Content-Length: \(body.utf8.count)\r
+        Idempotency-Key: \(BenchStore.newKey().text)\r
+        \r
+        \(body)
+        """)
+  }
+}

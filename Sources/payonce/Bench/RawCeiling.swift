@@ -1,0 +1,117 @@
+import Foundation
+import GRDBSQLite
+import PaymentCore
+import PaymentEngine
+import SQLiteStore
+
+/// What SQLite itself can do with the rows of a payment: the very statements and values that the store would run, in
+/// batches, by its C interface, on one thread that does nothing else.
+struct RawCeiling {
+  private typealias Write = (sql: String, bind: (OpaquePointer) -> Int32)
+  private struct Payment {
+    let order: String
+    let start: [Write]
+    let outcome: [Write]
+  }
+  private let store: BenchStore
+
+  init(_ store: BenchStore) { self.store = store }
+
+  /// - Parameter batch: how many transactions of payments share a commit, as so many callers would make it: half of
+  ///   them start, the other half come to their outcome.
+  func measure(payments count: Int, batch: Int) async throws -> Rate {
+    let payments = try await store.register(count).map(Self.payment)
+    var connection: OpaquePointer?
+    guard sqlite3_open(store.path, &connection) == SQLITE_OK, let connection else { throw SetupError("no connection") }
+    defer { sqlite3_close(connection) }
+    for pragma in ["synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 4000", "cache_size = -16384"] {
+      sqlite3_exec(connection, "PRAGMA \(pragma)", nil, nil, nil)
+    }
+    let statements = Statements(connection)
+    defer { statements.finalize() }
+    let start = ContinuousClock.now
+    var position = 0
+    var waiting: ArraySlice<Payment> = []
+    while position < payments.count || !waiting.isEmpty {
+      let room = batch > 1 ? batch / 2 : waiting.isEmpty ? 1 : 0
+      let starting = payments[position..<min(position + room, payments.count)]
+      position += starting.count
+      try statements.run("BEGIN IMMEDIATE")
+      for payment in waiting {
+        try statements.load(payment.order)
+        for write in payment.outcome { try statements.run(write.sql, write.bind) }
+      }
+      for payment in starting {
+        try statements.load(payment.order)
+        for write in payment.start { try statements.run(write.sql, write.bind) }
+      }
+      try statements.run("COMMIT")
+      // Half of the callers of a full batch wait for an outcome, and the others come to pay.
+      waiting = starting
+    }
+    return Rate(count: count, in: ContinuousClock.now - start)
+  }
+
+  /// What paying an order writes.
+  private static func payment(_ order: Order) throws -> Payment {
+    let rules = InstantProvider.rules
+    let now = SystemClock().now()
+    func change(_ before: Order, _ command: Command) throws -> (order: Order, changes: Changeset) {
+      let decision = decide(before, command, now: now, rules: rules)
+      guard var after = decision.order else { throw SetupError("a decision without an order") }
+      for call in after.due(now, rules: rules) { after.lease(call, now: now, schedule: rules.schedule) }
+      var changes = Changeset()
+      changes.orders = [.init(before: before, after: after)]
+      changes.events = decision.events.map { (after, $0) }
+      return (after, changes)
+    }
+    let (paying, started) = try change(
+      order, .pay(order.id, key: BenchStore.newKey(), provider: InstantProvider.name, method: nil))
+    let evidence = PaymentEvidence(
+      payment: PaymentID(order: order.id, ordinal: 1), provider: InstantProvider.name, call: 1,
+      verdict: .succeeded(order.registration.amount))
+    let (paid, ended) = try change(paying, .evidence(.payment(evidence)))
+    guard paid.status == .paid else { throw SetupError("the order is not paid") }
+    return Payment(order: order.id.text, start: started.statements, outcome: ended.statements)
+  }
+
+  /// Prepared once, bound and stepped ever after.
+  private final class Statements {
+    private let connection: OpaquePointer
+    private var prepared: [String: OpaquePointer] = [:]
+
+    init(_ connection: OpaquePointer) { self.connection = connection }
+
+    func finalize() { for statement in prepared.values { sqlite3_finalize(statement) } }
+
+    /// Reads an order and its payments, as every transaction has to.
+    func load(_ order: String) throws {
+      func bind(_ statement: OpaquePointer) -> Int32 {
+        sqlite3_bind_text(statement, 1, order, -1, Self.transient)
+      }
+      try run("SELECT * FROM orders WHERE id = ?", bind)
+      try run("SELECT * FROM payments WHERE order_id = ? ORDER BY ordinal", bind)
+    }
+
+    func run(_ sql: String, _ bind: (OpaquePointer) -> Int32 = { _ in SQLITE_OK }) throws {
+      let statement = try statement(sql)
+      var result = bind(statement)
+      if result == SQLITE_OK { result = sqlite3_step(statement) }
+      while result == SQLITE_ROW { result = sqlite3_step(statement) }
+      guard result == SQLITE_DONE else { throw SetupError(String(cString: sqlite3_errmsg(connection))) }
+      sqlite3_reset(statement)
+    }
+
+    private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+
+    private func statement(_ sql: String) throws -> OpaquePointer {
+      if let statement = prepared[sql] { return statement }
+      var statement: OpaquePointer?
+      guard sqlite3_prepare_v2(connection, sql, -1, &statement, nil) == SQLITE_OK, let statement else {
+        throw SetupError(String(cString: sqlite3_errmsg(connection)))
+      }
+      prepared[sql] = statement
+      return statement
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOHTTP1
+import PaymentEngine
+import ServiceLifecycle
+import UnixSignals
+import Web
+
+/// The gate in this process: an engine, and HTTP before it.
+enum Server {
+  /// Runs until SIGTERM or SIGINT, and then ends in the order in which nothing is lost.
+  /// - Parameter beside: what runs with it and ends last.
+  static func run(
+    _ engine: Engine, _ services: WebServices, at address: ListenAddress, beside: [any Service] = [], logger: Logger
+  ) async throws {
+    let web = Application(
+      router: services.router(), server: .http1(configuration: http),
+      configuration: .init(address: .hostname(address.host, port: address.port), backlog: 4096),
+      onServerRunning: { _ in announce("listening on http://\(address)") }, logger: logger)
+    let thread = LaneThread(name: "lane")
+    // Stopped from the last to the first: requests, then calls and their evidence, then what is beside.
+    var configuration = ServiceGroupConfiguration(
+      services: beside + [
+        ClosureService {
+          await withGracefulShutdownHandler {
+            await engine.run(on: [thread])
+          } onGracefulShutdown: {
+            engine.stop()
+          }
+        },
+        ClosureService {
+          // Whoever waits for an outcome is answered with how things stand.
+          try await withGracefulShutdownHandler {
+            try await web.run()
+          } onGracefulShutdown: {
+            engine.stopWaiting()
+          }
+        },
+      ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+    configuration.maximumGracefulShutdownDuration = .seconds(30)
+    try await ServiceGroup(configuration: configuration).run()
+  }
+
+  /// Heads of at most 32 kB in at most 100 fields; a connection on which nothing arrives is closed after 10 seconds.
+  private static let http = HTTP1Channel.Configuration(
+    idleTimeout: .seconds(10),
+    httpDecoderConfiguration: .init(maxHeaderFieldSize: 16_384, maxHeaderListSize: 32_768, maxHeaderFieldCount: 100))
+}
