@@ -82,9 +82,11 @@ if !inner {
     .target(
       name: "Bank", dependencies: [hummingbird, grdb, crypto, client, httpTypes, logging, lifecycle] + nio,
       swiftSettings: settings),
+    .systemLibrary(name: "CMalloc"),
     .executableTarget(
       name: "payonce",
       dependencies: [
+        "CMalloc",
         "PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web", "Bank",
         hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), client, logging, lifecycle, sqlite,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),

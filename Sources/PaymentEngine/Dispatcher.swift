@@ -18,6 +18,8 @@ package final class Dispatcher: Sendable {
     var queue: [Item] = []
     var running: [ProviderName: Int] = [:]
     var breakers: [ProviderName: Breaker] = [:]
+    /// The calls under way, the oldest first.
+    var flights: [Flight] = []
     var parked: CheckedContinuation<Void, Never>?
     var isStopping = false
   }
@@ -80,6 +82,7 @@ package final class Dispatcher: Sendable {
   /// Makes calls until `stop`; returns when the last one is done.
   package func run(reportingTo journal: Journal) async {
     await withDiscardingTaskGroup { group in
+      group.addTask { await self.watchFlights() }
       while true {
         let (items, isStopping) = state.withLock { state in
           defer { state.queue = [] }
@@ -135,15 +138,24 @@ package final class Dispatcher: Sendable {
 
   /// The call, or doubt once its time is over.
   private func perform(_ call: Call, _ provider: any Provider) async -> Evidence {
-    await withTaskGroup(of: Evidence?.self) { group in
-      group.addTask { await provider.perform(call) }
-      group.addTask { [clock, schedule] in
-        try? await clock.sleep(for: schedule.callTimeout)
-        return nil
-      }
-      let first = await group.next() ?? nil
+    let flight = Flight(endsBy: clock.uptime() + schedule.callTimeout)
+    state.withLock { $0.flights.append(flight) }
+    defer { state.withLock { $0.flights.removeAll { $0 === flight } } }
+    return await withTaskGroup(of: Void.self) { group in
+      group.addTask { flight.land(with: await provider.perform(call)) }
+      let evidence = await flight.evidence()
       group.cancelAll()
-      return first ?? call.evidence(.unknown("no answer within \(schedule.callTimeout.wholeMilliseconds) ms"))
+      return evidence ?? call.evidence(.unknown("no answer within \(schedule.callTimeout.wholeMilliseconds) ms"))
+    }
+  }
+
+  /// Ends the calls whose time is over, until the last one is done. One timer for all: a timer for each outlives its
+  /// call, and at thousands of calls a second they are most of what the process holds.
+  private func watchFlights() async {
+    while state.withLock({ !$0.isStopping || $0.running.contains { $0.value > 0 } }) {
+      guard (try? await clock.sleep(for: .milliseconds(100))) != nil else { return }
+      let now = clock.uptime()
+      for flight in state.withLock({ $0.flights }) where flight.endsBy <= now { flight.land(with: nil) }
     }
   }
 
@@ -166,6 +178,47 @@ package final class Dispatcher: Sendable {
 
   /// How often evidence is offered to a store that fails: 50 ms, doubling to 5 s, about half a minute in all.
   private static let reports = 12
+}
+
+/// One call under way: the wait for it ends with the provider's answer or with its time, whichever is first.
+private final class Flight: Sendable {
+  private enum State {
+    case flying
+    case awaited(CheckedContinuation<Evidence?, Never>)
+    case landed(Evidence?)
+  }
+  /// By the clock's uptime.
+  let endsBy: Duration
+  private let state = Mutex(State.flying)
+
+  init(endsBy: Duration) { self.endsBy = endsBy }
+
+  /// What the provider proved; `nil` when the time was over first.
+  func evidence() async -> Evidence? {
+    await withCheckedContinuation { continuation in
+      let landed: Evidence?? = state.withLock { state in
+        if case .landed(let evidence) = state { return .some(evidence) }
+        state = .awaited(continuation)
+        return nil
+      }
+      if let landed { continuation.resume(returning: landed) }
+    }
+  }
+
+  func land(with evidence: Evidence?) {
+    let waiting: CheckedContinuation<Evidence?, Never>? = state.withLock { state in
+      switch state {
+      case .landed: return nil
+      case .flying:
+        state = .landed(evidence)
+        return nil
+      case .awaited(let continuation):
+        state = .landed(evidence)
+        return continuation
+      }
+    }
+    waiting?.resume(returning: evidence)
+  }
 }
 
 /// Spaces out the calls to a provider that does not answer.

@@ -25,20 +25,32 @@ struct Frontier: RouterMiddleware {
       response = .problem(Self.problem(of: error, context.logger))
     }
     response.headers[.requestID] = id
-    context.logger.info(
-      "\(request.method.rawValue) \(context.endpointPath ?? "?")",
-      metadata: [
-        "status": "\(response.status.code)",
-        // Ids that name an order, never a checkout token.
-        "subject": "\(Self.subject(context))",
-        "ms": "\((ContinuousClock.now - start).wholeMilliseconds)",
-      ])
+    var metadata = Self.subject(context, response)
+    metadata["status"] = "\(response.status.code)"
+    metadata["ms"] = "\((ContinuousClock.now - start).wholeMilliseconds)"
+    context.logger.info("\(request.method.rawValue) \(context.endpointPath ?? "?")", metadata: metadata)
     return response
   }
 
-  private static func subject(_ context: WebContext) -> String {
-    if let id = context.parameters.get("id"), id.utf8.count <= 32 { return id }
-    return context.parameters.get("token").flatMap { CheckoutToken(text: $0)?.order.text } ?? "-"
+  /// The ids of what a request was about: of the path, and of what it made. Never a checkout token.
+  private static func subject(_ context: WebContext, _ response: Response) -> Logger.Metadata {
+    var metadata: Logger.Metadata = [:]
+    let made = response.headers[.location]?.split(separator: "/").last.map(String.init)
+    for id in [context.parameters.get("id"), made].compactMap({ $0 }) {
+      if let payment = PaymentID(text: id) {
+        metadata["payment"] = "\(id)"
+        metadata["order"] = "\(payment.order.text)"
+      } else if let refund = RefundID(text: id) {
+        metadata["refund"] = "\(id)"
+        metadata["order"] = "\(refund.order.text)"
+      } else if OrderID(text: id) != nil {
+        metadata["order"] = "\(id)"
+      }
+    }
+    if let token = context.parameters.get("token").flatMap({ CheckoutToken(text: $0) }) {
+      metadata["order"] = "\(token.order.text)"
+    }
+    return metadata
   }
 
   /// The caller's own request id, if it is one that can stand in a log.

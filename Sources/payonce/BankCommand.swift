@@ -73,8 +73,8 @@ struct RunningBank {
   }
 }
 
-/// A line on standard output, at once.
-func announce(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+/// A line on standard output, at once. Whoever read it may have gone; that is no reason to stop.
+func announce(_ line: String) { try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8)) }
 
 /// A service that is one function.
 struct ClosureService: Service {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CMalloc
 
 @main
 struct PayOnce: AsyncParsableCommand {
@@ -14,6 +15,24 @@ struct PayOnce: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [ServeCommand.self, BankCommand.self, KeysCommand.self, DoctorCommand.self, BenchCommand.self])
+}
+
+extension PayOnce {
+  static func main() async {
+    keepMemory()
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+    } catch { exit(withError: error) }
+  }
+
+  /// Lets freed memory stay with the process instead of giving it back and asking for it again at every batch, which
+  /// took a tenth of its time.
+  private static func keepMemory() {
+    mallopt(M_TRIM_THRESHOLD, 128 << 20)
+    mallopt(M_TOP_PAD, 4 << 20)
+    mallopt(M_MMAP_THRESHOLD, 32 << 20)
+  }
 }
 
 /// Something about the settings or the surroundings that keeps a command from working, and how to mend it.

@@ -110,7 +110,7 @@ struct LogOption: ParsableArguments {
     guard let level = Logger.Level(rawValue: text) else {
       throw SetupError("--log-level must be debug, info, notice, warning or error. It is: \(text)")
     }
-    var logger = Logger(label: label, factory: { StreamLogHandler.standardError(label: $0) })
+    var logger = Logger(label: label, factory: { _ in LineLog() })
     logger.logLevel = level
     return logger
   }
@@ -120,7 +120,7 @@ extension AsyncParsableCommand {
   /// Runs a command and says what is wrong with the setup in one line.
   func reporting(_ work: () async throws -> Void) async throws {
     do { try await work() } catch let error as SetupError {
-      FileHandle.standardError.write(Data("payonce: \(error.description)\n".utf8))
+      try? FileHandle.standardError.write(contentsOf: Data("payonce: \(error.description)\n".utf8))
       throw ExitCode(2)
     }
   }

@@ -33,6 +33,8 @@ final class LaneThread: TaskExecutor, @unchecked Sendable {
 
   init(name: String) {
     let thread = Thread { [self] in
+      // Set by the thread itself, so that the system hears of it: `top -H` should show it.
+      Thread.current.name = name
       while true {
         condition.lock()
         while jobs.isEmpty { condition.wait() }
@@ -42,7 +44,6 @@ final class LaneThread: TaskExecutor, @unchecked Sendable {
         for job in ready { job.runSynchronously(on: asUnownedTaskExecutor()) }
       }
     }
-    thread.name = name
     thread.start()
   }
 

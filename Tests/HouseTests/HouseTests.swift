@@ -7,6 +7,7 @@ import Testing
   static let imports: [String: Set<String>] = [
     "PaymentCore": [],
     "PaymentEngine": ["PaymentCore", "Logging", "Metrics", "Synchronization"],
+    "CMalloc": [],
     "Contract": ["PaymentCore", "FoundationEssentials"],
     "SQLiteStore": ["PaymentCore", "PaymentEngine", "GRDB", "GRDBSQLite", "FoundationEssentials"],
     "Providers": [

@@ -131,8 +131,11 @@ struct Rate: CustomStringConvertible {
   /// Of the time from when a request was to be sent to its answer, in milliseconds; `nil` where nobody waits.
   let p50: Double?
   let p99: Double?
+  /// How many commits it took; `nil` where nobody counted.
+  let commits: Int?
 
-  init(count: Int, in duration: Duration, latencies: [Int64] = []) {
+  init(count: Int, in duration: Duration, latencies: [Int64] = [], commits: Int? = nil) {
+    self.commits = commits
     let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
     perSecond = Double(count) / seconds
     let sorted = latencies.sorted()
@@ -146,6 +149,7 @@ struct Rate: CustomStringConvertible {
   var description: String {
     let rate = String(format: "%8.0f/s", perSecond)
     guard let p50, let p99 else { return rate }
-    return rate + String(format: "  p50 %7.2f ms  p99 %7.2f ms", p50, p99)
+    let latency = String(format: "  p50 %7.2f ms  p99 %7.2f ms", p50, p99)
+    return rate + latency + (commits.map { "  \($0) commits" } ?? "")
   }
 }

@@ -79,6 +79,22 @@ final class BenchStore: Sendable {
   static func newKey() -> IdempotencyKey { IdempotencyKey(String(SystemRandomness().next(), radix: 36))! }
 }
 
+/// A store whose commits are counted.
+final class CountedStore: Store {
+  private let store: SQLiteStore
+  private let count = Mutex(0)
+  var commits: Int { count.withLock { $0 } }
+
+  init(_ store: SQLiteStore) { self.store = store }
+
+  func load(_ scopes: [Scope]) throws(Fault) -> [Order] { try store.load(scopes) }
+
+  func save(_ changes: Changeset) throws(Fault) {
+    try store.save(changes)
+    if !changes.isEmpty { count.withLock { $0 += 1 } }
+  }
+}
+
 /// The journal and the dispatcher, asked by tasks in the same process.
 struct EngineBench {
   private let store: BenchStore
@@ -86,8 +102,9 @@ struct EngineBench {
 
   func measure(payments: Int, callers: Int) async throws -> Rate {
     let orders = try await store.register(payments)
+    let counted = CountedStore(SQLiteStore(store.database))
     let engine = Engine(
-      stores: [SQLiteStore(store.database)], providers: [InstantProvider()], rules: InstantProvider.rules,
+      stores: [counted], providers: [InstantProvider()], rules: InstantProvider.rules,
       clock: SystemClock(), logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
     let thread = LaneThread(name: "lane")
     return try await withThrowingTaskGroup(of: [Int64].self) { group in
@@ -108,7 +125,7 @@ struct EngineBench {
       let duration = ContinuousClock.now - start
       engine.stop()
       await running
-      return Rate(count: payments, in: duration, latencies: latencies)
+      return Rate(count: payments, in: duration, latencies: latencies, commits: counted.commits)
     }
   }
 

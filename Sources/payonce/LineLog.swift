@@ -1,0 +1,47 @@
+import Contract
+import Foundation
+import Logging
+
+/// One line per event on standard error: time, level, message, and what it is about as `name=value`, sorted by name.
+struct LineLog: LogHandler {
+  var logLevel: Logger.Level = .info
+  var metadata: Logger.Metadata = [:]
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    var line = "\(SystemClock().now().rfc3339) \(event.level) \(event.message)"
+    let all = event.metadata.map { metadata.merging($0) { $1 } } ?? metadata
+    for (name, value) in all.sorted(by: { $0.key < $1.key }) {
+      line += " \(name == "hb.request.id" ? "request" : name)=\(Self.quoted("\(value)"))"
+    }
+    line += "\n"
+    var bytes = ContiguousArray(line.utf8)[...]
+    // A line is written whole by one call, so that lines of several threads do not mix. Where nobody reads them, the
+    // work goes on.
+    while !bytes.isEmpty {
+      let written = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      guard written > 0 else { return }
+      bytes = bytes.dropFirst(written)
+    }
+  }
+
+  /// A value as one word, or as a JSON string.
+  private static func quoted(_ value: String) -> String {
+    let isWord = !value.isEmpty && value.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") }
+    guard !isWord else { return value }
+    var text = "\""
+    for scalar in value.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": text += "\\\(scalar)"
+      case _ where scalar.properties.generalCategory == .control:
+        text += "\\u" + String(repeating: "0", count: scalar.value < 16 ? 3 : 2) + String(scalar.value, radix: 16)
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text + "\""
+  }
+}
