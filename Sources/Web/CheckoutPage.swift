@@ -157,6 +157,7 @@ extension WebServices {
       "description": order.registration.description,
       "state": page.state.rawValue,
       "version": order.version,
+      "tries": order.payments.count,
       "headline": page.headline,
       "text": page.text,
       "notice": page.notice,
@@ -182,6 +183,7 @@ extension WebServices {
       "backLabel": say("Back to the shop", "返回商家"),
       "methodsLabel": say("Payment method", "支付方式"),
       "deadlineLabel": say("Please pay before", "请在此时间前支付"),
+      "timeLeft": say("{at} ({left} left)", "{at}（剩余 {left}）"),
       "offlineLabel": say(
         "You seem to be offline. Your payment is safe; do not pay again. We go on as soon as you are back.",
         "您似乎已离线。付款是安全的，请不要重复支付。恢复网络后会继续。"),

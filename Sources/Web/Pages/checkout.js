@@ -11,38 +11,50 @@ const memory = new Map();
 const store = {
   get(name) { try { return sessionStorage.getItem(name) ?? memory.get(name); } catch { return memory.get(name); } },
   set(name, value) { memory.set(name, value); try { sessionStorage.setItem(name, value); } catch { /* blocked */ } },
-  remove(name) { memory.delete(name); try { sessionStorage.removeItem(name); } catch { /* blocked */ } },
 };
-const keyName = 'payonce:' + base;
+/** One key for each try, so that a reload repeats the same request, and the try after a decline is another one. */
+const keyName = () => `payonce:${base}:${root.dataset.tries}`;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const setOffline = (is) => { const e = document.getElementById('offline'); if (e) e.hidden = !is; };
 
 /** The page as the server renders it now replaces what is shown; there is no second way to say how things stand. */
+async function show() {
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
+    if (!answer.ok) return;
+    const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const main = next.getElementById('checkout');
+    if (!main) return;
+    setOffline(false);
+    if (Number(main.dataset.version) <= Number(root.dataset.version)) return;
+    // A form that was sent and not answered stays as it is: a fresh one would invite a second click.
+    if (isLocked && main.dataset.state === 'ready') return;
+    const chosen = root.querySelector('[name=method]:checked')?.value;
+    document.title = next.title;
+    Object.assign(root.dataset, main.dataset);
+    const now = document.getElementById('state');
+    const then = main.querySelector('#state');
+    now.className = then.className;
+    now.innerHTML = then.innerHTML;
+    for (const choice of now.querySelectorAll('[name=method]')) if (choice.value === chosen) choice.checked = true;
+    attach();
+  } catch {
+    setOffline(true);
+  }
+}
+
+/** Shows what the server says no earlier than now: an answer that was already on its way may be older than the call. */
 let refreshing = null;
+let isStale = false;
 function refresh() {
+  isStale = true;
   refreshing ??= (async () => {
-    try {
-      const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
-      if (!answer.ok) return;
-      const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      const main = next.getElementById('checkout');
-      if (!main || Number(main.dataset.version) < Number(root.dataset.version)) return;
-      document.title = next.title;
-      const changed = main.dataset.state !== root.dataset.state;
-      Object.assign(root.dataset, main.dataset);
-      const now = document.getElementById('state');
-      const then = main.querySelector('#state');
-      now.className = then.className;
-      now.innerHTML = then.innerHTML;
-      if (root.dataset.state === 'ready') { if (changed) store.remove(keyName); isLocked = false; }
-      setOffline(false);
-      attach();
-    } catch {
-      setOffline(true);
-    } finally {
-      refreshing = null;
+    while (isStale) {
+      isStale = false;
+      await show();
     }
+    refreshing = null;
   })();
   return refreshing;
 }
@@ -57,8 +69,8 @@ async function status(wait) {
 async function pay(form) {
   const data = new FormData(form);
   const [provider, method] = String(data.get('method')).split(':');
-  const key = store.get(keyName) ?? String(data.get('idempotency_key'));
-  store.set(keyName, key);
+  const key = store.get(keyName()) ?? String(data.get('idempotency_key'));
+  store.set(keyName(), key);
   for (let attempt = 0; attempt < 6; attempt += 1) {
     try {
       const before = await status(0);
@@ -81,24 +93,29 @@ async function pay(form) {
   return null;
 }
 
+function setLocked(is) {
+  isLocked = is;
+  const button = document.querySelector('#pay button');
+  if (!button) return;
+  button.dataset.ready ??= button.textContent;
+  button.disabled = is;
+  button.textContent = is ? button.dataset.busy : button.dataset.ready;
+}
+
 function attach() {
   const form = document.getElementById('pay');
   form?.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (isLocked) return;
-    isLocked = true;
-    const button = form.querySelector('button');
-    button.disabled = true;
-    button.textContent = button.dataset.busy;
+    setLocked(true);
     const payment = await pay(form);
     if (payment?.status === 'requires_action' && payment.next_action?.type === 'redirect') {
       location.assign(payment.next_action.url);
       return;
     }
-    // A try that ended is over: the next one has a new key, which the page brings with it.
-    if (payment && (payment.status === 'failed' || payment.status === 'closed')) store.remove(keyName);
-    await refresh();
     isLocked = false;
+    await refresh();
+    setLocked(false);
   });
   const close = document.getElementById('close');
   close?.addEventListener('submit', async (event) => {
@@ -110,13 +127,15 @@ function attach() {
   tick();
 }
 
-/** The deadline as time left, by the server's clock. */
+/** The deadline in the buyer's own time, and in the last hour the time left, by the server's clock. */
 function tick() {
   const time = document.getElementById('deadline');
   if (!time) return;
-  const left = Math.max(0, Math.round((Date.parse(root.dataset.expires) - Date.now() - clockOffset) / 1000));
-  const at = new Date(Date.parse(root.dataset.expires) - clockOffset).toLocaleTimeString(document.documentElement.lang);
-  const text = left < 3600 ? `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')} (${at})` : at;
+  const end = Date.parse(root.dataset.expires) - clockOffset;
+  const seconds = Math.max(0, Math.round((end - Date.now()) / 1000));
+  const at = new Date(end).toLocaleTimeString(document.documentElement.lang, { hour: 'numeric', minute: '2-digit' });
+  const left = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+  const text = seconds < 3600 ? time.dataset.left.replace('{left}', left).replace('{at}', at) : at;
   if (time.textContent !== text) time.textContent = text;
 }
 setInterval(tick, 1000);
@@ -124,7 +143,7 @@ setInterval(tick, 1000);
 /** Follows the order: by an event stream, and by asking where there is none. */
 function follow() {
   const isOver = () => root.dataset.state === 'paid' || root.dataset.state === 'closed';
-  const heard = (view) => { if (view.version > Number(root.dataset.version) && !isLocked) refresh(); };
+  const heard = (view) => { if (view.version > Number(root.dataset.version)) refresh(); };
   let failures = 0;
   const poll = async () => {
     while (!isOver()) {
@@ -143,7 +162,7 @@ function follow() {
 }
 
 addEventListener('online', refresh);
-addEventListener('pageshow', (event) => { if (event.persisted) { isLocked = false; refresh(); } });
-document.addEventListener('visibilitychange', () => { if (!document.hidden && !isLocked) refresh(); });
+addEventListener('pageshow', (event) => { if (event.persisted) { setLocked(false); refresh(); } });
+document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
 attach();
 follow();
