@@ -131,8 +131,9 @@ package final class Dispatcher: Sendable {
       state.running[call.payment.provider, default: 1] -= 1
       state.breakers[call.payment.provider, default: Breaker()].record(isAnswer: evidence.isAnswer, uptime: uptime)
     }
-    logger.debug(
-      "provider call", metadata: call.metadata.merging(["evidence": "\(evidence.summary)"]) { $1 })
+    logger.log(
+      level: evidence.isAnswer ? .debug : .info, "provider call",
+      metadata: call.metadata.merging(evidence.metadata) { $1 })
     await report(evidence, of: call, to: journal)
   }
 
@@ -285,15 +286,6 @@ extension Call {
       }
     }
   }
-
-  var metadata: Logger.Metadata {
-    var metadata: Logger.Metadata = [
-      "order": "\(payment.id.order.text)", "payment": "\(payment.id.text)", "provider": "\(payment.provider.text)",
-      "call": "\(kind.rawValue)", "number": "\(number)",
-    ]
-    if let refund { metadata["refund"] = "\(refund.id.text)" }
-    return metadata
-  }
 }
 
 extension Evidence {
@@ -309,35 +301,6 @@ extension Evidence {
       switch evidence.verdict {
       case .notSent, .unknown: false
       default: true
-      }
-    }
-  }
-
-  /// The verdict in a word or two, for the log: no amounts, no secrets.
-  fileprivate var summary: String {
-    switch self {
-    case .payment(let evidence):
-      switch evidence.verdict {
-      case .succeeded: "succeeded"
-      case .failed(let failure): "failed \(failure.code)"
-      case .closed: "closed"
-      case .closedSoftly: "closed softly"
-      case .pending: "pending"
-      case .declined(let failure, _): "declined \(failure.code)"
-      case .notFound: "not found"
-      case .rejected(let failure): "rejected \(failure.code)"
-      case .notSent: "not sent"
-      case .unknown(let reason): "unknown: \(reason)"
-      }
-    case .refund(let evidence):
-      switch evidence.verdict {
-      case .succeeded: "succeeded"
-      case .pending: "pending"
-      case .failed(let failure): "failed \(failure.code)"
-      case .refused(let failure): "refused \(failure.code)"
-      case .notFound: "not found"
-      case .notSent: "not sent"
-      case .unknown(let reason): "unknown: \(reason)"
       }
     }
   }

@@ -10,7 +10,7 @@ package struct Wire: Sendable {
   private let timeout: Duration
 
   /// - Parameters:
-  ///   - client: one made by `Wire.client`.
+  ///   - client: that of `Wire.withClient`.
   ///   - timeout: for the whole exchange.
   package init(client: HTTPClient, timeout: Duration) {
     self.client = client
@@ -27,7 +27,9 @@ package struct Wire: Sendable {
 
   /// A client that neither follows redirects nor tries again by itself: a second attempt is decided by the engine, or
   /// "not sent" could be said of the wrong one.
-  package static func client(connections: Int) -> HTTPClient {
+  package static func withClient<Value>(
+    connections: Int, work: (HTTPClient) async throws -> Value
+  ) async throws -> Value {
     var configuration = HTTPClient.Configuration.singletonConfiguration
     configuration.redirectConfiguration = .disallow
     configuration.httpVersion = .http1Only
@@ -36,7 +38,12 @@ package struct Wire: Sendable {
     configuration.connectionPool.retryConnectionEstablishment = false
     configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
     configuration.connectionPool.idleTimeout = .seconds(30)
-    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    // A client that is let go without this stops the program, and hides the error that led to it.
+    let result: Result<Value, any Error>
+    do { result = .success(try await work(client)) } catch { result = .failure(error) }
+    try await client.shutdown()
+    return try result.get()
   }
 
   /// The largest answer that is read.

@@ -1,6 +1,7 @@
 import Contract
 import HTTPTypes
 import Hummingbird
+import Logging
 import PaymentCore
 import PaymentEngine
 
@@ -17,6 +18,7 @@ extension WebServices {
       case .unverified: throw Refusal(.unauthorized, "The notice does not prove that it comes from its provider.")
       case .irrelevant: break
       case .evidence(let evidence):
+        context.logger.info("notice", metadata: evidence.metadata)
         // A refusal says that it is about nothing of this provider's here; it would not help to send it again.
         _ = try await engine.journal.submit(.evidence(evidence))
       }

@@ -29,16 +29,16 @@ struct BankCommand: AsyncParsableCommand {
       let address = try await ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8090", option: "--listen")
         .reserved(option: "--listen")
       let logger = try log.logger("bank")
-      let client = Wire.client(connections: 32)
-      let running = try RunningBank(
-        books: Setting.value(books, "BOOKS") ?? "./data/bank.db",
-        secret: Setting.value(nil, "BANK_SECRET") ?? SandboxProvider.defaultSecret, address: address, client: client,
-        logger: logger)
-      var configuration = ServiceGroupConfiguration(
-        services: running.services(announcing: true), gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-      configuration.maximumGracefulShutdownDuration = .seconds(10)
-      try await ServiceGroup(configuration: configuration).run()
-      try await client.shutdown()
+      try await Wire.withClient(connections: 32) { client in
+        let running = try RunningBank(
+          books: Setting.value(books, "BOOKS") ?? "./data/bank.db",
+          secret: Setting.value(nil, "BANK_SECRET") ?? SandboxProvider.defaultSecret, address: address, client: client,
+          logger: logger)
+        var configuration = ServiceGroupConfiguration(
+          services: running.services(announcing: true), gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(10)
+        try await ServiceGroup(configuration: configuration).run()
+      }
     }
   }
 }

@@ -26,51 +26,70 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var store: StoreOption
   @Option(help: "The address at which buyers reach this server. (default: http:// and where it listens)")
   var publicURL: String?
+  @Option(help: "The sandbox bank as a provider: on or off. (default: on)")
+  var sandbox: String?
   @Option(help: "The sandbox bank to use, such as http://127.0.0.1:8090. (default: one of its own)")
   var bank: String?
   @Option(help: "Where its own bank listens. (default: 127.0.0.1:8090, or a free port when that is taken)")
   var bankListen: String?
   @Option(help: "The file of its own bank's books. (default: bank.db beside the store)")
   var books: String?
-  @Option(help: "The demo shop at /demo: on or off. (default: on)")
+  @Option(help: "The demo shop at /demo: on or off. It pays at the sandbox bank. (default: as --sandbox)")
   var demo: String?
   @Option(help: "How long a provider call may take, in seconds. (default: 10)")
   var callTimeout: Int?
   @OptionGroup var log: LogOption
 
   func run() async throws {
-    try await reporting { try await serve() }
+    try await reporting { try await Wire.withClient(connections: 256, work: serve) }
   }
 
-  private func serve() async throws {
+  private func serve(_ client: HTTPClient) async throws {
     let logger = try log.logger("payonce")
     let address = try await ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8080", option: "--listen")
       .reserved(option: "--listen")
     let publicURL = try Self.webAddress(
       Setting.value(self.publicURL, "PUBLIC_URL") ?? "http://\(address)", "--public-url")
-    let location = try store.location()
-    let database = try location.open()
-    let wireClient = Wire.client(connections: 256)
-
+    let hasSandbox = try Self.isOn(self.sandbox, "SANDBOX", default: true)
+    let hasDemo = try Self.isOn(demo, "DEMO", default: hasSandbox)
+    guard hasSandbox || !hasDemo else { throw SetupError("--demo on needs the sandbox bank: say --sandbox on too.") }
     var schedule = Schedule()
     if let seconds = try Self.seconds(callTimeout, "CALL_TIMEOUT") { schedule.callTimeout = .seconds(seconds) }
-    let (bankURL, ownBank) = try await bank(location, wireClient, logger)
-    let sandbox = SandboxProvider(
-      wire: Wire(client: wireClient, timeout: schedule.callTimeout), bankURL: bankURL, publicURL: publicURL,
-      verifier: try Self.verifier(bankURL: bankURL))
-    let rules = Rules(schedule: schedule, sheets: [sandbox.name: sandbox.sheet], enabled: [sandbox.name])
+    let location = try store.location()
+    let database = try location.open()
+
+    let sandbox =
+      hasSandbox
+      ? try await sandbox(location, client, schedule, publicURL, logger) : nil
+    let providers: [any Provider] = sandbox.map { [$0.provider] } ?? []
+    let rules = Rules(
+      schedule: schedule, sheets: Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0.sheet) }),
+      enabled: providers.map(\.name))
 
     let engine = Engine(
-      stores: [SQLiteStore(database)], providers: [sandbox], rules: rules, clock: SystemClock(), logger: logger)
+      stores: [SQLiteStore(database)], providers: providers, rules: rules, clock: SystemClock(), logger: logger)
     let directory = SQLiteDirectory(database)
+    var demo: DemoShop?
+    if hasDemo, let bankURL = sandbox?.bankURL {
+      demo = try await Self.demoShop(directory, bankURL: bankURL, client: client)
+    }
     let services = WebServices(
-      engine: engine, reading: SQLiteReading(database), directory: directory, providers: [sandbox],
-      randomness: SystemRandomness(), publicURL: publicURL, redirectOrigins: [bankURL],
-      demo: try await demoShop(directory, bankURL: bankURL, client: wireClient), logger: logger)
+      engine: engine, reading: SQLiteReading(database), directory: directory, providers: providers,
+      randomness: SystemRandomness(), publicURL: publicURL, redirectOrigins: sandbox.map { [$0.bankURL] } ?? [],
+      demo: demo, logger: logger)
 
     try await Server.run(
-      engine, services, at: address, beside: ownBank?.services(announcing: false) ?? [], logger: logger)
-    try await wireClient.shutdown()
+      engine, services, at: address, beside: sandbox?.own?.services(announcing: false) ?? [], logger: logger)
+  }
+
+  private func sandbox(
+    _ location: StoreLocation, _ client: HTTPClient, _ schedule: Schedule, _ publicURL: String, _ logger: Logger
+  ) async throws -> (provider: SandboxProvider, bankURL: String, own: RunningBank?) {
+    let (bankURL, own) = try await bank(location, client, logger)
+    let provider = SandboxProvider(
+      wire: Wire(client: client, timeout: schedule.callTimeout), bankURL: bankURL, publicURL: publicURL,
+      verifier: try Self.verifier(bankURL: bankURL))
+    return (provider, bankURL, own)
   }
 
   private func bank(
@@ -113,12 +132,9 @@ struct ServeCommand: AsyncParsableCommand {
     return verifier
   }
 
-  private func demoShop(_ directory: SQLiteDirectory, bankURL: String, client: HTTPClient) async throws -> DemoShop? {
-    switch Setting.value(demo, "DEMO") ?? "on" {
-    case "off": return nil
-    case "on": break
-    case let other: throw SetupError("--demo must be on or off. It is: \(other)")
-    }
+  private static func demoShop(
+    _ directory: SQLiteDirectory, bankURL: String, client: HTTPClient
+  ) async throws -> DemoShop {
     let merchant = try await directory.merchant(
       named: "Demo shop", id: KeysCommand.Create.newMerchant(SystemRandomness()))
     let conduct = BankConduct(client: client, url: bankURL + "/faults")
@@ -132,6 +148,15 @@ struct ServeCommand: AsyncParsableCommand {
       throw SetupError("\(option) must be an http or https URL. It is: \(text)")
     }
     return text.hasSuffix("/") ? String(text.dropLast()) : text
+  }
+
+  private static func isOn(_ option: String?, _ name: String, default usual: Bool) throws -> Bool {
+    switch Setting.value(option, name) {
+    case nil: return usual
+    case "on": return true
+    case "off": return false
+    case let other?: throw SetupError("--\(name.lowercased()) must be on or off. It is: \(other)")
+    }
   }
 
   static func seconds(_ option: Int?, _ name: String) throws -> Int? {

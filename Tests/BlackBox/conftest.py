@@ -108,7 +108,7 @@ class Bank:
 class Gate:
     """PayOnce, with an API key of one merchant."""
 
-    def __init__(self, folder, bank, call_timeout=2, name="serve"):
+    def __init__(self, folder, bank, call_timeout=2, log_level="notice", name="serve", arguments=()):
         self.folder, self.bank = folder, bank
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -116,7 +116,7 @@ class Gate:
         self.process = Process(
             folder, name,
             ["serve", "--listen", f"127.0.0.1:{self.port}", "--store", self.store, "--bank", bank.url,
-             "--call-timeout", str(call_timeout), "--log-level", "notice"])
+             "--call-timeout", str(call_timeout), "--log-level", log_level, *arguments])
         self.key = self.new_key("shop")
         self.references = itertools.count()
 

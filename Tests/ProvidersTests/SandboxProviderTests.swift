@@ -34,13 +34,13 @@ import Testing
     _ move: ScriptedServer.Move, _ kind: Call.Kind = .charge, timeout: Duration = .seconds(5)
   ) async throws -> (verdict: PaymentEvidence.Verdict, requests: [String]) {
     let server = try await ScriptedServer(move)
-    let client = Wire.client(connections: 4)
-    let provider = SandboxProvider(
-      wire: Wire(client: client, timeout: timeout), bankURL: server.url, publicURL: "http://shop.example",
-      verifier: verifier)
-    let evidence = await provider.perform(try call(kind))
+    let evidence = try await Wire.withClient(connections: 4) { client in
+      let provider = SandboxProvider(
+        wire: Wire(client: client, timeout: timeout), bankURL: server.url, publicURL: "http://shop.example",
+        verifier: verifier)
+      return await provider.perform(try call(kind))
+    }
     await server.stop()
-    try await client.shutdown()
     guard case .payment(let evidence) = evidence else { throw CancellationError() }
     #expect(evidence.call == 1 && evidence.provider == SandboxProvider.name)
     return (evidence.verdict, server.received)
@@ -105,11 +105,12 @@ import Testing
     let server = try await ScriptedServer(.silence)
     let url = server.url
     await server.stop()
-    let client = Wire.client(connections: 4)
-    let provider = SandboxProvider(
-      wire: Wire(client: client, timeout: .seconds(5)), bankURL: url, publicURL: "", verifier: Self.verifier)
-    guard case .payment(let evidence) = await provider.perform(try Self.call(.charge)) else { return }
-    try await client.shutdown()
+    let evidence = try await Wire.withClient(connections: 4) { client in
+      let provider = SandboxProvider(
+        wire: Wire(client: client, timeout: .seconds(5)), bankURL: url, publicURL: "", verifier: Self.verifier)
+      return await provider.perform(try Self.call(.charge))
+    }
+    guard case .payment(let evidence) = evidence else { throw CancellationError() }
     #expect(evidence.verdict == .notSent)
   }
 

@@ -1,0 +1,174 @@
+"""The commands as an operator types them, and what the program leaves in its log."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import httpx
+import pytest
+
+from conftest import PROGRAM, free_port, running, until
+
+
+def run(*arguments, environment=None, folder=None, seconds=30):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PAYONCE_")}
+    return subprocess.run(
+        [str(PROGRAM), *arguments], capture_output=True, text=True, timeout=seconds, cwd=folder,
+        env={**clean, **(environment or {})})
+
+
+@pytest.mark.parametrize("command", ["", "serve", "bank", "keys", "keys create", "doctor", "bench"])
+def test_help_teaches(command):
+    answer = run(*command.split(), "--help")
+    assert answer.returncode == 0 and "OVERVIEW" in answer.stdout
+
+
+WRONG = {
+    "listen": (["serve", "--listen", "8080"], {}, "--listen must be HOST:PORT"),
+    "listen in the environment": (["serve"], {"PAYONCE_LISTEN": "nowhere"}, "--listen must be HOST:PORT"),
+    "store": (["serve", "--store", "mysql://x"], {}, "--store must begin with sqlite:"),
+    "a store without a file": (["serve", "--store", "sqlite:"], {}, "--store sqlite: needs a file"),
+    "a store that cannot be": (["serve", "--store", "sqlite:/proc/x/y.db"], {}, "cannot be"),
+    "public url": (["serve", "--public-url", "pay.example.com"], {}, "must be an http or https URL"),
+    "demo": (["serve", "--demo", "yes"], {}, "--demo must be on or off"),
+    "sandbox": (["serve", "--sandbox", "1"], {}, "--sandbox must be on or off"),
+    "a demo without its bank": (["serve", "--sandbox", "off", "--demo", "on"], {}, "needs the sandbox bank"),
+    "time-out": (["serve"], {"PAYONCE_CALL_TIMEOUT": "0"}, "must be 1 to 120 seconds"),
+    "log level": (["serve", "--log-level", "loud"], {}, "--log-level must be"),
+    "a far bank without a secret": (["serve", "--bank", "http://bank.example"], {}, "Set PAYONCE_BANK_SECRET"),
+    "a secret that is none": (
+        ["serve", "--bank", "http://bank.example"], {"PAYONCE_BANK_SECRET": "hunter2"}, "PAYONCE_BANK_SECRET must be"),
+    "keys for nobody": (["keys", "create"], {}, "Say for whom"),
+    "keys for two": (["keys", "create", "--merchant", "a", "--operator", "b"], {}, "Say for whom"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_setting_is_one_clear_line(name, tmp_path):
+    arguments, environment, says = WRONG[name]
+    if arguments[0] == "serve" and "--listen" not in arguments:
+        environment = {"PAYONCE_LISTEN": "127.0.0.1:0", **environment}
+    answer = run(*arguments, environment=environment, folder=tmp_path)
+    lines = answer.stderr.splitlines()
+    assert answer.returncode == 2 and len(lines) == 1 and lines[0].startswith("payonce: ") and says in lines[0], lines
+    assert "hunter2" not in answer.stderr
+
+
+def test_an_address_in_use(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        answer = run("serve", "--listen", address, folder=tmp_path)
+    assert answer.returncode == 2 and f"{address} is in use" in answer.stderr
+
+
+def test_alone_with_a_bank_of_its_own(tmp_path):
+    """As `make run` starts it: nothing but where to listen; and SIGTERM while a request waits."""
+    port = free_port()
+    with open(tmp_path / "log", "w") as log:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PAYONCE_")}
+        server = subprocess.Popen(
+            [str(PROGRAM), "serve", "--listen", f"127.0.0.1:{port}", "--bank-listen", "127.0.0.1:0"],
+            cwd=tmp_path, env=clean, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert server.stdout.readline() == f"listening on http://127.0.0.1:{port}\n"
+        key = run("keys", "create", "--merchant", "tea", folder=tmp_path).stdout.strip()
+        url, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {key}"}
+        assert httpx.get(url + "/demo").status_code == 200
+        order = httpx.post(url + "/v1/orders", headers=headers, json={
+            "reference": "1", "amount": 100, "currency": "CNY"}).json()
+        answers = []
+
+        def pay():
+            answers.append(httpx.post(
+                f"{url}/v1/orders/{order['id']}/payments", json={"provider": "sandbox", "method": "action"},
+                headers={**headers, "Idempotency-Key": "k", "Prefer": "wait=60"}, timeout=70))
+
+        def wait():
+            answers.append(httpx.get(f"{url}/v1/payments/{payment['id']}?wait=60", headers=headers, timeout=70))
+
+        pay()
+        payment = answers.pop().json()
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(0.3)  # the request is on its way; if it were not, it would be refused, and the test would fail
+        began = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        waiting.join()
+        assert answers[0].status_code == 200 and answers[0].json()["status"] == "requires_action"
+        assert time.monotonic() - began < 15
+        assert server.stdout.read() == ""
+    assert (tmp_path / "data" / "payonce.db").exists() and (tmp_path / "data" / "bank.db").exists()
+
+
+def test_the_binary_runs_alone_from_any_folder(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    copy = tmp_path / "elsewhere" / "payonce"
+    copy.write_bytes(PROGRAM.read_bytes())
+    copy.chmod(0o755)
+    server = subprocess.Popen(
+        [str(copy), "serve", "--listen", "127.0.0.1:0", "--bank-listen", "127.0.0.1:0", "--log-level", "error"],
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        url = server.stdout.readline().split()[-1]
+        for path in ["/demo", "/checkout.css", "/checkout.js", "/openapi.json", "/healthz", "/readyz"]:
+            assert httpx.get(url + path).status_code == 200
+    finally:
+        server.terminate()
+        assert server.wait(20) == 0
+
+
+def test_without_the_sandbox(tmp_path):
+    with running(tmp_path, arguments=("--sandbox", "off")) as gate:
+        order = gate.order()
+        refused = gate.pay(order)
+        assert refused.status_code == 422 and refused.json()["code"] == "provider_not_enabled"
+        assert httpx.get(f"{gate.url}/demo").status_code == 404
+        assert "sandbox:" not in httpx.get(order["checkout_url"]).text
+
+
+def test_the_log_names_what_it_is_about_and_no_secret(tmp_path):
+    with running(tmp_path, log_level="debug") as gate:
+        order = gate.order()
+        token = order["checkout_url"].rsplit("/", 1)[1]
+        payment = gate.pay(order, key="secret-looking-key").json()
+        gate.bank.faults(seed=1, lose_response=1)
+        refund = gate.call(
+            "POST", f"/v1/payments/{payment['id']}/refunds", json={"amount": 100},
+            headers={"Idempotency-Key": "another-key", "X-Request-Id": "my-own-id", "Prefer": "wait=3"}).json()
+        gate.bank.faults()
+        httpx.get(order["checkout_url"])
+        gate.get(f"/v1/refunds/{refund['id']}")
+
+        def lines(*words):
+            return [line for line in gate.process.log.read_text().splitlines() if all(word in line for word in words)]
+
+        names = f"order={order['id']}", f"payment={payment['id']}"
+        assert lines(" info POST /v1/orders/{id}/payments", "request=", "status=201", "ms=", *names)
+        assert lines(" info POST /v1/payments/{id}/refunds", "request=my-own-id", f"refund={refund['id']}")
+        assert lines(" info GET /checkout/{token}", f"order={order['id']}")
+        assert lines(" debug provider call", "evidence=", *names)
+        assert until(lambda: lines(" info notice", "request=", "evidence=succeeded", *names), what="the notice")
+        # Doubt is not hidden among the details.
+        assert until(lambda: lines(" info provider call", f"refund={refund['id']}", "unknown"), what="the doubt")
+        log = gate.process.log.read_text()
+        for secret in (gate.key, token, "secret-looking-key", "another-key", "whsec_"):
+            assert secret not in log
+
+
+def test_doctor(tmp_path):
+    answer = run("doctor", "--listen", f"127.0.0.1:{free_port()}", folder=tmp_path)
+    assert answer.returncode == 0 and "does not exist yet" in answer.stdout
+    with running(tmp_path) as gate:
+        options = ["--store", gate.store, "--listen", f"127.0.0.1:{gate.port}", "--bank", gate.bank.url]
+        answer = run("doctor", *options, folder=tmp_path)
+        assert answer.returncode == 0 and "BROKEN" not in answer.stdout and "server: ready" in answer.stdout
+        gate.bank.process.kill()
+        answer = run("doctor", *options, folder=tmp_path)
+        assert answer.returncode == 1 and "BROKEN   bank: nothing answers" in answer.stdout
+    broken = tmp_path / "broken.db"
+    broken.write_text("this is not a database, and long enough to be read as one" * 100)
+    answer = run("doctor", "--store", f"sqlite:{broken}", folder=tmp_path)
+    assert answer.returncode == 1 and "BROKEN   store" in answer.stdout
