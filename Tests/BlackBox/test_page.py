@@ -297,3 +297,30 @@ def test_pictures(gate, language, dark):
         driver.set_window_size(900, 800)
         driver.get(gate.url + "/demo")
         picture(driver, f"{name}-demo")
+
+
+@pytest.mark.skipif(not PICTURES, reason="PAYONCE_PICTURES names no folder")
+def test_the_picture_of_the_readme(gate):
+    """Three moments of the page, side by side."""
+    order = gate.order(description="Jasmine tea, 100 g")
+    with browser(width=440) as driver:
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": 440, "height": 880, "deviceScaleFactor": 1, "mobile": True})
+        driver.get(order["checkout_url"])
+        driver.save_screenshot(f"{PICTURES}/1.png")
+        gate.bank.faults(seed=1, lose_response=1, lose_notice=1)
+        gate.pay(order, method="ok", wait=0)
+        until(lambda: gate.now(order)["payment"]["unknown_since"], what="the doubt")
+        driver.get(order["checkout_url"])
+        until_state(driver, "confirming")
+        driver.save_screenshot(f"{PICTURES}/2.png")
+        gate.bank.faults()
+        until_state(driver, "paid")
+        driver.save_screenshot(f"{PICTURES}/3.png")
+        page = Path(PICTURES) / "checkout.html"
+        images = "".join(f"<img src='{n}.png'>" for n in (1, 2, 3))
+        page.write_text(f"<body style='margin:0;display:flex'>{images}</body>")
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": 1320, "height": 880, "deviceScaleFactor": 1, "mobile": False})
+        driver.get(page.as_uri())
+        driver.save_screenshot(f"{PICTURES}/checkout.png")
