@@ -169,6 +169,12 @@ extension Columns {
 
   static let events = Columns(
     "events", keys: 0, fixed: "order_id, sequence, merchant, type, at, data", changing: "")
+
+  /// The next position of the merchant's feed is found by the insert itself: there is one writer.
+  static let insertEvent = """
+    INSERT INTO events (\(events.list), position)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT coalesce(max(position), 0) + 1 FROM events WHERE merchant = ?3))
+    """
 }
 
 extension Order {

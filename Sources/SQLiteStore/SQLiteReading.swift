@@ -21,13 +21,15 @@ package struct SQLiteReading: Reading {
   ) async throws(Fault) -> [Order] {
     // Ids begin with their time, so the newest come first; `~` sorts behind every id.
     let before = after?.text ?? "~"
-    guard let status else {
-      return try await orders(
-        "WHERE merchant = ? AND id < ? ORDER BY id DESC LIMIT ?", [merchant.text, before, limit])
-    }
+    // An index knows those under way, who may be few among millions; it is used where its own condition is said.
+    let condition =
+      switch status {
+      case nil: ""
+      case .open, .closing: "AND status IN ('open', 'closing') AND status = '\(status!.rawValue)'"
+      case .paid, .closed: "AND status = '\(status!.rawValue)'"
+      }
     return try await orders(
-      "WHERE merchant = ? AND status = ? AND id < ? ORDER BY id DESC LIMIT ?",
-      [merchant.text, status.rawValue, before, limit])
+      "WHERE merchant = ? AND id < ? \(condition) ORDER BY id DESC LIMIT ?", [merchant.text, before, limit])
   }
 
   private func orders(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [Order] {
@@ -59,11 +61,11 @@ package struct SQLiteReading: Reading {
     try await faultingAsync {
       try await pool.read { database in
         let sql = """
-          SELECT \(Columns.events.list), position FROM events WHERE position > ? AND merchant = ?
+          SELECT \(Columns.events.list), position FROM events WHERE merchant = ? AND position > ?
           ORDER BY position LIMIT ?
           """
         var events: [(position: Int64, event: Event)] = []
-        try database.cachedStatement(sql: sql).run([position, merchant.text, limit]) { row in
+        try database.cachedStatement(sql: sql).run([merchant.text, position, limit]) { row in
           guard let position = Int64.read(row, at: Columns.events.count) else { throw UnreadableRow(table: "events") }
           events.append((position, try Event(row)))
         }

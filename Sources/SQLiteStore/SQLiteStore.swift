@@ -68,7 +68,7 @@ extension Changeset {
       try parts(.refunds, before?.refunds, after.refunds, after.id, write)
       try parts(.cases, before?.cases, after.cases, after.id, write)
     }
-    for (order, event) in events { try write(Columns.events.insert, event.arguments(of: order)) }
+    for (order, event) in events { try write(Columns.insertEvent, event.arguments(of: order)) }
   }
 
   private func parts<Part: OrderRow>(

@@ -74,6 +74,9 @@ private enum Schema {
       CHECK ((status IN ('closing', 'closed')) = (close_reason IS NOT NULL))
     ) STRICT, WITHOUT ROWID;
 
+    -- A merchant's list, and the few of it that are not at rest among many that are.
+    CREATE INDEX orders_of_merchant ON orders (merchant, id);
+    CREATE INDEX orders_under_way ON orders (merchant, id) WHERE status IN ('open', 'closing');
     CREATE INDEX orders_to_wake ON orders (wake_at) WHERE wake_at IS NOT NULL;
 
     CREATE TABLE payments (
@@ -162,16 +165,18 @@ private enum Schema {
 
     CREATE INDEX open_cases ON cases (opened_at) WHERE resolved_at IS NULL;
 
-    -- There is one writer, so the order of the rows is the order of the commits: position is the feed's cursor.
+    -- A merchant's feed lies together, in the order of its positions. There is one writer, so that is also the order
+    -- of the commits, and nothing is ever inserted before a position that was read.
     CREATE TABLE events (
-      position INTEGER PRIMARY KEY,
+      merchant TEXT NOT NULL,
+      position INTEGER NOT NULL CHECK (position > 0),
       order_id TEXT NOT NULL REFERENCES orders (id),
       sequence INTEGER NOT NULL CHECK (sequence > 0),
-      merchant TEXT NOT NULL,
       type TEXT NOT NULL,
       at INTEGER NOT NULL,
       data TEXT NOT NULL,
+      PRIMARY KEY (merchant, position),
       UNIQUE (order_id, sequence)
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
     """
 }

@@ -50,7 +50,7 @@ struct BenchCommand: AsyncParsableCommand {
     func note(_ name: String, _ rate: Rate) {
       if results[name] == nil { names.append(name) }
       results[name, default: []].append(rate)
-      announce("  \(name.padding(toLength: 22, withPad: " ", startingAt: 0)) \(rate)")
+      announce("  \(name.padding(toLength: 24, withPad: " ", startingAt: 0)) \(rate)")
     }
     for round in 1...rounds {
       announce("round \(round) of \(rounds)")
@@ -91,11 +91,11 @@ struct BenchCommand: AsyncParsableCommand {
       let sorted = results[name, default: []].sorted { $0.perSecond < $1.perSecond }
       return sorted[sorted.count / 2]
     }
-    for name in names { announce("  \(name.padding(toLength: 22, withPad: " ", startingAt: 0)) \(middle(name))") }
+    for name in names { announce("  \(name.padding(toLength: 24, withPad: " ", startingAt: 0)) \(middle(name))") }
     func ratio(_ name: String, _ upper: String, _ lower: String) {
       let ratio = middle(upper).perSecond / middle(lower).perSecond
       announce(
-        "  \(name.padding(toLength: 22, withPad: " ", startingAt: 0)) \(String(format: "%6.1f %%", ratio * 100))")
+        "  \(name.padding(toLength: 24, withPad: " ", startingAt: 0)) \(String(format: "%6.1f %%", ratio * 100))")
     }
     ratio("engine of raw", "engine, 128 callers", "raw, 128 callers")
     ratio("http of raw", "http, 128 connections", "raw, 128 callers")
