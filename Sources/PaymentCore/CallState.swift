@@ -8,14 +8,24 @@ package struct CallState: Hashable, Sendable {
   package var made: Int = 0
   /// The position on the schedule: how many waits passed since it began anew.
   package var step: Int = 0
-  /// When the call that moves money was first made in a way that it may have left; `nil` while none has.
-  package var firstSentAt: Instant?
+  /// The first call that moves money and may have left; `nil` while none has.
+  package var firstSent: Sent?
   /// The last call that came to an end, answered or not.
   package var last: Finished?
   /// When the last query that got an answer was asked; forgotten when a payment starts that must wait for a new one.
   package var answeredAskAt: Instant?
 
   package init(nextAt: Instant?) { self.nextAt = nextAt }
+
+  package struct Sent: Hashable, Sendable {
+    package let number: Int
+    package let at: Instant
+
+    package init(number: Int, at: Instant) {
+      self.number = number
+      self.at = at
+    }
+  }
 
   package struct Lease: Hashable, Sendable {
     package let kind: Call.Kind
@@ -45,8 +55,10 @@ package struct CallState: Hashable, Sendable {
 
   /// What a finished call said, as far as it decides about the next one.
   package enum Finding: String, CaseIterable, Hashable, Sendable {
-    /// The provider knows it and said how it stands.
+    /// The provider knows it and said how it ended.
     case found
+    /// The provider knows it, and it may still take money.
+    case pending
     /// The provider knows nothing of it, or not yet.
     case notFound = "not_found"
     /// The provider refused this request, which says nothing of the payment.
@@ -65,7 +77,7 @@ package struct CallState: Hashable, Sendable {
   mutating func take(_ kind: Call.Kind, now: Instant, until: Instant) {
     made += 1
     lease = Lease(kind: kind, number: made, askedAt: now, until: until)
-    if kind.movesMoney, firstSentAt == nil { firstSentAt = now }
+    if kind.movesMoney, firstSent == nil { firstSent = Sent(number: made, at: now) }
   }
 
   /// Notes that the leased call with this number came to an end.
@@ -74,10 +86,20 @@ package struct CallState: Hashable, Sendable {
     guard let lease, lease.number == number else { return nil }
     self.lease = nil
     last = Finished(kind: lease.kind, at: now, finding: finding)
-    if finding == .found || finding == .notFound, lease.kind == .query || lease.kind == .queryRefund {
+    if finding != .refused, finding != .unanswered, lease.kind == .query || lease.kind == .queryRefund {
       answeredAskAt = lease.askedAt
     }
     return lease
+  }
+
+  /// Takes back what `take` noted: the leased call is proven not to have left.
+  /// - Parameter previous: the last call before it.
+  /// - Returns: whether by that nothing that moves money has left at all.
+  mutating func withdraw(_ lease: Lease, previous: Finished?) -> Bool {
+    guard lease.kind.movesMoney, lease.number == firstSent?.number else { return false }
+    firstSent = nil
+    last = previous
+    return true
   }
 
   /// Nothing is to be called any more.

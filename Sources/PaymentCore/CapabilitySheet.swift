@@ -46,6 +46,7 @@ package struct CapabilitySheet: Hashable, Sendable {
     burning: Burning, finalRejections: [String] = [], lateMoney: [String: Duration] = [:],
     actionLife: Duration = .seconds(30 * 86_400)
   ) {
+    precondition(!createMovesMoney || burning != .createThenClose, "to burn by a create that takes money would take it")
     self.methods = methods
     self.currencies = currencies
     self.amounts = amounts

@@ -1,6 +1,6 @@
 extension Decider {
   mutating func openCase(
-    _ reason: Case.Reason, payment: PaymentID, refund: RefundID? = nil, provider: ProviderName, amount: Money,
+    _ reason: Case.Reason, payment: PaymentID?, refund: RefundID? = nil, provider: ProviderName, amount: Money,
     note: String
   ) {
     guard order.cases.count < CaseID.maximum else { return }
@@ -9,6 +9,16 @@ extension Decider {
       provider: provider, amount: amount, note: note, openedAt: now)
     order.cases.append(item)
     emit(.caseOpened, fields(item))
+  }
+
+  /// Opens a case unless there was one about the same: its provider may say the same thing many times.
+  mutating func openCaseOnce(
+    _ reason: Case.Reason, payment: PaymentID, provider: ProviderName, amount: Money, note: String
+  ) {
+    let isKnown = order.cases.contains {
+      $0.reason == reason && $0.payment == payment && $0.provider == provider && $0.amount == amount
+    }
+    if !isKnown { openCase(reason, payment: payment, provider: provider, amount: amount, note: note) }
   }
 
   private func fields(_ item: Case) -> Fields {
@@ -29,19 +39,19 @@ extension Decider {
   }
 
   /// The payment that was unknown is known now, and the order decides about its money.
-  mutating func settleCase(of payment: PaymentID) {
+  mutating func settleCase(of payment: Payment) {
     for index in order.cases.indices
-    where order.cases[index].reason == .unknownPayment && order.cases[index].payment == payment
-      && order.cases[index].resolvedAt == nil
+    where order.cases[index].reason == .unknownPayment && order.cases[index].payment == payment.id
+      && order.cases[index].provider == payment.provider && order.cases[index].resolvedAt == nil
     {
       closeCase(index, nil)
     }
   }
 
-  /// The refund that waited for a person came to an end by the provider's word.
+  /// The refund that waited for a person is done, by the provider's word.
   mutating func settleCase(of refund: RefundID) {
     for index in order.cases.indices
-    where order.cases[index].reason == .refundRefused && order.cases[index].refund == refund
+    where [.refundRefused, .refundFailed].contains(order.cases[index].reason) && order.cases[index].refund == refund
       && order.cases[index].resolvedAt == nil
     {
       closeCase(index, nil)
@@ -60,19 +70,22 @@ extension Decider {
       let names = item.resolvedAt == nil ? item.choices.map(\.rawValue).joined(separator: ", ") : "none, it is resolved"
       return .failure(Refusal(.invalidRequest, "This case has the choices: \(names)."))
     }
-    closeCase(index, choice)
-    guard let refund = item.refund, let at = order.refunds.firstIndex(where: { $0.id == refund }) else {
+    guard let id = item.refund, let refund = order.refund(id), let payment = order.payment(refund.payment) else {
+      closeCase(index, choice)
       return .success(.noted)
     }
+    // Meanwhile some of it may have gone back in another way.
+    let amount = min(refund.amount.amount, order.refundable(payment))
+    if choice == .newRefund, amount <= 0 || order.refunds.count >= Order.maximumRefunds {
+      return .failure(Refusal(.refundExceedsPayment, "Nothing of this payment can be returned any more."))
+    }
+    closeCase(index, choice)
     switch choice {
-    case .retry: order.refunds[at].calls.restart(now: now)
-    case .newRefund: startRefund(order.refunds[at].payment, amount: order.refunds[at].amount, cause: .surplus)
-    case .settledOutside where order.refunds[at].status == .processing:
-      order.refunds[at].failure = Failure(code: "settled_outside", message: "returned by other means")
-      order.refunds[at].status = .failed
-      order.refunds[at].unknownSince = nil
-      order.refunds[at].updatedAt = now
-      order.refunds[at].calls.rest()
+    case .retry: order.refunds[id.ordinal - 1].calls.restart(now: now)
+    case .newRefund: startRefund(payment.id, amount: Money(amount, refund.amount.currency), cause: .surplus)
+    case .settledOutside where refund.status == .processing:
+      order.refunds[id.ordinal - 1].failure = Failure(code: Refund.settledOutside, message: "returned by other means")
+      endRefund(id.ordinal - 1, .failed)
     case .settledOutside, .acknowledge: break
     }
     return .success(.noted)

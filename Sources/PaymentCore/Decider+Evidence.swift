@@ -2,31 +2,35 @@ extension Decider {
   /// Takes what a provider said about a payment. Evidence of success always wins; what ranks lower than the payment's
   /// status changes nothing but the schedule.
   mutating func take(_ evidence: PaymentEvidence) -> Outcome {
-    guard let payment = order.payment(evidence.payment) else { return takeUnknown(evidence) }
-    // A provider speaks only for its own payments.
-    guard payment.provider == evidence.provider else { return .failure(noSuchPayment) }
+    if case .succeeded(let received) = evidence.verdict, !Money.plausibleAmounts.contains(received.amount) {
+      let doubt = PaymentEvidence.Verdict.unknown("the provider says that it took \(received.text)")
+      return take(
+        PaymentEvidence(payment: evidence.payment, provider: evidence.provider, call: evidence.call, verdict: doubt))
+    }
+    // A provider speaks only for its own payments; under one number each can have one of its own.
+    guard let payment = order.payment(evidence.payment), payment.provider == evidence.provider else {
+      return takeUnknown(evidence)
+    }
     let index = evidence.payment.ordinal - 1
     if let reference = evidence.reference, order.payments[index].providerReference != reference {
       order.payments[index].providerReference = reference
     }
     let previous = payment.calls.last
     let lease = order.payments[index].calls.finish(
-      number: evidence.call, finding: finding(of: evidence.verdict, payment), now: now)
+      number: evidence.call, finding: evidence.verdict.finding, now: now)
+    // An answer that came home after its lease lapsed speaks of an earlier moment: only what cannot change back counts.
+    let isLate = evidence.call != nil && lease == nil
     if case .succeeded(let received) = evidence.verdict {
-      if payment.status != .succeeded { succeed(index, received: received) }
+      if payment.status != .succeeded { succeed(index, received: received) } else { compare(received, with: payment) }
       record(evidence.returns, index)
+    } else if isLate, evidence.verdict.rank < .ended {
+      return .success(.noted)
     } else if payment.isLive {
       takeWhileLive(evidence.verdict, index, lease: lease, previous: previous)
     } else if payment.isWatched {
       takeWhileWatched(evidence.verdict, index, lease: lease)
     }
     return .success(.noted)
-  }
-
-  /// A code that nobody scanned is not missing: it waits.
-  private func finding(of verdict: PaymentEvidence.Verdict, _ payment: Payment) -> CallState.Finding {
-    let waits = rules.sheet(payment.provider).absence == .notBegun && payment.status != .processing
-    return verdict == .notFound && waits ? .found : verdict.finding
   }
 
   private mutating func takeWhileLive(
@@ -54,18 +58,18 @@ extension Decider {
     case .notFound: break
     case .rejected(let failure):
       // Only the first attempt can say so: a repeat may be refused because the first one succeeded.
-      let isFirst = lease.map { $0.kind == .charge && $0.askedAt == payment.calls.firstSentAt } ?? false
+      let isFirst = lease.map { $0.kind == .charge && $0.number == payment.calls.firstSent?.number } ?? false
       if isFirst, sheet.finalRejections.contains(failure.code) {
         order.payments[index].failure = failure
         return end(index, .failed)
       }
       if lease?.kind == .charge { doubt(index, "the provider refused the request: \(failure.code)") }
     case .notSent:
-      if let lease, lease.kind == .charge, lease.askedAt == payment.calls.firstSentAt {
-        // Exactly this attempt is proven not to have left, and no other one was made.
-        order.payments[index].calls.firstSentAt = nil
-        order.payments[index].calls.last = previous
+      if let lease, order.payments[index].calls.withdraw(lease, previous: previous) {
         if payment.closeRequestedAt != nil { return end(index, .closed) }
+        planNextCall(index)
+        // By then the answers for which this charge waited are old.
+        return askWatched(at: order.payments[index].calls.nextAt ?? now)
       }
     case .unknown(let reason): doubt(index, reason)
     }
@@ -112,10 +116,16 @@ extension Decider {
       default: false
       }
     if isFinal { return endWatch(index) }
+    if verdict.finding == .pending {
+      // The buyer has begun after all. Nothing that waits for this one's answer may go on, nor may its watch end.
+      order.payments[index].calls.answeredAskAt = nil
+    }
     guard lease != nil else { return }
-    if let end = payment.watchUntil, let asked = payment.calls.answeredAskAt, asked >= end { return endWatch(index) }
-    if case .pending = verdict, payment.calls.last?.kind == .query {
-      // The buyer has begun after the soft close: now there is something to close.
+    if let end = payment.watchUntil, let asked = order.payments[index].calls.answeredAskAt, asked >= end {
+      return endWatch(index)
+    }
+    if order.nextCall(order.payments[index], now: now, rules: rules) == .close, payment.calls.last?.kind != .close {
+      // Now there is something to close, at once.
       order.payments[index].calls.nextAt = now
     } else {
       reschedule(index)
@@ -139,7 +149,7 @@ extension Decider {
         "payment": .text(payment.id.text), "amount_received": .integer(received.amount),
         "currency_received": .text(received.currency.code),
       ])
-    settleCase(of: payment.id)
+    settleCase(of: payment)
     guard let surplus = surplus(received, asked: payment.amount) else { return becomePaid(by: index) }
     order.payments[index].surplus = surplus
     emit(
@@ -149,11 +159,17 @@ extension Decider {
         "amount_received": .integer(received.amount), "currency_received": .text(received.currency.code),
       ])
     if surplus == .mismatch {
-      let asked = "\(payment.amount.decimalText) \(payment.amount.currency.code)"
-      let note = "asked for \(asked), took \(received.decimalText) \(received.currency.code)"
+      let note = "asked for \(payment.amount.text), took \(received.text)"
       openCase(.wrongAmount, payment: payment.id, provider: payment.provider, amount: received, note: note)
     }
     if received.amount > 0 { startRefund(payment.id, amount: received, cause: .surplus) }
+  }
+
+  /// A provider that says another amount than before about money it has taken is a case for a person.
+  private mutating func compare(_ received: Money, with payment: Payment) {
+    guard let before = payment.received, before != received else { return }
+    let note = "first said to have taken \(before.text), now \(received.text)"
+    openCaseOnce(.wrongAmount, payment: payment.id, provider: payment.provider, amount: received, note: note)
   }
 
   /// Whether the order keeps this money, tested in the order in which the reasons count.
@@ -167,11 +183,11 @@ extension Decider {
     }
   }
 
-  /// Verified money under a number of this order that is not stored: the database forgot the payment.
+  /// Verified money under a number of this order that is not stored, or is stored as another provider's: the database
+  /// forgot the payment.
   private mutating func takeUnknown(_ evidence: PaymentEvidence) -> Outcome {
-    guard case .succeeded(let received) = evidence.verdict else { return .success(.noted) }
-    if !order.cases.contains(where: { $0.reason == .unknownPayment && $0.payment == evidence.payment }) {
-      openCase(
+    if case .succeeded(let received) = evidence.verdict {
+      openCaseOnce(
         .unknownPayment, payment: evidence.payment, provider: evidence.provider, amount: received,
         note: "the provider took this money for a payment that is not stored here")
     }

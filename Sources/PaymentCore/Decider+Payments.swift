@@ -3,6 +3,8 @@ extension Order {
   /// enough that an order stays small and its numbers never run out.
   package static let maximumPayments = 100
   package static let maximumRefunds = 400
+  /// How many refunds an order can have with those that its provider makes by itself.
+  static let maximumReturns = 1000
 }
 
 extension Decider {
@@ -27,7 +29,7 @@ extension Decider {
       let detail = "This key started a payment with another \(other). Use a new key for a new try."
       return .failure(Refusal(.idempotencyKeyReused, detail, payment: earlier))
     }
-    if let refusal = refuseSecondPayment(key) { return .failure(refusal) }
+    if let refusal = refuseSecondPayment(key) ?? refuseBesideForgotten(provider) { return .failure(refusal) }
     guard order.payments.count < Order.maximumPayments else {
       let detail = "This order has had \(Order.maximumPayments) payments, the most it can. Register a new order."
       return .failure(Refusal(.invalidRequest, detail))
@@ -61,6 +63,18 @@ extension Decider {
     return refusal
   }
 
+  /// Another provider has money of this order that the database forgot. There the forgotten payment finds itself under
+  /// its old number; here it would be taken again.
+  private func refuseBesideForgotten(_ provider: ProviderName) -> Refusal? {
+    let forgotten = order.cases.first {
+      $0.reason == .unknownPayment && $0.provider != provider && $0.resolvedAt == nil
+    }
+    guard let forgotten else { return nil }
+    let detail =
+      "\(forgotten.provider.text) has taken money for this order, which is being looked into. Do not pay again."
+    return Refusal(.paymentInProgress, detail)
+  }
+
   private mutating func start(key: IdempotencyKey, provider: ProviderName, method: String, life: Duration) -> Outcome {
     let id = PaymentID(order: order.id, ordinal: order.payments.count + 1)
     let amount = order.registration.amount
@@ -69,16 +83,9 @@ extension Decider {
       "amount": .integer(amount.amount), "currency": .text(amount.currency.code),
     ])
     // An earlier payment may still turn out paid. Its provider is asked first; until it answers, this one is not sent.
-    let watched = order.payments.indices.filter { order.payments[$0].isWatched }
-    // What was asked before this moment does not speak for it, so a query in flight is not waited for.
-    for index in watched {
-      order.payments[index].calls.lease = nil
-      order.payments[index].calls.answeredAskAt = nil
-      order.payments[index].calls.restart(now: now)
-    }
-    if !watched.isEmpty {
-      data.append("waits_for", watched.map { order.payments[$0].id.text }.joined(separator: " "))
-    }
+    let watched = order.payments.filter(\.isWatched)
+    askWatched(at: now)
+    if !watched.isEmpty { data.append("waits_for", watched.map(\.id.text).joined(separator: " ")) }
     order.payments.append(
       Payment(
         id: id, key: key, provider: provider, method: method, amount: amount, createdAt: now,
@@ -86,6 +93,10 @@ extension Decider {
     emit(.paymentStarted, data)
     return .success(.payment(id, of: order, isRepeat: false))
   }
+
+  /// Forgets what the watched payments answered so far, and has their providers asked again. What was asked before that
+  /// moment does not speak for it, so a query in flight is not waited for.
+  mutating func askWatched(at moment: Instant) { order.askWatched(at: moment) }
 
   mutating func closePayment(_ id: PaymentID) -> Outcome {
     guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
@@ -95,10 +106,18 @@ extension Decider {
 
   mutating func check(_ id: PaymentID) -> Outcome {
     guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
-    let index = id.ordinal - 1
-    if payment.isLive || payment.isWatched, payment.calls.lease == nil, let next = payment.calls.nextAt {
-      let soonest = payment.calls.last.map { $0.at.advanced(by: rules.schedule.readerInterval) } ?? now
-      if soonest < next { order.payments[index].calls.nextAt = max(now, soonest) }
+    // A payment that was not sent has nothing to be asked about; those for which it waits have.
+    let isUnsent = payment.isLive && !payment.mayHaveLeft
+    for index in order.payments.indices {
+      let (asked, calls) = (order.payments[index], order.payments[index].calls)
+      guard isUnsent ? asked.isWatched : asked.id == id && (asked.isLive || asked.isWatched), calls.lease == nil,
+        let next = calls.nextAt
+      else { continue }
+      let soonest = max(now, calls.last.map { $0.at.advanced(by: rules.schedule.readerInterval) } ?? now)
+      guard soonest < next else { continue }
+      order.payments[index].calls.nextAt = soonest
+      // Readers ask beside the schedule; they do not use it up.
+      order.payments[index].calls.step = max(0, calls.step - 1)
     }
     return .success(.payment(id, of: order, isRepeat: false))
   }

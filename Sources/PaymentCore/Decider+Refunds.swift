@@ -2,7 +2,7 @@ extension Decider {
   mutating func refund(_ id: PaymentID, key: IdempotencyKey, amount: Int64?, reason: String?) -> Outcome {
     guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
     let earlier = order.refunds.first { $0.payment == id && $0.key == key }
-    if let earlier, amount.map({ $0 == earlier.amount.amount }) ?? earlier.isRest, reason == earlier.reason {
+    if let earlier, amount == earlier.asked, reason == earlier.reason {
       return .success(.refund(earlier.id, of: order, isRepeat: true))
     }
     let left = payment.isKept ? order.refundable(payment) : 0
@@ -30,18 +30,18 @@ extension Decider {
       let detail = "This order has had \(Order.maximumRefunds) refunds, the most it can."
       return .failure(Refusal(.invalidRequest, detail))
     }
-    let refund = startRefund(id, amount: money, cause: .requested, key: key, isRest: amount == nil, reason: reason)
+    let refund = startRefund(id, amount: money, cause: .requested, key: key, asked: amount, reason: reason)
     return .success(.refund(refund, of: order, isRepeat: false))
   }
 
   @discardableResult
   mutating func startRefund(
-    _ payment: PaymentID, amount: Money, cause: Refund.Cause, key: IdempotencyKey? = nil, isRest: Bool = true,
+    _ payment: PaymentID, amount: Money, cause: Refund.Cause, key: IdempotencyKey? = nil, asked: Int64? = nil,
     reason: String? = nil
   ) -> RefundID {
     let id = RefundID(order: order.id, ordinal: order.refunds.count + 1)
     let refund = Refund(
-      id: id, payment: payment, key: key, amount: amount, isRest: isRest, cause: cause, reason: reason, createdAt: now)
+      id: id, payment: payment, key: key, amount: amount, asked: asked, cause: cause, reason: reason, createdAt: now)
     order.refunds.append(refund)
     emit(.refundStarted, fields(refund))
     return id
@@ -61,47 +61,72 @@ extension Decider {
 
   /// Takes what a provider said about a refund.
   mutating func take(_ evidence: RefundEvidence) -> Outcome {
-    guard let refund = order.refund(evidence.refund) else { return .success(.noted) }
+    guard let refund = order.refund(evidence.refund), let payment = order.payment(refund.payment),
+      payment.provider == evidence.provider
+    else { return takeUnknown(evidence) }
     let index = evidence.refund.ordinal - 1
     let previous = refund.calls.last
     let lease = order.refunds[index].calls.finish(number: evidence.call, finding: evidence.verdict.finding, now: now)
     if let reference = evidence.reference { order.refunds[index].providerReference = reference }
     switch evidence.verdict {
-    case .succeeded:
-      if refund.status == .processing { endRefund(index, .succeeded) }
+    case .succeeded(let amount):
+      if refund.status == .processing || (refund.status == .failed && refund.isFailureInferred) {
+        // Under this number another amount went back, before the database forgot that refund.
+        if let amount, amount.currency == refund.amount.currency, Money.plausibleAmounts.contains(amount.amount),
+          amount.amount > 0
+        {
+          order.refunds[index].amount = amount
+        }
+        order.refunds[index].failure = nil
+        endRefund(index, .succeeded)
+        checkReturns(of: payment, by: index, note: nil)
+      }
     case .failed(let failure):
       // Also after success: a provider may take a refund back.
       if refund.status != .failed { failRefund(index, failure) }
     case .refused(let failure):
       guard refund.status == .processing else { break }
-      let isFirst = lease.map { $0.askedAt == refund.calls.firstSentAt } ?? false
+      let isFirst = lease.map { $0.number == refund.calls.firstSent?.number } ?? false
       // A repeat may be refused because the first one was done: only a query, several times empty, says otherwise.
       if isFirst || (previous?.finding == .notFound && refund.calls.step >= Self.patience) {
         refuseRefund(index, failure)
       }
     case .notFound:
-      guard refund.status == .processing, lease != nil, !canRepeat(refund) else { break }
+      guard refund.status == .processing, lease?.kind == .queryRefund,
+        !rules.sheet(payment.provider).canRepeat(refund.calls, now: now)
+      else { break }
       failRefund(
         index,
-        Failure(code: "not_found", message: "the provider lists no such refund, and its key may have been forgotten"))
+        Failure(
+          code: Refund.notFound, message: "the provider lists no such refund, and its key may have been forgotten"))
     case .pending:
-      if refund.unknownSince != nil { order.refunds[index].unknownSince = nil }
+      if lease != nil || evidence.call == nil { order.refunds[index].unknownSince = nil }
     case .notSent:
-      if let lease, lease.kind == .refund, lease.askedAt == refund.calls.firstSentAt {
-        order.refunds[index].calls.firstSentAt = nil
-        order.refunds[index].calls.last = previous
-      }
+      if let lease { _ = order.refunds[index].calls.withdraw(lease, previous: previous) }
     case .unknown:
       if refund.status == .processing, refund.unknownSince == nil { order.refunds[index].unknownSince = now }
     }
-    if lease != nil, order.refunds[index].calls.nextAt != nil, order.refunds[index].status == .processing {
+    if let lease, order.refunds[index].calls.nextAt != nil, order.refunds[index].status == .processing {
       // What the provider has never seen is sent again at once; the wait comes after it.
-      if case .notFound = evidence.verdict { order.refunds[index].calls.nextAt = now } else { rescheduleRefund(index) }
+      if lease.kind == .queryRefund, case .notFound = evidence.verdict {
+        order.refunds[index].calls.nextAt = now
+      } else {
+        rescheduleRefund(index)
+      }
     }
-    if order.refunds[index] != refund, order.refunds[index].status == refund.status,
-      order.refunds[index].unknownSince != refund.unknownSince
+    if order.refunds[index].unknownSince != refund.unknownSince { order.refunds[index].updatedAt = now }
+    return .success(.noted)
+  }
+
+  /// Money that went back under a number which is not stored, or is stored as another provider's: the database forgot
+  /// the refund.
+  private mutating func takeUnknown(_ evidence: RefundEvidence) -> Outcome {
+    if case .succeeded(let amount?) = evidence.verdict,
+      !order.cases.contains(where: { $0.reason == .disputed && $0.refund == evidence.refund })
     {
-      order.refunds[index].updatedAt = now
+      openCase(
+        .disputed, payment: nil, refund: evidence.refund, provider: evidence.provider, amount: amount,
+        note: "the provider returned this money by a refund that is not stored here")
     }
     return .success(.noted)
   }
@@ -109,12 +134,7 @@ extension Decider {
   /// How many waits pass before a refusal of a repeat is believed.
   private static var patience: Int { 6 }
 
-  private func canRepeat(_ refund: Refund) -> Bool {
-    guard let payment = order.payment(refund.payment) else { return false }
-    return rules.sheet(payment.provider).canRepeat(firstSentAt: refund.calls.firstSentAt, now: now)
-  }
-
-  private mutating func endRefund(_ index: Int, _ status: Refund.Status) {
+  mutating func endRefund(_ index: Int, _ status: Refund.Status) {
     order.refunds[index].status = status
     order.refunds[index].unknownSince = nil
     order.refunds[index].updatedAt = now
@@ -135,6 +155,7 @@ extension Decider {
   private mutating func refuseRefund(_ index: Int, _ failure: Failure) {
     guard order.refunds[index].cause == .surplus else { return failRefund(index, failure) }
     order.refunds[index].failure = failure
+    order.refunds[index].unknownSince = nil
     order.refunds[index].updatedAt = now
     order.refunds[index].calls.rest()
     openRefundCase(.refundRefused, index, failure)
@@ -152,40 +173,57 @@ extension Decider {
   mutating func record(_ returns: [PaymentEvidence.Return], _ index: Int) {
     let payment = order.payments[index]
     for item in returns
-    where item.amount.amount > 0
-      && !order.refunds.contains(where: { $0.payment == payment.id && $0.providerReference == item.reference })
-    {
+    where !order.refunds.contains(where: { $0.payment == payment.id && $0.providerReference == item.reference }) {
+      guard order.refunds.count < Order.maximumReturns, item.amount.currency == payment.received?.currency,
+        item.amount.amount > 0, Money.plausibleAmounts.contains(item.amount.amount)
+      else {
+        let note = "the provider lists \(item.amount.text) as returned (\(item.reference)), which is not recorded here"
+        openCaseOnce(.disputed, payment: payment.id, provider: payment.provider, amount: item.amount, note: note)
+        continue
+      }
       let id = RefundID(order: order.id, ordinal: order.refunds.count + 1)
       var refund = Refund(
-        id: id, payment: payment.id, key: nil, amount: item.amount, isRest: false, cause: .requested,
+        id: id, payment: payment.id, key: nil, amount: item.amount, asked: nil, cause: .requested,
         reason: item.isDispute ? "disputed by the buyer" : "made at the provider", createdAt: now)
       refund.status = .succeeded
       refund.providerReference = item.reference
       refund.calls.rest()
-      takeOffUnsent(item.amount.amount, of: payment.id)
       order.refunds.append(refund)
       emit(.refundSucceeded, fields(refund))
-      if item.isDispute || order.refundable(payment) < 0 {
-        openCase(
-          .disputed, payment: payment.id, refund: id, provider: payment.provider, amount: item.amount,
-          note: item.isDispute ? "the buyer disputes the payment" : "more was returned than was received")
+      takeOffUnsent(payment)
+      checkReturns(of: payment, by: id.ordinal - 1, note: item.isDispute ? "the buyer disputes the payment" : nil)
+    }
+  }
+
+  /// A dispute, or more returned than was received, is a case. What went back in another way needs no person any more.
+  private mutating func checkReturns(of payment: Payment, by index: Int, note: String?) {
+    let refund = order.refunds[index]
+    if note != nil || order.refundable(payment) < 0 {
+      openCase(
+        .disputed, payment: payment.id, refund: refund.id, provider: payment.provider, amount: refund.amount,
+        note: note ?? "more was returned than was received")
+    }
+    if order.refundable(payment) <= 0 {
+      for other in order.refunds where other.payment == payment.id && other.status == .failed {
+        settleCase(of: other.id)
       }
     }
   }
 
-  /// A refund that was not sent yet shrinks by what went back in another way; one that has nothing left is done.
-  private mutating func takeOffUnsent(_ amount: Int64, of payment: PaymentID) {
-    guard
-      let index = order.refunds.firstIndex(where: {
-        $0.payment == payment && $0.status == .processing && $0.calls.firstSentAt == nil
-      })
-    else { return }
-    let left = order.refunds[index].amount.amount - amount
-    if left > 0 {
-      order.refunds[index].amount = Money(left, order.refunds[index].amount.currency)
-    } else {
-      order.refunds[index].failure = Failure(code: "returned_elsewhere", message: "returned at the provider")
-      endRefund(index, .failed)
+  /// Refunds that were not sent yet shrink, the newest first, until no more goes back than was received; one that has
+  /// nothing left is done.
+  private mutating func takeOffUnsent(_ payment: Payment) {
+    for index in order.refunds.indices.reversed() {
+      let (refund, excess) = (order.refunds[index], -order.refundable(payment))
+      guard excess > 0 else { return }
+      guard refund.payment == payment.id, refund.status == .processing, refund.calls.firstSent == nil else { continue }
+      let left = refund.amount.amount - excess
+      if left > 0 {
+        order.refunds[index].amount = Money(left, refund.amount.currency)
+      } else {
+        order.refunds[index].failure = Failure(code: Refund.returnedElsewhere, message: "returned at the provider")
+        endRefund(index, .failed)
+      }
     }
   }
 }

@@ -11,6 +11,7 @@ extension Decider {
         endWatch(index)
       }
     }
+    finishClosing()
   }
 
   /// A call whose lease lapsed was not answered: whoever made it died, or lost its way back. It may have arrived.

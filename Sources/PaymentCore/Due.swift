@@ -27,7 +27,7 @@ extension Order {
       guard let next = refund.calls.nextAt, next <= now, refund.calls.lease == nil,
         let payment = self.payment(refund.payment)
       else { continue }
-      calls.append(call(nextCall(refund), payment, refund))
+      calls.append(call(nextCall(refund, rules.sheet(payment.provider), now: now), payment, refund))
     }
     return calls
   }
@@ -50,13 +50,29 @@ extension Order {
   }
 
   /// Puts off a call that `due` named and that cannot be made now: the provider is down, or too much is under way.
-  package mutating func postpone(_ call: Call, until: Instant, now: Instant) {
+  /// - Parameter wait: at least how long; up to a half more, so that what was put off together does not come back
+  ///   together.
+  package mutating func postpone(_ call: Call, by wait: Duration, now: Instant) {
+    let spread = wait.wholeMilliseconds / 2 + 1
+    let salt = Int64(truncatingIfNeeded: id.bits & 0xFFFF_FFFF) + Int64(call.number)
+    let moment = now.advanced(by: wait + .milliseconds(salt % spread))
     if let refund = call.refund {
-      refunds[refund.id.ordinal - 1].calls.nextAt = until
+      refunds[refund.id.ordinal - 1].calls.nextAt = moment
     } else {
-      payments[call.payment.id.ordinal - 1].calls.nextAt = until
+      payments[call.payment.id.ordinal - 1].calls.nextAt = moment
+      // By then the answers for which this charge waited are old.
+      if call.kind == .charge, !call.payment.mayHaveLeft { askWatched(at: moment) }
     }
     touch(now)
+  }
+
+  /// Forgets what the watched payments answered so far, and has their providers asked at this moment.
+  mutating func askWatched(at moment: Instant) {
+    for index in payments.indices where payments[index].isWatched {
+      payments[index].calls.lease = nil
+      payments[index].calls.answeredAskAt = nil
+      payments[index].calls.restart(now: moment)
+    }
   }
 
   private mutating func touch(_ now: Instant) { updatedAt = max(updatedAt, now) }
@@ -66,25 +82,26 @@ extension Order {
     let sheet = rules.sheet(payment.provider)
     let last = payment.calls.last
     if payment.isWatched {
-      return last?.kind == .query && last?.finding == .found && payment.mayCloseAgain(sheet) ? .close : .query
+      return last?.kind == .query && last?.finding == .pending && payment.mayCloseAgain(sheet) ? .close : .query
     }
     guard payment.isLive else { return nil }
     guard payment.mayHaveLeft else { return hasAnswersOfWatched ? .charge : nil }
     guard payment.closeRequestedAt != nil else {
       let isLost = last?.kind == .query && last?.finding == .notFound && payment.status == .processing
-      return isLost && sheet.canRepeat(firstSentAt: payment.calls.firstSentAt, now: now) ? .charge : .query
+      return isLost && sheet.canRepeat(payment.calls, now: now) ? .charge : .query
     }
     switch (last?.kind, last?.finding) {
     case (.query, .notFound) where sheet.burning == .createThenClose && payment.status == .processing:
-      return sheet.canRepeat(firstSentAt: payment.calls.firstSentAt, now: now) ? .charge : .close
-    case (.query, _), (.charge, .found), (.charge, .refused): return .close
+      return sheet.canRepeat(payment.calls, now: now) ? .charge : .close
+    case (.query, _), (.charge, .found), (.charge, .pending), (.charge, .refused): return .close
     default: return .query
     }
   }
 
-  private func nextCall(_ refund: Refund) -> Call.Kind {
-    guard refund.calls.firstSentAt != nil else { return .refund }
-    return refund.calls.last?.kind == .queryRefund && refund.calls.last?.finding == .notFound ? .refund : .queryRefund
+  private func nextCall(_ refund: Refund, _ sheet: CapabilitySheet, now: Instant) -> Call.Kind {
+    guard refund.calls.firstSent != nil else { return .refund }
+    let isLost = refund.calls.last?.kind == .queryRefund && refund.calls.last?.finding == .notFound
+    return isLost && sheet.canRepeat(refund.calls, now: now) ? .refund : .queryRefund
   }
 
   /// Whether every payment that may still turn out paid was asked about, and answered, since the last one started.
@@ -99,9 +116,9 @@ extension Payment {
 }
 
 extension CapabilitySheet {
-  /// Whether the provider still knows the key of what was first sent at this moment.
-  func canRepeat(firstSentAt: Instant?, now: Instant) -> Bool {
-    guard let repeatWindow, let firstSentAt else { return true }
-    return now.since(firstSentAt) < repeatWindow
+  /// Whether the provider still knows the key under which these calls began to move money.
+  func canRepeat(_ calls: CallState, now: Instant) -> Bool {
+    guard let repeatWindow, let first = calls.firstSent else { return true }
+    return now.since(first.at) < repeatWindow
   }
 }

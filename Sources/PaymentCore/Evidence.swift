@@ -68,8 +68,9 @@ extension PaymentEvidence.Verdict {
   package var rank: Rank {
     switch self {
     case .succeeded: .succeeded
-    case .failed, .closed, .closedSoftly: .ended
-    case .pending, .declined: .pending
+    case .failed, .closed: .ended
+    // A soft close speaks of its moment only: a minute later the buyer may have begun.
+    case .pending, .declined, .closedSoftly: .pending
     case .unknown, .rejected, .notFound: .unknown
     case .notSent: .none
     }
@@ -78,7 +79,8 @@ extension PaymentEvidence.Verdict {
   /// What the call that brought it found.
   var finding: CallState.Finding {
     switch self {
-    case .succeeded, .failed, .closed, .closedSoftly, .pending, .declined: .found
+    case .succeeded, .failed, .closed, .closedSoftly: .found
+    case .pending, .declined: .pending
     case .notFound: .notFound
     case .rejected: .refused
     case .notSent, .unknown: .unanswered
@@ -89,13 +91,15 @@ extension PaymentEvidence.Verdict {
 /// What a provider said about a refund.
 package struct RefundEvidence: Hashable, Sendable {
   package let refund: RefundID
+  package let provider: ProviderName
   /// The call that it answers; `nil` when the provider spoke by itself.
   package let call: Int?
   package let verdict: Verdict
   package let reference: String?
 
   package enum Verdict: Hashable, Sendable {
-    case succeeded
+    /// The money went back: as much as the provider says, if it does.
+    case succeeded(Money?)
     case pending
     /// The provider's proof that the money did not go back, also after it had said so.
     case failed(Failure)
@@ -107,15 +111,20 @@ package struct RefundEvidence: Hashable, Sendable {
 
     var finding: CallState.Finding {
       switch self {
-      case .succeeded, .pending, .failed, .refused: .found
+      case .succeeded, .failed: .found
+      case .pending: .pending
+      case .refused: .refused
       case .notFound: .notFound
       case .notSent, .unknown: .unanswered
       }
     }
   }
 
-  package init(refund: RefundID, call: Int?, verdict: Verdict, reference: String? = nil) {
+  package init(
+    refund: RefundID, provider: ProviderName, call: Int?, verdict: Verdict, reference: String? = nil
+  ) {
     self.refund = refund
+    self.provider = provider
     self.call = call
     self.verdict = verdict
     self.reference = reference

@@ -12,6 +12,13 @@ package struct Money: Hashable, Sendable {
   /// and is above what any provider takes in one payment.
   package static let orderAmounts: ClosedRange<Int64> = 1...999_999_999_999
 
+  /// What a provider can be believed to have moved at once: far more than an order asks for, and so little that no sum
+  /// of an order's payments and refunds overflows.
+  static let plausibleAmounts: ClosedRange<Int64> = 0...1_000_000_000_000_000
+
+  /// For a person: `19.99 CNY`.
+  package var text: String { "\(decimalText) \(currency.code)" }
+
   /// The amount with its decimal point where the currency has it, without grouping: `19.99`, `1999`, `1.999`.
   package var decimalText: String {
     let digits = String(amount.magnitude)

@@ -84,7 +84,7 @@ extension Payment {
   package var isKept: Bool { status == .succeeded && surplus == nil }
 
   /// Whether an attempt of its charge may have reached the provider.
-  package var mayHaveLeft: Bool { calls.firstSentAt != nil }
+  package var mayHaveLeft: Bool { calls.firstSent != nil }
 
   /// What the buyer has to do next, while that is of any use.
   package var nextAction: NextAction? { status == .requiresAction && closeRequestedAt == nil ? action : nil }

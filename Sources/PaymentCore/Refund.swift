@@ -7,8 +7,8 @@ package struct Refund: Hashable, Sendable {
   /// a refund made at the provider's own dashboard.
   package let key: IdempotencyKey?
   package internal(set) var amount: Money
-  /// Whether all that was left was asked for, instead of an amount.
-  package let isRest: Bool
+  /// The minor units that were asked for; `nil` for all that was left. What is really sent can be less.
+  package let asked: Int64?
   package let cause: Cause
   package let reason: String?
   package let createdAt: Instant
@@ -20,18 +20,28 @@ package struct Refund: Hashable, Sendable {
   package internal(set) var updatedAt: Instant
   package internal(set) var calls: CallState
 
+  static let notFound = "not_found"
+  static let settledOutside = "settled_outside"
+  static let returnedElsewhere = "returned_elsewhere"
+
+  /// Whether it is said to have failed without the provider's proof of that: then the provider may know better.
+  var isFailureInferred: Bool {
+    calls.last?.finding == .refused
+      || failure.map { [Self.notFound, Self.settledOutside, Self.returnedElsewhere].contains($0.code) } ?? false
+  }
+
   package enum Status: String, CaseIterable, Hashable, Sendable { case processing, succeeded, failed }
   package enum Cause: String, CaseIterable, Hashable, Sendable { case requested, surplus }
 
   package init(
-    id: RefundID, payment: PaymentID, key: IdempotencyKey?, amount: Money, isRest: Bool, cause: Cause, reason: String?,
+    id: RefundID, payment: PaymentID, key: IdempotencyKey?, amount: Money, asked: Int64?, cause: Cause, reason: String?,
     createdAt: Instant
   ) {
     self.id = id
     self.payment = payment
     self.key = key
     self.amount = amount
-    self.isRest = isRest
+    self.asked = asked
     self.cause = cause
     self.reason = reason
     self.createdAt = createdAt

@@ -50,12 +50,12 @@ extension Payment {
 
 extension Refund {
   package init(
-    restored id: RefundID, payment: PaymentID, key: IdempotencyKey?, amount: Money, isRest: Bool, cause: Cause,
+    restored id: RefundID, payment: PaymentID, key: IdempotencyKey?, amount: Money, asked: Int64?, cause: Cause,
     reason: String?, createdAt: Instant, status: Status, unknownSince: Instant?, failure: Failure?,
     providerReference: String?, updatedAt: Instant, calls: CallState
   ) {
     self.init(
-      id: id, payment: payment, key: key, amount: amount, isRest: isRest, cause: cause, reason: reason,
+      id: id, payment: payment, key: key, amount: amount, asked: asked, cause: cause, reason: reason,
       createdAt: createdAt)
     self.status = status
     self.unknownSince = unknownSince

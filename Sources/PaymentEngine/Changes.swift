@@ -6,7 +6,15 @@ package final class Changes: Sendable {
   private struct State {
     var subscriptions: [OrderID: [Subscription]] = [:]
     var count = 0
+    /// The number of the next subscription.
+    var next = 0
+    var parked: CheckedContinuation<Void, Never>?
     var isStopped = false
+
+    /// Those that may go, the oldest first: an order that is the same in every process.
+    func due(_ now: Duration?) -> [Subscription] {
+      subscriptions.values.joined().filter { $0.isDue(now) }.sorted { $0.number < $1.number }
+    }
   }
   private let state = Mutex(State())
   private let clock: any Clock
@@ -20,15 +28,18 @@ package final class Changes: Sendable {
 
   /// Begins to listen. What is published from now on is not missed, also before `first` is called.
   package func subscribe(to order: OrderID) throws(Fault) -> Subscription {
-    let subscription = Subscription(order: order, changes: self)
-    let isTaken = state.withLock { state in
+    let (subscription, parked) = state.withLock { state in
+      guard state.count < limit else { return (nil as Subscription?, nil as CheckedContinuation<Void, Never>?) }
+      let subscription = Subscription(order: order, number: state.next, changes: self)
       if state.isStopped { subscription.expire(now: nil) }
-      guard state.count < limit else { return false }
+      state.next += 1
       state.count += 1
       state.subscriptions[order, default: []].append(subscription)
-      return true
+      defer { state.parked = nil }
+      return (subscription, state.parked)
     }
-    if !isTaken { throw .overloaded }
+    parked?.resume()
+    guard let subscription else { throw .overloaded }
     return subscription
   }
 
@@ -55,27 +66,45 @@ package final class Changes: Sendable {
 
   /// Lets those go who have waited long enough, until `stop`.
   package func run() async {
-    while !state.withLock({ $0.isStopped }), (try? await clock.sleep(for: .milliseconds(100))) != nil {
+    while true {
+      await park()
+      guard !state.withLock(\.isStopped), (try? await clock.sleep(for: .milliseconds(100))) != nil else { return }
       let now = clock.uptime()
-      for subscription in state.withLock({ Array($0.subscriptions.values.joined()) }) {
-        subscription.expire(now: now)
+      for subscription in state.withLock({ $0.due(now) }) { subscription.expire(now: now) }
+    }
+  }
+
+  /// Until somebody listens, or nobody may any more.
+  private func park() async {
+    await withCheckedContinuation { continuation in
+      let isParked = state.withLock { state in
+        guard state.count == 0, !state.isStopped else { return false }
+        state.parked = continuation
+        return true
       }
+      if !isParked { continuation.resume() }
     }
   }
 
   /// Lets everybody go, and nobody wait any more: the process is about to end.
   package func stop() {
-    let all = state.withLock { state in
+    let (all, parked) = state.withLock { state in
       state.isStopped = true
-      return Array(state.subscriptions.values.joined())
+      defer { state.parked = nil }
+      return (state.due(nil), state.parked)
     }
+    parked?.resume()
     for subscription in all { subscription.expire(now: nil) }
   }
+
+  /// How many listen.
+  package var count: Int { state.withLock { $0.count } }
 }
 
 /// One listener to one order, used by one task.
 package final class Subscription: Sendable {
   package let order: OrderID
+  fileprivate let number: Int
   private let changes: Changes
   private let state = Mutex(State())
 
@@ -90,8 +119,9 @@ package final class Subscription: Sendable {
     let continuation: CheckedContinuation<Order?, Never>
   }
 
-  fileprivate init(order: OrderID, changes: Changes) {
+  fileprivate init(order: OrderID, number: Int, changes: Changes) {
     self.order = order
+    self.number = number
     self.changes = changes
   }
 
@@ -130,6 +160,12 @@ package final class Subscription: Sendable {
       return waiting
     }
     waiting?.continuation.resume(returning: order)
+  }
+
+  /// Whether `expire` would do something.
+  fileprivate func isDue(_ now: Duration?) -> Bool {
+    guard let now else { return true }
+    return state.withLock { $0.waiting.map { $0.deadline <= now } ?? false }
   }
 
   /// - Parameter now: `nil` to let go whatever the time is, and for good.

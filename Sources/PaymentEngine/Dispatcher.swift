@@ -7,7 +7,8 @@ import Synchronization
 package final class Dispatcher: Sendable {
   package enum Admission: Hashable, Sendable {
     case admitted
-    case later(Instant)
+    /// Not before this time has passed.
+    case later(Duration)
   }
   private struct Item {
     let call: Call
@@ -20,8 +21,12 @@ package final class Dispatcher: Sendable {
     var breakers: [ProviderName: Breaker] = [:]
     /// The calls under way, the oldest first.
     var flights: [Flight] = []
+    /// `run`, while there is nothing to make; `watchFlights`, while nothing is under way.
     var parked: CheckedContinuation<Void, Never>?
+    var parkedWatch: CheckedContinuation<Void, Never>?
     var isStopping = false
+    /// A call that is admitted is under way, also while its lease is being stored.
+    var isOver: Bool { isStopping && !running.contains { $0.value > 0 } }
   }
 
   private let state = Mutex(State())
@@ -43,15 +48,13 @@ package final class Dispatcher: Sendable {
   }
 
   /// Reserves room for a call, before its lease is stored. A reserved call is enqueued or released.
-  func admit(_ provider: ProviderName, now: Instant) -> Admission {
-    guard providers[provider] != nil else { return .later(now.advanced(by: .seconds(60))) }
+  func admit(_ provider: ProviderName) -> Admission {
+    guard providers[provider] != nil else { return .later(.seconds(60)) }
     let uptime = clock.uptime()
     return state.withLock { state in
       let running = state.running[provider, default: 0]
-      guard !state.isStopping, running < limit else { return .later(now.advanced(by: .seconds(1))) }
-      if let wait = state.breakers[provider, default: Breaker()].admit(uptime: uptime) {
-        return .later(now.advanced(by: wait))
-      }
+      guard !state.isStopping, running < limit else { return .later(.seconds(1)) }
+      if let wait = state.breakers[provider, default: Breaker()].admit(uptime: uptime) { return .later(wait) }
       state.running[provider] = running + 1
       return .admitted
     }
@@ -59,7 +62,7 @@ package final class Dispatcher: Sendable {
 
   /// Gives the room of calls back that are not made, since their leases were not stored.
   func release(_ calls: [Call]) {
-    state.withLock { state in
+    wake { state in
       for call in calls {
         state.running[call.payment.provider, default: 1] -= 1
         state.breakers[call.payment.provider]?.abandon()
@@ -68,55 +71,57 @@ package final class Dispatcher: Sendable {
   }
 
   /// Hands over calls whose leases are stored.
-  func enqueue(_ calls: [Call]) {
+  /// - Parameter leasedAt: the uptime at which the leases began.
+  func enqueue(_ calls: [Call], leasedAt: Duration) {
     guard !calls.isEmpty else { return }
-    let uptime = clock.uptime()
-    let parked = state.withLock { state in
-      state.queue.append(contentsOf: calls.map { Item(call: $0, leasedAt: uptime) })
-      defer { state.parked = nil }
-      return state.parked
-    }
-    parked?.resume()
+    wake { $0.queue.append(contentsOf: calls.map { Item(call: $0, leasedAt: leasedAt) }) }
   }
 
-  /// Makes calls until `stop`; returns when the last one is done.
+  /// Makes calls until `stop`; returns when the last one that was admitted is done.
   package func run(reportingTo journal: Journal) async {
     await withDiscardingTaskGroup { group in
       group.addTask { await self.watchFlights() }
       while true {
-        let (items, isStopping) = state.withLock { state in
+        let (items, isOver) = state.withLock { state in
           defer { state.queue = [] }
-          return (state.queue, state.isStopping)
+          return (state.queue, state.isOver)
         }
         for item in items { group.addTask { await self.make(item, journal) } }
         if items.isEmpty {
-          if isStopping { return }
-          await park()
+          if isOver { break }
+          await park { state, continuation in
+            guard state.queue.isEmpty, !state.isOver else { return false }
+            state.parked = continuation
+            return true
+          }
         }
       }
+      group.cancelAll()
     }
   }
 
   var isStopping: Bool { state.withLock { $0.isStopping } }
 
   /// Admits no more calls; those under way come to their end.
-  package func stop() {
-    let parked = state.withLock { state in
-      state.isStopping = true
+  package func stop() { wake { $0.isStopping = true } }
+
+  /// Changes the state and lets `run` look at it.
+  private func wake(_ change: (inout State) -> Void) {
+    let (parked, watch) = state.withLock { state in
+      change(&state)
+      let watch = state.isOver ? state.parkedWatch : nil
+      if watch != nil { state.parkedWatch = nil }
       defer { state.parked = nil }
-      return state.parked
+      return (state.parked, watch)
     }
     parked?.resume()
+    watch?.resume()
   }
 
-  private func park() async {
+  /// - Parameter take: keeps the continuation, or says that there is something to do.
+  private func park(_ take: @Sendable (inout State, CheckedContinuation<Void, Never>) -> Bool) async {
     await withCheckedContinuation { continuation in
-      let isNeeded = state.withLock { state in
-        guard state.queue.isEmpty, !state.isStopping else { return true }
-        state.parked = continuation
-        return false
-      }
-      if isNeeded { continuation.resume() }
+      if !state.withLock({ take(&$0, continuation) }) { continuation.resume() }
     }
   }
 
@@ -128,19 +133,27 @@ package final class Dispatcher: Sendable {
     let evidence = isLate ? call.evidence(.notSent) : await perform(call, provider)
     let uptime = clock.uptime()
     state.withLock { state in
-      state.running[call.payment.provider, default: 1] -= 1
-      state.breakers[call.payment.provider, default: Breaker()].record(isAnswer: evidence.isAnswer, uptime: uptime)
+      var breaker = state.breakers[call.payment.provider, default: Breaker()]
+      if isLate { breaker.abandon() } else { breaker.record(isAnswer: evidence.isAnswer, uptime: uptime) }
+      state.breakers[call.payment.provider] = breaker
     }
     logger.log(
       level: evidence.isAnswer ? .debug : .info, "provider call",
       metadata: call.metadata.merging(evidence.metadata) { $1 })
     await report(evidence, of: call, to: journal)
+    // Only now: what waits to be stored is as bounded as what is under way.
+    wake { $0.running[call.payment.provider, default: 1] -= 1 }
   }
 
   /// The call, or doubt once its time is over.
   private func perform(_ call: Call, _ provider: any Provider) async -> Evidence {
     let flight = Flight(endsBy: clock.uptime() + schedule.callTimeout)
-    state.withLock { $0.flights.append(flight) }
+    let watch = state.withLock { state in
+      state.flights.append(flight)
+      defer { state.parkedWatch = nil }
+      return state.parkedWatch
+    }
+    watch?.resume()
     defer { state.withLock { $0.flights.removeAll { $0 === flight } } }
     return await withTaskGroup(of: Void.self) { group in
       group.addTask { flight.land(with: await provider.perform(call)) }
@@ -153,8 +166,18 @@ package final class Dispatcher: Sendable {
   /// Ends the calls whose time is over, until the last one is done. One timer for all: a timer for each outlives its
   /// call, and at thousands of calls a second they are most of what the process holds.
   private func watchFlights() async {
-    while state.withLock({ !$0.isStopping || $0.running.contains { $0.value > 0 } }) {
-      guard (try? await clock.sleep(for: .milliseconds(100))) != nil else { return }
+    while !Task.isCancelled {
+      guard let first = state.withLock({ $0.flights.first?.endsBy }) else {
+        await park { state, continuation in
+          guard state.flights.isEmpty, !state.isOver else { return false }
+          state.parkedWatch = continuation
+          return true
+        }
+        if state.withLock(\.isOver) { return }
+        continue
+      }
+      // All may take equally long, so the oldest is the first to end.
+      try? await clock.sleep(for: max(first - clock.uptime(), .milliseconds(1)))
       let now = clock.uptime()
       for flight in state.withLock({ $0.flights }) where flight.endsBy <= now { flight.land(with: nil) }
     }
@@ -238,7 +261,7 @@ struct Breaker {
     guard let openUntil else { return nil }
     if uptime < openUntil { return openUntil - uptime }
     // One call finds out whether the provider is back; the others wait for it.
-    if isProbing { return .seconds(1) }
+    if isProbing { return pause }
     isProbing = true
     return nil
   }
@@ -264,7 +287,7 @@ extension Call {
   /// Evidence about this very call.
   fileprivate func evidence(_ doubt: Doubt) -> Evidence {
     if let refund {
-      .refund(.init(refund: refund.id, call: number, verdict: doubt.ofRefund))
+      .refund(.init(refund: refund.id, provider: payment.provider, call: number, verdict: doubt.ofRefund))
     } else {
       .payment(.init(payment: payment.id, provider: payment.provider, call: number, verdict: doubt.ofPayment))
     }

@@ -39,7 +39,8 @@ package final class Lane: Sendable {
   private static let attempts = 5
 
   /// - Parameters:
-  ///   - queueLimit: how many commands may wait; one more gets `Fault.overloaded`.
+  ///   - queueLimit: how many commands may wait; one more gets `Fault.overloaded`. Evidence and sweeps have as many
+  ///     places again.
   ///   - batchLimit: how many commands share a commit.
   package init(
     store: any Store, rules: Rules, clock: any Clock, dispatcher: Dispatcher, changes: Changes, logger: Logger,
@@ -58,8 +59,10 @@ package final class Lane: Sendable {
   func submit(_ work: Work) async -> Result<Answer, Fault> {
     await withCheckedContinuation { continuation in
       var isTaken = false
+      // What is under way already comes to its end also when no more is let in.
+      let limit = work.isOwn ? 2 * queueLimit : queueLimit
       let parked = state.withLock { state -> CheckedContinuation<Void, Never>? in
-        guard !state.isClosed, state.queue.count < queueLimit else { return nil }
+        guard !state.isClosed, state.queue.count < limit else { return nil }
         isTaken = true
         state.queue.append(Entry(work: work, reply: continuation))
         defer { state.parked = nil }
@@ -132,7 +135,7 @@ package final class Lane: Sendable {
   }
 
   private func commitOnce(_ work: [Work]) throws(Fault) -> [Answer] {
-    let now = clock.now()
+    let (now, uptime) = (clock.now(), clock.uptime())
     var batch = Batch(now: now, rules: rules, loaded: try store.load(work.map { $0.scope(now) }))
     let answers = work.map { batch.decide($0) }
     let calls = batch.leaseCalls(dispatcher)
@@ -141,12 +144,20 @@ package final class Lane: Sendable {
       throw error
     }
     changes.publish(batch.published)
-    dispatcher.enqueue(calls)
+    dispatcher.enqueue(calls, leasedAt: uptime)
     return answers
   }
 }
 
 extension Lane.Work {
+  /// Whether PayOnce itself has to bring this in: evidence, and the sweep.
+  fileprivate var isOwn: Bool {
+    switch self {
+    case .sweep, .command(.evidence, _): true
+    case .command: false
+    }
+  }
+
   fileprivate func scope(_ now: Instant) -> Scope {
     switch self {
     case .sweep(let limit): .due(now, limit: limit)
@@ -226,12 +237,14 @@ private struct Batch {
   mutating func leaseCalls(_ dispatcher: Dispatcher) -> [Call] {
     var calls: [Call] = []
     for index in slots.indices where slots[index].isDecided {
+      // As in `decide`: time does not run backwards for an order, also where this node's clock is behind.
+      let now = max(now, slots[index].order.updatedAt)
       for call in slots[index].order.due(now, rules: rules) {
-        switch dispatcher.admit(call.payment.provider, now: now) {
+        switch dispatcher.admit(call.payment.provider) {
         case .admitted:
           slots[index].order.lease(call, now: now, schedule: rules.schedule)
           calls.append(call)
-        case .later(let moment): slots[index].order.postpone(call, until: moment, now: now)
+        case .later(let wait): slots[index].order.postpone(call, by: wait, now: now)
         }
       }
       let slot = slots[index]

@@ -65,7 +65,8 @@ struct ColumnReader {
     }
     calls.made = try next()
     calls.step = try next()
-    calls.firstSentAt = optionalInstant()
+    let (firstCall, firstAt): (Int?, Instant?) = (optional(), optionalInstant())
+    if let firstCall, let firstAt { calls.firstSent = CallState.Sent(number: firstCall, at: firstAt) }
     let lastKind: Call.Kind? = try optionalWord()
     let lastAt = optionalInstant()
     let finding: CallState.Finding? = try optionalWord()
@@ -90,14 +91,15 @@ extension Instant {
 
 extension CallState {
   static let columns = """
-    next_at, call_kind, call_number, call_asked_at, call_until, calls_made, step, first_sent_at, \
-    last_call_kind, last_call_at, last_call_finding, answered_ask_at
+    next_at, call_kind, call_number, call_asked_at, call_until, calls_made, step, first_sent_call, \
+    first_sent_at, last_call_kind, last_call_at, last_call_finding, answered_ask_at
     """
 
   var arguments: Arguments {
     [
       nextAt?.column, lease?.kind.rawValue, lease?.number, lease?.askedAt.column, lease?.until.column, made, step,
-      firstSentAt?.column, last?.kind.rawValue, last?.at.column, last?.finding.rawValue, answeredAskAt?.column,
+      firstSent?.number, firstSent?.at.column, last?.kind.rawValue, last?.at.column, last?.finding.rawValue,
+      answeredAskAt?.column,
     ]
   }
 }
@@ -156,7 +158,7 @@ extension Columns {
 
   static let refunds = Columns(
     "refunds", keys: 2,
-    fixed: "order_id, ordinal, payment, key, currency, is_rest, cause, reason, created_at",
+    fixed: "order_id, ordinal, payment, key, currency, asked, cause, reason, created_at",
     changing: """
       amount, status, unknown_since, failure_code, failure_message, provider_reference, updated_at,
       \(CallState.columns)
@@ -310,13 +312,13 @@ extension Refund {
     let payment = PaymentID(order: order, ordinal: try columns.next())
     let key: IdempotencyKey? = (columns.optional() as String?).flatMap { IdempotencyKey($0) }
     let currency = try columns.must(Currency(code: try columns.next()))
-    let isRest: Bool = try columns.next()
+    let asked: Int64? = columns.optional()
     let cause: Cause = try columns.word()
     let reason: String? = columns.optional()
     let createdAt = try columns.instant()
     let amount = Money(try columns.next(), currency)
     self = try Refund(
-      restored: id, payment: payment, key: key, amount: amount, isRest: isRest, cause: cause, reason: reason,
+      restored: id, payment: payment, key: key, amount: amount, asked: asked, cause: cause, reason: reason,
       createdAt: createdAt, status: columns.word(), unknownSince: columns.optionalInstant(),
       failure: columns.failure(), providerReference: columns.optional(), updatedAt: columns.instant(),
       calls: columns.calls())
@@ -324,7 +326,7 @@ extension Refund {
 
   var fixedArguments: Arguments {
     [
-      id.order.text, id.ordinal, payment.ordinal, key?.text, amount.currency.code, isRest, cause.rawValue, reason,
+      id.order.text, id.ordinal, payment.ordinal, key?.text, amount.currency.code, asked, cause.rawValue, reason,
       createdAt.column,
     ]
   }

@@ -17,10 +17,11 @@ private enum Schema {
     call_kind TEXT, call_number INTEGER, call_asked_at INTEGER, call_until INTEGER,
     calls_made INTEGER NOT NULL CHECK (calls_made >= 0),
     step INTEGER NOT NULL CHECK (step >= 0),
-    first_sent_at INTEGER,
+    first_sent_call INTEGER, first_sent_at INTEGER,
     last_call_kind TEXT, last_call_at INTEGER, last_call_finding TEXT,
     answered_ask_at INTEGER,
     CHECK ((call_kind IS NULL) = (call_until IS NULL)),
+    CHECK ((first_sent_call IS NULL) = (first_sent_at IS NULL)),
     CHECK ((last_call_kind IS NULL) = (last_call_at IS NULL))
     """
 
@@ -125,7 +126,7 @@ private enum Schema {
       key TEXT,
       amount INTEGER NOT NULL CHECK (amount > 0),
       currency TEXT NOT NULL CHECK (length(currency) = 3),
-      is_rest INTEGER NOT NULL CHECK (is_rest IN (0, 1)),
+      asked INTEGER CHECK (asked > 0),
       cause TEXT NOT NULL CHECK (cause IN ('requested', 'surplus')),
       reason TEXT,
       created_at INTEGER NOT NULL,

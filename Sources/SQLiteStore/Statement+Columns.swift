@@ -64,15 +64,6 @@ extension Int: Column {
   }
 }
 
-extension Bool: Column {
-  func bind(to statement: SQLiteStatement, at index: Int32) -> Int32 {
-    Int64(self ? 1 : 0).bind(to: statement, at: index)
-  }
-  static func read(_ statement: SQLiteStatement, at index: Int32) -> Bool? {
-    Int64.read(statement, at: index).map { $0 != 0 }
-  }
-}
-
 extension String: Column {
   func bind(to statement: SQLiteStatement, at index: Int32) -> Int32 {
     var text = self

@@ -35,6 +35,7 @@ func broken(_ world: World, after before: World, _ command: Command?) -> [String
     let hasCase = order.cases.contains { $0.refund == refund.id && $0.resolvedAt == nil }
     hold(refund.calls.nextAt != nil || hasCase, "10: a refund is looked at again, or waits for a person")
   }
+  hold(order.wakeAt.map { $0 > world.now } ?? true, "10: nobody is woken for nothing")
   hold(world.events.enumerated().allSatisfy { $1.id.sequence == $0 + 1 }, "9: events are numbered without a gap")
   hold(order.sequence == world.events.count, "9: every event is counted")
 
@@ -49,7 +50,7 @@ func broken(_ world: World, after before: World, _ command: Command?) -> [String
     }
     hold(new.isLive ? old.isLive : true, "an end is an end")
     // What moves money is asked for the first time only while the order can still take it.
-    if old.calls.firstSentAt == nil, new.calls.firstSentAt != nil {
+    if old.calls.firstSent == nil, new.calls.firstSent != nil {
       let watched = earlier.payments.filter { $0.isWatched && $0.id != new.id }
       hold(order.status == .open && new.closeRequestedAt == nil, "a charge leaves only for an open order")
       hold(

@@ -70,15 +70,20 @@ import Testing
     }
     for refund in order.refunds.prefix(2) {
       if let lease = refund.calls.lease {
-        for verdict in [.succeeded, .refused(Failure(code: "no", message: "")), .unknown(""), .notFound, .notSent]
+        for verdict in [.succeeded(nil), .refused(Failure(code: "no", message: "")), .unknown(""), .notFound, .notSent]
           as [RefundEvidence.Verdict]
         {
-          add(.evidence(.refund(.init(refund: refund.id, call: lease.number, verdict: verdict))))
+          add(
+            .evidence(
+              .refund(.init(refund: refund.id, provider: World.sandbox, call: lease.number, verdict: verdict))))
         }
       }
       add(
         .evidence(
-          .refund(.init(refund: refund.id, call: nil, verdict: .failed(Failure(code: "returned", message: ""))))))
+          .refund(
+            .init(
+              refund: refund.id, provider: World.sandbox, call: nil,
+              verdict: .failed(Failure(code: "returned", message: ""))))))
     }
     if order.status == .paid, let kept = order.keptPayment {
       add(.refund(kept.id, key: IdempotencyKey("r")!, amount: 999, reason: nil))

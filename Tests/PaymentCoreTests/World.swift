@@ -87,7 +87,10 @@ struct World: Hashable {
     let lease = order!.refunds[ordinal - 1].calls.lease
     send(
       .evidence(
-        .refund(.init(refund: RefundID(order: Self.id, ordinal: ordinal), call: lease?.number, verdict: verdict))))
+        .refund(
+          .init(
+            refund: RefundID(order: Self.id, ordinal: ordinal), provider: Self.sandbox, call: lease?.number,
+            verdict: verdict))))
   }
 
   @discardableResult

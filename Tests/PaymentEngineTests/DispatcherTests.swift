@@ -80,7 +80,7 @@ import Testing
     }
     #expect(breaker.admit(uptime: .zero) == .seconds(1))
     #expect(breaker.admit(uptime: .seconds(1)) == nil)
-    #expect(breaker.admit(uptime: .seconds(1)) == .seconds(1))
+    #expect(breaker.admit(uptime: .seconds(1)) == .seconds(2))
     breaker.record(isAnswer: false, uptime: .seconds(1))
     #expect(breaker.admit(uptime: .seconds(1)) == .seconds(2))
     #expect(breaker.admit(uptime: .seconds(3)) == nil)

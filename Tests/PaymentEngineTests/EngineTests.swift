@@ -68,6 +68,23 @@ import Testing
     #expect(bench.store[order]?.status == .paid)
   }
 
+  @Test func aCallWhoseLeaseIsBeingStoredAtTheEndIsStillMade() async throws {
+    let stop = Mutex<(@Sendable () -> Void)?>(nil)
+    let store = FakeStore { _, changes throws(Fault) in
+      // The lane is past the admission and before the hand-over.
+      if changes.orders.contains(where: { $0.after.payments.first?.calls.lease != nil }) { stop.withLock { $0?() } }
+    }
+    let bench = EngineBench(store: store)
+    stop.withLock { $0 = { bench.engine.stop() } }
+    let order = try await bench.running {
+      let order = try await bench.order("r")
+      try await bench.pay(order, "k")
+      return order
+    }
+    #expect(bench.provider.made.map(\.kind) == [.charge])
+    #expect(store[order]?.status == .paid)
+  }
+
   @Test func evidenceOutlastsAStoreThatFailsForAWhile() async throws {
     let failures = Mutex(0)
     let store = FakeStore { _, changes throws(Fault) in

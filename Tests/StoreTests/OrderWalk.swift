@@ -122,9 +122,12 @@ struct OrderWalk {
   private mutating func evidence(_ refund: Refund) -> Command {
     let failure = Failure(code: "account_closed", message: "The account is closed.")
     let verdict: RefundEvidence.Verdict = [
-      .succeeded, .succeeded, .pending, .failed(failure), .refused(failure), .notFound, .notSent, .unknown("reset"),
+      .succeeded(nil), .succeeded(refund.amount), .pending, .failed(failure), .refused(failure), .notFound, .notSent, .unknown("reset"),
     ].randomElement(using: &dice)!
     return .evidence(
-      .refund(.init(refund: refund.id, call: refund.calls.lease?.number, verdict: verdict, reference: "rf_1")))
+      .refund(
+        .init(
+          refund: refund.id, provider: order!.payment(refund.payment)!.provider, call: refund.calls.lease?.number,
+          verdict: verdict, reference: "rf_1")))
   }
 }

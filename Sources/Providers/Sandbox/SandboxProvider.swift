@@ -136,7 +136,10 @@ package struct SandboxProvider: Provider {
     let id: String
     let amount: Int64
   }
-  private struct RefundAnswer: Decodable { let id: String }
+  private struct RefundAnswer: Decodable {
+    let id: String
+    let amount: Int64
+  }
 
   private func perform(_ call: Call, _ refund: Refund) async -> RefundEvidence {
     let outcome: Wire.Outcome
@@ -151,15 +154,29 @@ package struct SandboxProvider: Provider {
       switch outcome {
       case .notSent: .notSent
       case .unknown(let reason): .unknown(reason)
-      case .answer(200, let body) where Self.decode(RefundAnswer.self, body)?.id == refund.id.text: .succeeded
-      case .answer(404, _) where call.kind == .queryRefund: .notFound
+      case .answer(200, let body): Self.returned(body, refund)
       case .answer(let status, let body) where (400..<500).contains(status):
-        Self.decode(Refused.self, body).map {
-          .refused(Failure(code: $0.code, message: "the bank refused the refund"))
-        } ?? .unknown("the bank answered \(status)")
+        Self.refused(Self.decode(Refused.self, body), status, call)
       case .answer(let status, _): .unknown("the bank answered \(status)")
       }
-    return RefundEvidence(refund: refund.id, call: call.number, verdict: verdict)
+    return RefundEvidence(refund: refund.id, provider: name, call: call.number, verdict: verdict)
+  }
+
+  private static func returned(_ body: [UInt8], _ refund: Refund) -> RefundEvidence.Verdict {
+    guard let answer = decode(RefundAnswer.self, body), answer.id == refund.id.text else {
+      return .unknown("the bank's answer cannot be read")
+    }
+    return .succeeded(Money(answer.amount, refund.amount.currency))
+  }
+
+  private static func refused(_ refused: Refused?, _ status: Int, _ call: Call) -> RefundEvidence.Verdict {
+    switch refused?.code {
+    case nil: .unknown("the bank answered \(status)")
+    case "not_found" where call.kind == .queryRefund: .notFound
+    // It has a refund of this number already: the next query says how much went back.
+    case "content_mismatch": .unknown("the bank has another refund of this number")
+    case let code?: .refused(Failure(code: code, message: "the bank refused the refund"))
+    }
   }
 
   // MARK: Notices

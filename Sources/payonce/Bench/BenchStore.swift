@@ -13,7 +13,7 @@ struct InstantProvider: Provider {
 
   func perform(_ call: Call) async -> Evidence {
     if let refund = call.refund {
-      return .refund(.init(refund: refund.id, call: call.number, verdict: .succeeded))
+      return .refund(.init(refund: refund.id, provider: name, call: call.number, verdict: .succeeded(refund.amount)))
     }
     return .payment(
       .init(

@@ -1,0 +1,183 @@
+import PaymentCore
+import Testing
+
+/// Answers that come late, payments that wait for others, and time that passes unseen.
+@Suite struct LateStoryTests {
+  private let action = PaymentEvidence.Verdict.pending(.redirect(url: "https://bank.example"))
+
+  private func open(_ sheet: CapabilitySheet = World.burning, late: Order.Registration.LatePayment = .refund) -> World {
+    var world = World(sheet)
+    world.register(late: late)
+    return world
+  }
+
+  /// An order whose first payment was closed softly, with a second one that waits for it.
+  private func waiting() -> World {
+    var world = open(World.unscanned)
+    world.pay("a")
+    world.answer(action)
+    world.close()
+    world.answer(.notFound)
+    world.answer(.closedSoftly)
+    world.pay("b")
+    return world
+  }
+
+  // MARK: Stale answers
+
+  @Test func aLateAnswerDoesNotSpeakOfNow() {
+    for verdict in [
+      .closedSoftly, .unknown("reset"), .declined(Failure(code: "card", message: ""), nil), .pending(nil),
+    ]
+      as [PaymentEvidence.Verdict]
+    {
+      var world = open(World.unscanned)
+      world.pay("a")
+      let old = world.payment().calls.lease!.number
+      world.wake()
+      world.answer(action)
+      let payment = world.payment()
+      world.evidence(1, verdict, call: old)
+      #expect(world.payment() == payment, "\(verdict)")
+    }
+  }
+
+  @Test func aLateProofOfTheEndCounts() {
+    var world = open()
+    world.pay("a")
+    let old = world.payment().calls.lease!.number
+    world.wake()
+    world.evidence(1, .closed, call: old)
+    #expect(world.payment().status == .closed)
+  }
+
+  @Test func onlyTheVeryFirstCallCanProveThatNothingLeft() {
+    var world = open(World.forgetting)
+    world.pay("a")
+    world.answer(.unknown("reset"))
+    world.close()
+    world.answer(.notFound)
+    // The burn, within the same millisecond as the first sending.
+    #expect(world.calling() == .charge)
+    world.answer(.notSent)
+    #expect(world.payment().isLive)
+  }
+
+  // MARK: Waiting for the watched
+
+  @Test func aPaymentUnderWayHoldsTheNextOneBack() {
+    var world = waiting()
+    #expect(world.calling(1) == .query)
+    world.answer(1, action)
+    #expect(world.calling(1) == .close)
+    #expect(world.calling(2) == nil)
+    world.answer(1, .unknown("reset"))
+    #expect(world.calling(2) == nil)
+    world.wake()
+    world.answer(1, .closed)
+    #expect(world.calling(2) == .charge)
+  }
+
+  @Test func anUnscannedCodeLetsTheNextOneGoAtOnce() {
+    var world = waiting()
+    world.answer(1, .notFound)
+    #expect(world.calling(1) == nil)
+    #expect(world.calling(2) == .charge)
+  }
+
+  @Test func anAnswerAgesWhileTheChargeIsPutOff() {
+    var world = waiting()
+    let evidence = PaymentEvidence(
+      payment: world.payment(1).id, provider: World.sandbox, call: world.payment(1).calls.lease?.number,
+      verdict: .notFound)
+    world.order = decide(world.order, .evidence(.payment(evidence)), now: world.now, rules: world.rules).order
+    let charge = world.order!.due(world.now, rules: world.rules)
+    #expect(charge.map(\.kind) == [.charge])
+    world.order!.postpone(charge[0], by: .seconds(60), now: world.now)
+    world.pass(.seconds(100))
+    #expect(world.calling(1) == .query)
+    #expect(world.calling(2) == nil)
+  }
+
+  @Test func anAnswerAgesWhenTheChargeDidNotLeave() {
+    var world = waiting()
+    world.answer(1, .notFound)
+    world.answer(2, .notSent)
+    world.wake()
+    #expect(world.calling(1) == .query)
+    #expect(world.calling(2) == nil)
+  }
+
+  @Test func aReaderOfTheWaitingPaymentAsksTheOneItWaitsFor() {
+    var world = waiting()
+    world.answer(1, .unknown("reset"))
+    world.now = world.now.advanced(by: .milliseconds(999))
+    world.send(.check(world.payment(2).id))
+    #expect(world.calling(1) == nil)
+    world.wake()
+    #expect(world.calling(1) == .query)
+  }
+
+  @Test func readersDoNotUseUpTheSchedule() {
+    var world = open()
+    world.pay("a")
+    world.answer(action)
+    for _ in 1...50 {
+      world.now = world.now.advanced(by: .seconds(1))
+      world.send(.check(world.payment().id))
+      world.answer(action)
+    }
+    #expect(world.payment().calls.nextAt!.since(world.now) <= .seconds(5))
+  }
+
+  @Test func aWatchedPaymentThatCannotBeClosedIsNotAskedWithoutAWait() {
+    let sheet = CapabilitySheet(
+      methods: ["late"], createMovesMoney: false, burning: .none, lateMoney: ["late": .seconds(600)])
+    var world = open(sheet)
+    world.pay("a")
+    world.answer(action)
+    world.close()
+    world.answer(action)
+    world.answer(.closed)
+    world.wake()
+    world.answer(.pending(nil))
+    #expect(world.calling() == nil)
+    #expect(world.order!.wakeAt! > world.now)
+  }
+
+  @Test func aWatchDoesNotEndWhileTheBuyerIsPaying() {
+    var world = waiting()
+    world.send(.closePayment(world.payment(2).id))
+    let end = world.payment(1).watchUntil!
+    while world.now < end {
+      if world.calling(1) != nil { world.answer(1, .notFound) }
+      world.wake()
+    }
+    world.answer(1, action)
+    #expect(world.payment(1).isWatched)
+    #expect(world.calling(1) == .close)
+    world.answer(1, .closed)
+    #expect(!world.payment(1).isWatched)
+  }
+
+  // MARK: The deadline, found by whatever comes first after it
+
+  @Test func theDeadlineHasPassedWhoeverLooksFirst() {
+    var world = open(late: .accept)
+    world.pay("a")
+    world.answer(.failed(Failure(code: "declined", message: "")))
+    world.now = world.now.advanced(by: .seconds(900))
+    var closing = world
+    closing.send(.closeOrder(World.id))
+    #expect(closing.order?.closeReason == .expired)
+    #expect(closing.types.suffix(1) == ["order.closed"])
+    var paying = world
+    #expect(paying.pay("b").code == .orderClosed)
+    var late = open()
+    late.pay("a")
+    late.answer(.failed(Failure(code: "declined", message: "")))
+    late.now = late.now.advanced(by: .seconds(900))
+    late.evidence(1, .succeeded(World.price))
+    #expect(late.payment().surplus == .late)
+  }
+}
