@@ -38,6 +38,7 @@ if !inner {
   let client = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
   let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
   let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+  let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
   let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
   let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
   let nio: [Target.Dependency] = ["NIOCore", "NIOHTTP1", "NIOPosix"].map { .product(name: $0, package: "swift-nio") }
@@ -69,8 +70,9 @@ if !inner {
       swiftSettings: settings),
     .target(
       name: "Web",
-      dependencies: ["PaymentCore", "PaymentEngine", "Contract", crypto, hummingbird, httpTypes, logging, mustache]
-        + nio,
+      dependencies: [
+        "PaymentCore", "PaymentEngine", "Contract", crypto, hummingbird, hummingbirdCore, httpTypes, logging, mustache,
+      ] + nio,
       resources: [.embedInCode("Pages")],
       swiftSettings: settings),
     .testTarget(
@@ -88,7 +90,7 @@ if !inner {
       dependencies: [
         "CMalloc",
         "PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web", "Bank",
-        hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), client, logging, lifecycle, sqlite,
+        hummingbird, hummingbirdCore, client, logging, lifecycle, sqlite,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ] + nio,

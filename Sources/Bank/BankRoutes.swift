@@ -2,6 +2,7 @@ import FoundationEssentials
 import HTTPTypes
 package import Hummingbird
 import NIOCore
+import ServiceLifecycle
 
 /// A request at the bank, with the connection on which it came: the bank can hang up.
 package struct BankContext: RequestContext {
@@ -35,7 +36,8 @@ extension SandboxBank {
     router.post("/charges") { request, context in
       try await self.misbehaving(context) {
         let wanted: CreateCharge = try await Self.body(request)
-        guard Books.methods.contains(wanted.method), wanted.amount > 0, wanted.currency.utf8.count == 3,
+        guard Books.methods.contains(wanted.method), Books.amounts.contains(wanted.amount),
+          wanted.currency.utf8.count == 3,
           (6...64).contains(wanted.id.utf8.count)
         else { throw BankRefusal(400, "invalid_charge") }
         let charge = Charge(
@@ -66,7 +68,7 @@ extension SandboxBank {
     router.post("/charges/:id/refunds") { request, context in
       try await self.misbehaving(context) {
         let wanted: CreateRefund = try await Self.body(request)
-        guard wanted.amount > 0 else { throw BankRefusal(400, "invalid_refund") }
+        guard Books.amounts.contains(wanted.amount) else { throw BankRefusal(400, "invalid_refund") }
         let refund = BankRefund(
           id: wanted.id, charge: try context.parameters.require("id"), amount: wanted.amount,
           created_at: BankTime.now())
@@ -102,7 +104,9 @@ extension SandboxBank {
 
   static func body<Value: Decodable>(_ request: Request) async throws -> Value {
     let buffer = try await request.body.collect(upTo: 65_536)
-    do { return try JSONDecoder().decode(Value.self, from: Data(buffer.readableBytesView)) } catch {
+    do { return try JSONDecoder().decode(Value.self, from: Data(buffer.readableBytesView)) } catch let refusal
+      as BankRefusal
+    { throw refusal } catch {
       throw BankRefusal(400, "invalid_json")
     }
   }
@@ -147,7 +151,9 @@ extension SandboxBank {
 
   /// No answer ever comes: the connection ends now, or after a long silence.
   private func vanish(_ context: BankContext, isSilent: Bool) async throws -> Response {
-    if isSilent { try await Task.sleep(for: .seconds(30)) }
+    if isSilent {
+      try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(30)) }
+    }
     context.channel.close(promise: nil)
     // The connection is gone; nobody reads this.
     return Response(status: .internalServerError)

@@ -105,6 +105,9 @@ struct Books: Sendable {
     var succeedsLate = false
   }
 
+  /// What a charge or refund may be about, in minor units.
+  static let amounts: ClosedRange<Int64> = 1...1_000_000_000_000
+
   static let methods = ["ok", "declined", "action", "slow", "lost", "late"]
 
   func create(_ wanted: Charge, fate: Fate, now: Int64) async throws -> (charge: Charge, changed: Bool) {

@@ -23,8 +23,20 @@ struct Faults: Codable, Equatable, Sendable {
 
   init() {}
 
+  /// The name of any member, also of one that there is not.
+  private struct AnyName: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init?(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
   /// Members that are not given keep their harmless value.
   init(from decoder: any Decoder) throws {
+    let names = try decoder.container(keyedBy: AnyName.self).allKeys.map(\.stringValue)
+    if let unknown = names.sorted().first(where: { CodingKeys(stringValue: $0) == nil }) {
+      throw BankRefusal(400, "there is no fault called \(unknown.prefix(40).filter { $0.isLetter || $0 == "_" })")
+    }
     let container = try decoder.container(keyedBy: CodingKeys.self)
     func value<Value: Decodable>(_ key: CodingKeys, _ fallback: Value) throws -> Value {
       try container.decodeIfPresent(Value.self, forKey: key) ?? fallback
@@ -51,8 +63,8 @@ struct Faults: Codable, Equatable, Sendable {
     for range in [latency_ms, delay_notice_ms] where range.count != 2 || range[0] < 0 || range[0] > range[1] {
       return "a range is [least, most] in milliseconds"
     }
-    if latency_ms[1] > 120_000 || delay_notice_ms[1] > 3_600_000 || visible_after_ms < 0 {
-      return "latency is at most 120000 ms, a notice's delay 3600000 ms, and no time is negative"
+    if latency_ms[1] > 120_000 || delay_notice_ms[1] > 3_600_000 || !(0...3_600_000).contains(visible_after_ms) {
+      return "latency is at most 120000 ms, other times are at most 3600000 ms, and no time is negative"
     }
     return nil
   }

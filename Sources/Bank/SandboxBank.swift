@@ -89,7 +89,8 @@ package final class SandboxBank: Sendable {
       return conduct.withLock { conduct in
         if conduct.dice.happens(conduct.faults.lose_notice) { return [] }
         let count = conduct.dice.happens(conduct.faults.duplicate_notice) ? 2 : 1
-        let id = "msg_\(String(conduct.dice.next(), radix: 36))_\(charge.id.suffix(6))"
+        // Not of the seeded dice, which begin anew with each change of the faults: every notice has a name of its own.
+        let id = "msg_\(String(UInt64.random(in: .min ... .max), radix: 36))"
         return (0..<count).map { copy in
           PendingNotice(
             id: copy == 0 ? id : "\(id)_again", url: url, body: body,

@@ -32,15 +32,15 @@ package struct RequestReader {
     errors.append(.init(field: field, message: message))
   }
 
-  /// A text of 1 to `maximum` characters (UTF-8 bytes) without control characters.
+  /// A text of 1 to `maximum` characters (Unicode scalars) without control characters.
   package mutating func text(_ name: String, maximum: Int) -> String? {
     guard let value = member(name) else { return nil }
     guard let text = value.text else {
       fail(name, "must be a string")
       return nil
     }
-    guard (1...maximum).contains(text.utf8.count) else {
-      fail(name, "must be 1 to \(maximum) bytes long")
+    guard (1...maximum).contains(text.unicodeScalars.count) else {
+      fail(name, "must be 1 to \(maximum) characters long")
       return nil
     }
     guard !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
@@ -84,7 +84,7 @@ package struct RequestReader {
     return nil
   }
 
-  /// An object of texts: at most 20 members, names of at most 40 and values of at most 500 bytes.
+  /// An object of texts: at most 20 members, names of at most 40 and values of at most 500 characters.
   package mutating func texts(_ name: String) -> Fields {
     guard let value = member(name) else { return Fields() }
     guard case .object(let members) = value else {
@@ -94,12 +94,12 @@ package struct RequestReader {
     if members.count > 20 { fail(name, "must have at most 20 members") }
     var fields = Fields()
     for member in members.prefix(20).sorted(by: { $0.name < $1.name }) {
-      guard (1...40).contains(member.name.utf8.count) else {
-        fail(name, "must have names of 1 to 40 bytes")
+      guard (1...40).contains(member.name.unicodeScalars.count) else {
+        fail(name, "must have names of 1 to 40 characters")
         continue
       }
-      guard let text = member.value.text, text.utf8.count <= 500 else {
-        fail("\(name).\(member.name)", "must be a string of at most 500 bytes")
+      guard let text = member.value.text, text.unicodeScalars.count <= 500 else {
+        fail("\(name).\(member.name)", "must be a string of at most 500 characters")
         continue
       }
       fields.append(member.name, text)

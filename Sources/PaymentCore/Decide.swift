@@ -85,9 +85,9 @@ struct Decider {
   /// - Parameter outcome: the answer; `nil` for the order that was just registered.
   mutating func decision(_ outcome: Outcome?) -> Decision {
     finishClosing()
-    if order != before || events.isEmpty == false {
+    if order != before || !events.isEmpty {
       order.updatedAt = now
-      order.version += 1
+      if !events.isEmpty || order.shown != before.shown { order.version += 1 }
     }
     let outcome = outcome ?? .success(.order(order, isRepeat: false))
     return Decision(order: order, events: events, outcome: outcome.map { $0.of(order) }, stray: nil)
@@ -108,6 +108,17 @@ struct Decider {
 
   /// Spreads the calls of one payment or refund; see `Schedule.wait`.
   func salt(_ ordinal: Int) -> UInt64 { UInt64(truncatingIfNeeded: order.id.bits) ^ UInt64(ordinal) << 32 }
+}
+
+extension Order {
+  /// What others see of it: without what PayOnce notes of its own calls.
+  fileprivate var shown: Order {
+    var order = self
+    order.updatedAt = createdAt
+    for index in payments.indices { order.payments[index].calls = CallState(nextAt: nil) }
+    for index in refunds.indices { order.refunds[index].calls = CallState(nextAt: nil) }
+    return order
+  }
 }
 
 extension Reply {

@@ -16,7 +16,7 @@ package struct Order: Hashable, Sendable {
   package internal(set) var closedAt: Instant?
   /// The last instant at which something changed; a command is never decided at an earlier one.
   package internal(set) var updatedAt: Instant
-  /// Counts the changes, so that a reader can ask for what is newer than what it has.
+  /// Counts the changes that can be seen from outside, so that a reader can ask for what is newer than what it has.
   package internal(set) var version: Int = 0
   /// The number of the last event.
   package internal(set) var sequence: Int = 0

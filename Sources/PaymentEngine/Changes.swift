@@ -153,7 +153,7 @@ package final class Subscription: Sendable {
   fileprivate func hear(_ order: Order) {
     let waiting = state.withLock { state -> Waiting? in
       // Lanes publish after they commit, and two publications may cross.
-      if let latest = state.latest, latest.version >= order.version { return nil }
+      if let latest = state.latest, (latest.version, latest.updatedAt) > (order.version, order.updatedAt) { return nil }
       state.latest = order
       guard let waiting = state.waiting, waiting.isMet(order) else { return nil }
       state.waiting = nil

@@ -21,20 +21,23 @@ package struct Journal: Sendable {
       default: command.order?.laneBits ?? 0
       }
     let result = await lanes[bits % lanes.count].submit(.command(command, by: caller))
-    switch try result.get() {
-    case .outcome(let outcome): return outcome
-    case .swept: preconditionFailure("a command is answered with its outcome")
+    guard case .outcome(let outcome) = try result.get() else {
+      preconditionFailure("a command is answered with its outcome")
     }
+    return outcome
   }
 
   /// Looks at orders that are due, at most `limit`.
   /// - Returns: how many there were.
   package func sweep(limit: Int) async throws(Fault) -> Int {
-    switch try await lanes[0].submit(.sweep(limit: limit)).get() {
-    case .swept(let count): return count
-    case .outcome: preconditionFailure("a sweep is answered with a count")
+    guard case .swept(let count) = try await lanes[0].submit(.sweep(limit: limit)).get() else {
+      preconditionFailure("a sweep is answered with a count")
     }
+    return count
   }
+
+  /// Writes something to the store, and returns when it is durable: the proof that orders could be written, too.
+  package func probe() async throws(Fault) { for lane in lanes { _ = try await lane.submit(.probe).get() } }
 
   /// Takes no more commands; what is queued is still decided.
   package func close() { for lane in lanes { lane.close() } }

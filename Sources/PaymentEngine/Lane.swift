@@ -10,10 +10,13 @@ package final class Lane: Sendable {
   enum Work: Sendable {
     case command(Command, by: Caller)
     case sweep(limit: Int)
+    /// Write something and say that it is durable.
+    case probe
   }
   enum Answer: Sendable {
     case outcome(Outcome)
     case swept(Int)
+    case written
   }
   private struct Entry {
     let work: Work
@@ -122,7 +125,10 @@ package final class Lane: Sendable {
       // One command may be what keeps the others from being written: each gets a transaction of its own.
       for entry in batch { answer([entry]) }
     } catch {
-      logger.error("a batch was not written", metadata: ["commands": "\(batch.count)", "fault": "\(error)"])
+      let orders = batch.prefix(5).compactMap(\.work.order?.text).joined(separator: " ")
+      logger.error(
+        "a batch was not written",
+        metadata: ["commands": "\(batch.count)", "fault": "\(error)", "orders": "\(orders)"])
       for entry in batch { entry.reply.resume(returning: .failure(error)) }
     }
   }
@@ -136,7 +142,7 @@ package final class Lane: Sendable {
 
   private func commitOnce(_ work: [Work]) throws(Fault) -> [Answer] {
     let (now, uptime) = (clock.now(), clock.uptime())
-    var batch = Batch(now: now, rules: rules, loaded: try store.load(work.map { $0.scope(now) }))
+    var batch = Batch(now: now, rules: rules, loaded: try store.load(work.compactMap { $0.scope(now) }))
     let answers = work.map { batch.decide($0) }
     let calls = batch.leaseCalls(dispatcher)
     do throws(Fault) { try store.save(batch.changeset) } catch {
@@ -150,16 +156,24 @@ package final class Lane: Sendable {
 }
 
 extension Lane.Work {
+  fileprivate var order: OrderID? {
+    switch self {
+    case .command(let command, _): command.order
+    case .sweep, .probe: nil
+    }
+  }
+
   /// Whether PayOnce itself has to bring this in: evidence, and the sweep.
   fileprivate var isOwn: Bool {
     switch self {
-    case .sweep, .command(.evidence, _): true
+    case .sweep, .probe, .command(.evidence, _): true
     case .command: false
     }
   }
 
-  fileprivate func scope(_ now: Instant) -> Scope {
+  fileprivate func scope(_ now: Instant) -> Scope? {
     switch self {
+    case .probe: nil
     case .sweep(let limit): .due(now, limit: limit)
     case .command(.register(let registration, _, _), _): .reference(registration.merchant, registration.reference)
     case .command(let command, _): .order(command.order!)
@@ -207,6 +221,9 @@ private struct Batch {
       let due = slots.indices.filter { slots[$0].order.wakeAt.map { $0 <= now } ?? false }.prefix(limit)
       for index in due { _ = decide(.wake(slots[index].order.id), by: .payOnce) }
       return .swept(due.count)
+    case .probe:
+      changeset.probe = now
+      return .written
     }
   }
 
@@ -250,7 +267,7 @@ private struct Batch {
       let slot = slots[index]
       guard slot.before != slot.order else { continue }
       changeset.orders.append(.init(before: slot.before, after: slot.order))
-      if slot.before?.version != slot.order.version { published.append(slot.order) }
+      published.append(slot.order)
     }
     return calls
   }

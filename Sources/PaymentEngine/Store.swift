@@ -25,10 +25,12 @@ package struct Changeset: Sendable {
   package var events: [(order: Order, event: Event)] = []
   /// Money of orders that are not stored; one that is there already stays as it is.
   package var strays: [Case] = []
+  /// When somebody wanted to know whether the store can be written; it is written as a row of its own.
+  package var probe: Instant?
 
   package init() {}
 
-  package var isEmpty: Bool { orders.isEmpty && strays.isEmpty }
+  package var isEmpty: Bool { orders.isEmpty && strays.isEmpty && probe == nil }
 }
 
 /// Where orders are kept, as one lane writes them. Both calls are synchronous, are made on the lane's own thread, and
@@ -58,9 +60,6 @@ package protocol Reading: Sendable {
   func feed(of merchant: MerchantID, after position: Int64, limit: Int) async throws(Fault) -> [(
     position: Int64, event: Event
   )]
-
-  /// Whether the store answers.
-  func ping() async throws(Fault)
 }
 
 /// A key as it is kept: never the key itself.

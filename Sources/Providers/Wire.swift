@@ -35,6 +35,8 @@ package struct Wire: Sendable {
     configuration.httpVersion = .http1Only
     configuration.decompression = .disabled
     configuration.timeout.connect = .seconds(5)
+    // Between two pieces of an answer, whose whole time the caller bounds.
+    configuration.timeout.read = .seconds(30)
     configuration.connectionPool.retryConnectionEstablishment = false
     configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
     configuration.connectionPool.idleTimeout = .seconds(30)

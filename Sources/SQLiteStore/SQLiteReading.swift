@@ -73,8 +73,4 @@ package struct SQLiteReading: Reading {
       }
     }
   }
-
-  package func ping() async throws(Fault) {
-    _ = try await faultingAsync { try await pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM merchants") } }
-  }
 }

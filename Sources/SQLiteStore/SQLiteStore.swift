@@ -46,6 +46,10 @@ package struct SQLiteStore: Store {
       // Somebody else than PayOnce took the row away.
       guard database.changesCount == 1 else { throw Fault.conflict }
     }
+    if let probe = changes.probe {
+      let sql = "INSERT INTO probes (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
+      try database.cachedStatement(sql: sql).run([probe.column])
+    }
     for stray in changes.strays {
       try database.cachedStatement(sql: Columns.cases.insert + " ON CONFLICT DO NOTHING")
         .run(stray.fixedArguments + stray.changingArguments)

@@ -179,5 +179,8 @@ private enum Schema {
       PRIMARY KEY (merchant, position),
       UNIQUE (order_id, sequence)
     ) STRICT, WITHOUT ROWID;
+
+    -- One row, written to see whether anything can be.
+    CREATE TABLE probes (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
     """
 }

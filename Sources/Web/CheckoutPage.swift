@@ -1,4 +1,5 @@
 import Contract
+import HTTPTypes
 import Hummingbird
 import Mustache
 import PaymentCore
@@ -16,34 +17,20 @@ struct CheckoutPage {
     let isFirst: Bool
   }
 
-  let state: State
-  let headline: String
-  let text: String
+  private(set) var state: State
+  private(set) var headline: String
+  private(set) var text: String
   /// What happened before, such as a declined try.
-  let notice: String?
+  private(set) var notice: String?
   let returned: [String]
-  let action: NextAction?
-  let choices: [Choice]
-  let closable: PaymentID?
+  private(set) var action: NextAction?
+  private(set) var choices: [Choice] = []
+  private(set) var closable: PaymentID?
 
   init(_ order: Order, methods: [BuyerMethod], language: Language) {
     let say = language.say
     let amount = language.amount(order.registration.amount)
-    let live = order.livePayment
-    returned = order.refunds.filter { $0.status != .failed }.map { refund in
-      let money = language.amount(refund.amount)
-      switch (refund.cause, refund.status) {
-      case (.surplus, .succeeded):
-        return say("A second payment of \(money) was returned to you.", "您的第二笔付款 \(money) 已退回。")
-      case (.surplus, _):
-        return say("A second payment of \(money) is being returned to you.", "您的第二笔付款 \(money) 正在退回。")
-      case (.requested, .succeeded): return say("\(money) was refunded to you.", "已向您退款 \(money)。")
-      case (.requested, _): return say("\(money) is being refunded to you.", "正在向您退款 \(money)。")
-      }
-    }
-    var action: NextAction?
-    var notice: String?
-    var closable: PaymentID?
+    returned = Self.returned(order, language)
     switch order.status {
     case .paid:
       state = .paid
@@ -52,69 +39,122 @@ struct CheckoutPage {
     case .closing:
       state = .confirming
       headline = say("Being confirmed", "正在确认")
-      text = say(
-        "The time for this order is over. We are asking the bank how your payment ended. Do not pay again.",
-        "订单已到期，正在向银行确认您的付款结果。请不要重复支付。")
+      text =
+        order.closeReason == .cancelled
+        ? say(
+          "The shop is closing this order. We are asking the bank how your payment ended. Do not pay again.",
+          "商家正在关闭此订单，我们正在向银行确认您的付款结果。请不要重复支付。")
+        : say(
+          "The time for this order is over. We are asking the bank how your payment ended. Do not pay again.",
+          "订单已到期，正在向银行确认您的付款结果。请不要重复支付。")
     case .closed:
       state = .closed
       headline =
         order.closeReason == .expired ? say("Time is up", "订单已过期") : say("Closed by the shop", "商家已关闭订单")
-      text = say(
-        "This order can no longer be paid. You were not charged for it, or the money is on its way back.",
-        "此订单不能再支付。您没有被扣款，或款项正在退回。")
+      text = say("This order can no longer be paid.", "此订单不能再支付。") + " " + Self.charged(order, language)
     case .open:
-      if let live, live.closeRequestedAt != nil {
-        state = .confirming
-        headline = say("Ending your earlier try", "正在结束上一次付款")
-        text = say(
-          "We are making sure that it cannot charge you any more. Then you can choose again. Do not pay elsewhere meanwhile.",
-          "正在确保上一次付款不会再扣款，随后您可以重新选择。请勿同时用其他方式支付。")
-      } else if let live, live.status == .requiresAction, live.nextAction != nil {
-        state = .action
-        headline = say("Continue at the bank", "请前往银行完成付款")
-        text = say(
-          "Your payment is waiting for you there. This page will know as soon as it is done.",
-          "付款正在等待您的确认，完成后本页面会自动更新。")
-        action = live.nextAction
-        closable = live.id
-      } else if let live {
-        state = .confirming
-        headline = say("Being confirmed", "正在确认")
-        text =
-          live.unknownSince != nil
-          ? say(
-            "The bank has not told us yet whether you paid. We keep asking. Do not pay again: nothing is lost, and you will see the answer here.",
-            "银行尚未告知付款结果，我们会持续查询。请不要重复支付：款项不会丢失，结果会显示在这里。")
-          : say(
-            "Your payment is on its way. Do not pay again.", "付款正在处理中，请不要重复支付。")
-        closable = live.unknownSince == nil ? nil : live.id
-      } else {
-        state = .ready
-        headline = say("Pay \(amount)", "支付 \(amount)")
-        text = say("Choose how you want to pay.", "请选择支付方式。")
-        if let last = order.payments.last {
-          notice =
-            last.status == .failed
-            ? say(
-              "Your last try was declined. You were not charged. You can try again.", "上次付款被拒绝，没有扣款，您可以重试。")
-            : say(
-              "Your last try was ended. You were not charged. You can choose again.", "上次付款已结束，没有扣款，您可以重新选择。")
-        }
-      }
+      state = .ready
+      headline = say("Pay \(amount)", "支付 \(amount)")
+      text = say("Choose how you want to pay.", "请选择支付方式。")
+      if let live = order.livePayment { show(live, language) } else { offer(methods, after: order, language) }
     }
-    if let live, let failure = live.failure, notice == nil {
+  }
+
+  /// The payment that is under way.
+  private mutating func show(_ live: Payment, _ language: Language) {
+    let say = language.say
+    state = .confirming
+    headline = say("Being confirmed", "正在确认")
+    if let failure = live.failure {
       notice = say("The bank declined: \(failure.message)", "银行拒绝：\(failure.message)")
     }
-    self.action = action
-    self.notice = notice
-    self.closable = closable
-    choices =
-      state == .ready
-      ? methods.enumerated().map { index, method in
-        Choice(
-          value: "\(method.provider.text):\(method.method)", label: Self.label(method, language).name,
-          note: Self.label(method, language).note, isFirst: index == 0)
-      } : []
+    if live.closeRequestedAt != nil {
+      headline = say("Ending your earlier try", "正在结束上一次付款")
+      text = say(
+        "We are making sure that it cannot charge you any more. Then you can choose again. Do not pay elsewhere meanwhile.",
+        "正在确保上一次付款不会再扣款，随后您可以重新选择。请勿同时用其他方式支付。")
+      return
+    }
+    action = live.nextAction
+    if live.unknownSince != nil {
+      closable = live.id
+      text =
+        action == nil
+        ? say(
+          "The bank has not told us yet whether you paid. We keep asking. Do not pay again: nothing is lost, and you will see the answer here.",
+          "银行尚未告知付款结果，我们会持续查询。请不要重复支付：款项不会丢失，结果会显示在这里。")
+        : say(
+          "The bank does not tell us at the moment whether you paid. If you confirmed there, do not pay again: you will see the answer here. If you did not yet, you can go on there.",
+          "暂时无法得知您是否已付款。如果您已在银行确认，请不要重复支付，结果会显示在这里；如果尚未确认，您可以继续前往。")
+    } else if action != nil {
+      state = .action
+      headline = say("Continue at the bank", "请前往银行完成付款")
+      text = say(
+        "Your payment is waiting for you there. This page shows it when it is done.", "付款正在等待您的确认，完成后会显示在本页面。")
+      closable = live.id
+    } else if !live.mayHaveLeft {
+      closable = live.id
+      headline = say("Waiting for the bank", "正在等待银行")
+      text = say(
+        "Your payment was not sent yet: the bank cannot be reached, or is still being asked about an earlier try. It goes on by itself. Do not pay elsewhere meanwhile.",
+        "您的付款尚未发出：暂时无法连接银行，或正在确认上一次付款。系统会自动继续，请勿同时用其他方式支付。")
+    } else {
+      text = say("Your payment is on its way. Do not pay again.", "付款正在处理中，请不要重复支付。")
+    }
+  }
+
+  /// The ways to pay, and how the last try ended.
+  private mutating func offer(_ methods: [BuyerMethod], after order: Order, _ language: Language) {
+    let say = language.say
+    choices = methods.enumerated().map { index, method in
+      let (name, note) = Self.label(method, language)
+      return Choice(
+        value: "\(method.provider.text):\(method.method)", label: name, note: note, isFirst: index == 0)
+    }
+    if choices.isEmpty {
+      text = say(
+        "There is no way to pay this order at the moment. Please go back to the shop.", "目前没有可用的支付方式，请返回商家。")
+    }
+    guard let last = order.payments.last else { return }
+    let charged = Self.charged(order, language)
+    switch last.status {
+    case .failed: notice = say("Your last try was declined.", "上次付款被拒绝。") + " " + charged
+    case .succeeded: notice = charged
+    case .processing, .requiresAction, .closed:
+      notice = say("Your last try was ended.", "上次付款已结束。") + " " + charged
+    }
+  }
+
+  /// What an order that is not paid has cost the buyer so far.
+  private static func charged(_ order: Order, _ language: Language) -> String {
+    let say = language.say
+    if order.payments.contains(where: { $0.surplus != nil }) {
+      return say("Money that came for it goes back to you by itself.", "为此订单收到的款项会自动退回给您。")
+    }
+    return order.payments.contains(where: \.isWatched)
+      ? say(
+        "You were not charged. Should money still arrive, it goes back to you by itself.", "您没有被扣款。如果仍有款项到账，会自动退回给您。")
+      : say("You were not charged.", "您没有被扣款。")
+  }
+
+  /// What went back to the buyer, or is about to.
+  private static func returned(_ order: Order, _ language: Language) -> [String] {
+    let say = language.say
+    return order.refunds.filter { $0.status != .failed }.map { refund in
+      let money = language.amount(refund.amount)
+      let waits = order.cases.contains { $0.refund == refund.id && $0.resolvedAt == nil }
+      let what: (String, String) =
+        switch order.payment(refund.payment)?.surplus {
+        case .duplicate: ("Your second payment of \(money)", "您的第二笔付款 \(money)")
+        case .late: ("Your payment of \(money), which came too late,", "您迟到的付款 \(money)")
+        case .mismatch: ("Your payment of \(money), which was not the right amount,", "您金额不符的付款 \(money)")
+        case nil: (money, money)
+        }
+      if refund.status == .succeeded { return say("\(what.0) was returned to you.", "\(what.1) 已退回。") }
+      return waits
+        ? say("\(what.0) could not be returned yet. Somebody is looking into it.", "\(what.1) 暂未退回，正在人工处理。")
+        : say("\(what.0) is being returned to you.", "\(what.1) 正在退回。")
+    }
   }
 
   private static func label(_ method: BuyerMethod, _ language: Language) -> (name: String, note: String) {
@@ -148,7 +188,6 @@ extension WebServices {
     }
     let html = PageTemplate.checkout.fill([
       "lang": language.rawValue == "zh" ? "zh-CN" : "en",
-      "languageValue": language.rawValue,
       "otherLanguage": other.rawValue,
       "otherLanguageName": other == .english ? "English" : "中文",
       "title": "\(page.headline) · \(try await shopName(order))",
@@ -167,14 +206,18 @@ extension WebServices {
       "choices": page.choices.map {
         ["value": $0.value, "label": $0.label, "note": $0.note, "checked": $0.isFirst ? "checked" : ""]
       },
-      "isReady": page.state == .ready,
+      "isReady": page.state == .ready && !page.choices.isEmpty,
+      "isWaiting": page.state == .confirming || page.state == .action,
       "isConfirming": page.state == .confirming,
       "redirect": redirect,
       "qr": qr,
       "closable": page.closable?.text,
       "returnURL": page.state == .paid || page.state == .closed ? order.registration.returnURL : nil,
       "expiresAt": order.status == .open ? order.expiresAt.rfc3339 : "",
-      "deadline": order.status == .open ? String(order.expiresAt.rfc3339.dropLast(8).suffix(5)) : "",
+      "deadline": page.state == .ready || page.state == .action
+        ? Self.deadline(order.expiresAt, now: engine.clock.now()) : nil,
+      "elsewhere": Self.elsewhere(page.state, language),
+      "wasElsewhere": request.queryText("elsewhere") == nil ? "hidden" : "",
       "now": engine.clock.now().rfc3339,
       "payLabel": say("Pay", "支付"),
       "payingLabel": say("Asking the bank…", "正在询问银行…"),
@@ -185,12 +228,47 @@ extension WebServices {
       "deadlineLabel": say("Please pay before", "请在此时间前支付"),
       "timeLeft": say("{at} ({left} left)", "{at}（剩余 {left}）"),
       "offlineLabel": say(
-        "You seem to be offline. Your payment is safe; do not pay again. We go on as soon as you are back.",
-        "您似乎已离线。付款是安全的，请不要重复支付。恢复网络后会继续。"),
+        "We cannot be reached at the moment. If you have pressed Pay, do not pay again: we go on by ourselves as soon as we are back in touch.",
+        "暂时无法连接。如果您已点击支付，请不要重复支付，恢复连接后会自动继续。"),
       "promise": say("An order keeps at most one payment.", "一笔订单最多只收取一次付款。"),
       "scanLabel": say("Scan this code with your app", "请用手机扫描此二维码"),
     ])
     return .page(html, formTargets: redirectOrigins)
+  }
+
+  /// Without scripts: the time of the deadline, with its date unless it is within the day.
+  private static func deadline(_ instant: Instant, now: Instant) -> String {
+    let text = instant.rfc3339
+    let time = text.dropLast(8).suffix(5)
+    return (instant.since(now) > .seconds(20 * 3600) ? "\(text.prefix(10)) " : "") + "\(time) UTC"
+  }
+
+  /// For a tab that did not start what it sees.
+  private static func elsewhere(_ state: CheckoutPage.State, _ language: Language) -> String? {
+    switch state {
+    case .paid:
+      language.say(
+        "It was paid in another tab or on another device. You were charged once.", "已在其他标签页或设备上支付，您只被扣款一次。")
+    case .action, .confirming:
+      language.say(
+        "This payment was started in another tab or on another device. No second one was started here.",
+        "这笔付款是在其他标签页或设备上发起的，此处没有发起第二笔。")
+    case .ready, .closed: nil
+    }
+  }
+
+  static func unavailable(_ request: Request, again path: String, status: HTTPResponse.Status) -> Response {
+    let language = Language(request)
+    let html = PageTemplate.missing.fill([
+      "lang": language.rawValue,
+      "headline": language.say("One moment, please", "请稍候"),
+      "text": language.say(
+        "We cannot look at your order right now. If you have pressed Pay, do not pay again: nothing is lost.",
+        "暂时无法查看您的订单。如果您已点击支付，请不要重复支付，款项不会丢失。"),
+      "again": path,
+      "againLabel": language.say("Look again", "重新查看"),
+    ])
+    return .page(html, status: status)
   }
 
   static func noSuchCheckout(_ request: Request) -> Response {

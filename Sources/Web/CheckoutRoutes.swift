@@ -9,9 +9,11 @@ import PaymentEngine
 extension WebServices {
   func addCheckout(to routes: inout Routes) {
     routes.on(.get, "/checkout/:token") { request, context in
-      do { return try await page(order(behind: context), request) } catch is Refusal {
-        return Self.noSuchCheckout(request)
+      var response = await forBuyer(request, context) {
+        try await page(asked(try await order(behind: context)), request)
       }
+      Language.keep(request, in: &response)
+      return response
     }
     routes.on(.get, "/checkout/:token/status") { request, context in
       let order = try await order(behind: context)
@@ -20,32 +22,44 @@ extension WebServices {
       guard seconds > 0 else { return .json(try await view(order)) }
       return .json(try await view(try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds))))
     }
-    routes.on(.get, "/checkout/:token/stream") { request, context in
+    routes.on(.get, "/checkout/:token/stream") { _, context in
       let order = try await order(behind: context)
-      return try await stream(order, request)
+      return try await stream(order)
     }
     routes.on(.post, "/checkout/:token/payments") { request, context in
+      if request.isForm { return await forBuyer(request, context) { try await payByForm(request, context) } }
       let token = try Self.token(context)
-      if request.isForm { return try await payByForm(token, request) }
-      let key = try IdempotencyKey(header: request.headers[.idempotencyKey])
-      let start = try StartPayment(body: try await request.bytes())
-      let wait = try request.preferredWait()
-      let buyer = Caller.buyer(secret: token.secret)
-      return response(try await pay(token.order, key: key, start, by: buyer, wait: wait))
+      return try await start(token.order, request, by: .buyer(secret: token.secret))
     }
     routes.on(.post, "/checkout/:token/payments/:id/close") { request, context in
       let token = try Self.token(context)
       let id: PaymentID = try context.id()
       guard id.order == token.order else { throw Refusal(.notFound, "There is no such payment.") }
-      let body = try await request.bytes()
-      let wait = try request.preferredWait()
-      if !request.isForm { try NoFields.check(body: body) }
-      let payment = try await closed(id, by: .buyer(secret: token.secret), within: wait)
-      if request.isForm { return Self.seeOther("/checkout/\(token.text)") }
-      return .json(rendering.payment(payment), status: payment.isLive ? .accepted : .ok)
+      let buyer = Caller.buyer(secret: token.secret)
+      if request.isForm {
+        return await forBuyer(request, context) {
+          _ = try await closed(id, by: buyer, within: Self.formWait)
+          return Self.seeOther("/checkout/\(token.text)")
+        }
+      }
+      let wait = try await waitAlone(id, request, by: buyer)
+      return response(closing: try await closed(id, by: buyer, within: wait))
     }
     for asset in PageAsset.all {
       routes.on(.get, asset.path) { _, _ in asset.response }
+    }
+  }
+
+  /// A page for somebody who may just have paid: also what goes wrong is said in words.
+  private func forBuyer(
+    _ request: Request, _ context: WebContext, _ work: () async throws -> Response
+  ) async -> Response {
+    do { return try await work() } catch is Refusal {
+      return Self.noSuchCheckout(request)
+    } catch {
+      let problem = Frontier.problem(of: error, context.logger)
+      let page = "/checkout/\(context.parameters.get("token") ?? "")"
+      return Self.unavailable(request, again: page, status: .init(code: problem.status))
     }
   }
 
@@ -101,25 +115,25 @@ extension WebServices {
   private static let heartbeat: Duration = .seconds(15)
 
   /// Server-sent events: the buyer's view, now and whenever it changes.
-  private func stream(_ order: Order, _ request: Request) async throws -> Response {
-    let subscription = try engine.changes.subscribe(to: order.id)
+  private func stream(_ order: Order) async throws -> Response {
     let shop = try await shopName(order)
+    // Nobody listens before the body is really written: the answer to a HEAD has none.
     let body = ResponseBody { writer in
+      let subscription = try engine.changes.subscribe(to: order.id)
       defer { subscription.end() }
-      // A buyer who goes away ends the wait at once, not at the next heartbeat.
-      try await request.body.consumeWithCancellationOnInboundClose { _ in
-        var order = (try? await asked(order)) ?? order
-        let end = engine.clock.uptime() + Self.streamLife
-        try await writer.write(event(order, shop))
-        while !subscription.isOver, engine.clock.uptime() < end {
-          let version = order.version
-          let next = await subscription.first(within: Self.heartbeat, where: { $0.version > version })
-          if let next, next.version > version {
-            order = next
-            try await writer.write(event(order, shop))
-          } else {
-            try await writer.write(ByteBuffer(string: ": still here\n\n"))
-          }
+      // A buyer who went away is noticed by the next heartbeat. Hummingbird could say so at once, but stops the program
+      // when the request of whom it watches has a body that never ends.
+      var order = (try? await asked(order)) ?? order
+      let end = engine.clock.uptime() + Self.streamLife
+      try await writer.write(event(order, shop))
+      while !subscription.isOver, engine.clock.uptime() < end {
+        let version = order.version
+        let next = await subscription.first(within: Self.heartbeat, where: { $0.version > version })
+        if let next, next.version > version {
+          order = next
+          try await writer.write(event(order, shop))
+        } else {
+          try await writer.write(ByteBuffer(string: ": still here\n\n"))
         }
       }
       try await writer.finish(nil)
@@ -145,15 +159,17 @@ extension WebServices {
     let idempotency_key: String?
     /// Provider and method, with a colon between them.
     let method: String?
-    let lang: String?
   }
 
+  /// How long a form waits for its outcome.
+  private static let formWait: Duration = .seconds(8)
+
   /// Post, redirect, get: whatever happened, the page says it, so that a reload or the back button repeats nothing.
-  private func payByForm(_ token: CheckoutToken, _ request: Request) async throws -> Response {
+  private func payByForm(_ request: Request, _ context: WebContext) async throws -> Response {
+    let token = try Self.token(context)
     let body = String(decoding: try await request.bytes(), as: UTF8.self)
     let form = try? URLEncodedFormDecoder().decode(PayForm.self, from: body)
-    let language = form?.lang.flatMap { Language(rawValue: $0) }
-    let page = "/checkout/\(token.text)" + (language.map { "?lang=\($0.rawValue)" } ?? "")
+    let page = "/checkout/\(token.text)"
     let parts = (form?.method ?? "").split(separator: ":", maxSplits: 1).map(String.init)
     guard let key = form?.idempotency_key.flatMap({ IdempotencyKey($0) }), parts.count == 2 else {
       return Self.seeOther(page)
@@ -161,10 +177,11 @@ extension WebServices {
     let start = StartPayment(provider: ProviderName(parts[0]), method: parts[1])
     do {
       let started = try await pay(
-        token.order, key: key, start, by: .buyer(secret: token.secret), wait: .seconds(8))
+        token.order, key: key, start, by: .buyer(secret: token.secret), wait: Self.formWait)
       if case .redirect(let url) = started.payment.nextAction { return Self.seeOther(url) }
-    } catch is Refusal {
-      // The page shows the payment that is in the way.
+    } catch let refusal as Refusal where refusal.code != .notFound {
+      // The page shows the payment that is in the way, and says that it is another one.
+      return Self.seeOther(page + (refusal.payment == nil ? "" : "?elsewhere=1"))
     }
     return Self.seeOther(page)
   }

@@ -26,7 +26,6 @@ extension WebServices {
       let orders = try await reading.orders(of: demo.merchant, status: nil, after: nil, limit: 8)
       let html = PageTemplate.demo.fill([
         "lang": language == .chinese ? "zh-CN" : "en",
-        "languageValue": language.rawValue,
         "otherLanguage": language == .english ? "zh" : "en",
         "otherLanguageName": language == .english ? "中文" : "English",
         "headline": say("The demo shop", "演示商店"),
@@ -61,7 +60,9 @@ extension WebServices {
         "books": "\(demo.bankURL)/books",
         "booksLabel": say("What the bank really took", "银行的真实账目"),
       ])
-      return .page(html)
+      var response = Response.page(html)
+      Language.keep(request, in: &response)
+      return response
     }
     routes.on(.post, "/demo/orders") { request, _ in
       let form = try await Self.form(request)
@@ -71,21 +72,21 @@ extension WebServices {
       let reference = "demo-" + String(randomness.next() >> 24, radix: 36)
       let registration = Order.Registration(
         merchant: demo.merchant, reference: reference, amount: Money(product.price, Currency(code: "CNY")!),
-        description: product.name.0, expiresIn: 900, returnURL: "\(publicURL)/demo")
+        description: Language(request).say(product.name.0, product.name.1), expiresIn: 900,
+        returnURL: "\(publicURL)/demo")
       let (order, _) = try await register(registration)
-      return Self.seeOther("/checkout/\(order.checkoutToken.text)?lang=\(form.lang == "zh" ? "zh" : "en")")
+      return Self.seeOther("/checkout/\(order.checkoutToken.text)")
     }
     routes.on(.post, "/demo/network") { request, _ in
       let form = try await Self.form(request)
       await demo.setNetworkBad(form.network == "bad")
-      return Self.seeOther("/demo?lang=\(form.lang == "zh" ? "zh" : "en")")
+      return Self.seeOther("/demo")
     }
   }
 
   private struct DemoForm: Decodable {
     var product: String?
     var network: String?
-    var lang: String?
   }
 
   private static func form(_ request: Request) async throws -> DemoForm {

@@ -2,6 +2,7 @@ import Contract
 import HTTPTypes
 import Hummingbird
 import Logging
+import NIOCore
 import NIOHTTP1
 import PaymentCore
 import PaymentEngine
@@ -9,6 +10,7 @@ import PaymentEngine
 /// The outermost layer: every request gets an id, every error becomes a problem, every answer a line in the log.
 struct Frontier: RouterMiddleware {
   let randomness: any Randomness
+  let table: RouteTable
 
   func handle(
     _ request: Request, context: WebContext, next: (Request, WebContext) async throws -> Response
@@ -18,18 +20,34 @@ struct Frontier: RouterMiddleware {
     var context = context
     context.logger[metadataKey: "hb.request.id"] = "\(id)"
     var response: Response
-    do { response = try await next(request, context) } catch let error as HTTPParserError {
-      // The connection is gone, or carries something that is not HTTP: there is nobody to answer.
+    do { response = try await next(request, context) } catch let error as HTTPError where error.status == .notFound {
+      let methods = table.methods(of: request.uri.path)
+      response = .problem(methods.isEmpty ? Self.problem(of: error, context.logger) : .methodNotAllowed)
+      if !methods.isEmpty { response.headers[.allow] = methods.joined(separator: ", ") }
+    } catch  where Self.isGone(error) {
       throw error
     } catch {
       response = .problem(Self.problem(of: error, context.logger))
     }
+    // A body would be taken for the next answer.
+    if request.method == .head { response = response.createHeadResponse() }
+    if response.status == .requestTimeout || response.status == .contentTooLarge { Self.cutOff(context.channel) }
     response.headers[.requestID] = id
     var metadata = Self.subject(context, response)
     metadata["status"] = "\(response.status.code)"
     metadata["ms"] = "\((ContinuousClock.now - start).wholeMilliseconds)"
     context.logger.info("\(request.method.rawValue) \(context.endpointPath ?? "?")", metadata: metadata)
     return response
+  }
+
+  /// The connection is gone, or carries something that is not HTTP: there is nobody to answer.
+  private static func isGone(_ error: any Error) -> Bool {
+    error is HTTPParserError || error is ChannelError || error is IOError || error is CancellationError
+  }
+
+  /// Ends a connection whose request is refused before all of it came: soon, so that the answer can still be read.
+  private static func cutOff(_ channel: any Channel) {
+    channel.eventLoop.scheduleTask(in: .seconds(5)) { channel.close(promise: nil) }
   }
 
   /// The ids of what a request was about: of the path, and of what it made. Never a checkout token.

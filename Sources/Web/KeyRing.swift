@@ -53,7 +53,7 @@ final class KeyRing: Sendable {
 
   /// The merchant whose key the request shows.
   func merchant(of request: Request) async throws -> MerchantID {
-    guard let header = request.headers[.authorization], header.hasPrefix("Bearer "),
+    guard let header = request.headers[.authorization], header.prefix(7).lowercased() == "bearer ",
       let shown = AccessKey(text: String(header.dropFirst(7))), shown.text.hasPrefix("sk_"),
       let stored = try await key(shown.id), stored.revokedAt == nil,
       Self.isEqual(stored.hash, shown.hash), case .merchant(let merchant, _) = stored.holder

@@ -7,9 +7,9 @@ enum Language: String, CaseIterable, Sendable {
   case english = "en"
   case chinese = "zh"
 
-  /// The one that was asked for on the page, else the browser's first that we have, else English.
+  /// The one that was chosen on a page, now or before, else the browser's first that we have, else English.
   init(_ request: Request) {
-    if let chosen = request.queryText("lang").flatMap({ Language(rawValue: $0) }) {
+    if let chosen = Self.chosen(request) ?? Self.kept(request) {
       self = chosen
       return
     }
@@ -20,6 +20,23 @@ enum Language: String, CaseIterable, Sendable {
     let best = wishes.filter { Language(rawValue: $0.tag) != nil && $0.weight > 0 }
       .min { ($1.weight, $0.index) < ($0.weight, $1.index) }
     self = best.flatMap { Language(rawValue: $0.tag) } ?? .english
+  }
+
+  private static func chosen(_ request: Request) -> Language? {
+    request.queryText("lang").flatMap { Language(rawValue: $0) }
+  }
+
+  private static func kept(_ request: Request) -> Language? {
+    request.cookies[cookie].flatMap { Language(rawValue: $0.value) }
+  }
+
+  private static let cookie = "payonce_language"
+
+  /// Keeps a choice beyond the page on which it was made: the way back from a bank does not carry it.
+  static func keep(_ request: Request, in response: inout Response) {
+    guard let chosen = chosen(request) else { return }
+    response.setCookie(
+      Cookie(name: cookie, value: chosen.rawValue, maxAge: 30 * 86_400, path: "/", httpOnly: true, sameSite: .lax))
   }
 
   /// `q=0.8` in thousandths; 1000 when it is not given.

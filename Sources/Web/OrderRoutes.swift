@@ -29,10 +29,12 @@ extension WebServices {
     routes.on(.post, "/v1/orders/:id/close") { request, context in
       let merchant = try await keys.merchant(of: request)
       let id: OrderID = try context.id()
-      try NoFields.check(body: try await request.bytes())
+      let wait = try await parsing(about: id, by: .merchant(merchant)) { () throws in
+        try NoFields.check(body: try await request.bytes())
+        return try request.preferredWait()
+      }
       let subscription = try engine.changes.subscribe(to: id)
       defer { subscription.end() }
-      let wait = try request.preferredWait()
       guard case .order(var order, _) = try await submit(.closeOrder(id), by: .merchant(merchant)) else {
         throw ProblemError(.internalError)
       }
@@ -85,6 +87,20 @@ extension WebServices {
     Refusal(
       .invalidRequest, "A query parameter is wrong.",
       errors: [.init(field: "after", message: "must be the value of next from an earlier page")])
+  }
+
+  /// Reads a request about an order, or about a payment of it. By the precedence of refusals, what does not exist is not
+  /// found, however wrong the request about it is.
+  func parsing<Value>(
+    about id: OrderID, payment: PaymentID? = nil, by caller: Caller, _ parse: () async throws -> Value
+  ) async throws -> Value {
+    do { return try await parse() } catch let refusal as Refusal {
+      guard let order = try await reading.order(id), caller.maySee(order) else {
+        throw Refusal(.notFound, "There is no such order.")
+      }
+      if let payment { _ = try order.payment(payment).orNotFound("payment") }
+      throw refusal
+    }
   }
 
   /// An order as this merchant may see it.

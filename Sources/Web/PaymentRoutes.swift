@@ -9,11 +9,7 @@ extension WebServices {
     routes.on(.post, "/v1/orders/:id/payments") { request, context in
       let merchant = try await keys.merchant(of: request)
       let id: OrderID = try context.id()
-      let key = try IdempotencyKey(header: request.headers[.idempotencyKey])
-      let start = try StartPayment(body: try await request.bytes())
-      let wait = try request.preferredWait()
-      let started = try await pay(id, key: key, start, by: .merchant(merchant), wait: wait)
-      return response(started)
+      return try await start(id, request, by: .merchant(merchant))
     }
     routes.on(.get, "/v1/orders/:id/payments") { request, context in
       let merchant = try await keys.merchant(of: request)
@@ -34,18 +30,35 @@ extension WebServices {
     routes.on(.post, "/v1/payments/:id/check") { request, context in
       let merchant = try await keys.merchant(of: request)
       let id: PaymentID = try context.id()
-      try NoFields.check(body: try await request.bytes())
-      let wait = try request.preferredWait()
+      let wait = try await waitAlone(id, request, by: .merchant(merchant))
       return .json(rendering.payment(try await checked(id, by: .merchant(merchant), within: wait)))
     }
     routes.on(.post, "/v1/payments/:id/close") { request, context in
       let merchant = try await keys.merchant(of: request)
       let id: PaymentID = try context.id()
-      try NoFields.check(body: try await request.bytes())
-      let wait = try request.preferredWait()
-      let payment = try await closed(id, by: .merchant(merchant), within: wait)
-      return .json(rendering.payment(payment), status: payment.isLive ? .accepted : .ok)
+      let wait = try await waitAlone(id, request, by: .merchant(merchant))
+      return response(closing: try await closed(id, by: .merchant(merchant), within: wait))
     }
+  }
+
+  /// A shop's or a buyer's request to start a payment, and its answer.
+  func start(_ id: OrderID, _ request: Request, by caller: Caller) async throws -> Response {
+    let (key, start, wait) = try await parsing(about: id, by: caller) { () throws in
+      (try request.idempotencyKey(), try StartPayment(body: try await request.bytes()), try request.preferredWait())
+    }
+    return response(try await pay(id, key: key, start, by: caller, wait: wait))
+  }
+
+  /// How long a request about a payment that has no fields is ready to wait.
+  func waitAlone(_ id: PaymentID, _ request: Request, by caller: Caller) async throws -> Duration {
+    try await parsing(about: id.order, payment: id, by: caller) { () throws in
+      try NoFields.check(body: try await request.bytes())
+      return try request.preferredWait()
+    }
+  }
+
+  func response(closing payment: Payment) -> Response {
+    .json(rendering.payment(payment), status: payment.isLive ? .accepted : .ok)
   }
 
   /// Starts a payment, or finds the one that the key started, and waits for its outcome.
@@ -64,7 +77,7 @@ extension WebServices {
     return (later?.payment(payment) ?? now, isRepeat)
   }
 
-  func response(_ started: (payment: Payment, isRepeat: Bool)) -> Response {
+  private func response(_ started: (payment: Payment, isRepeat: Bool)) -> Response {
     var headers: HTTPFields = [.location: "/v1/payments/\(started.payment.id.text)"]
     if started.isRepeat { headers[.idempotencyReplayed] = "true" }
     return .json(

@@ -9,13 +9,14 @@ extension WebServices {
     routes.on(.post, "/v1/payments/:id/refunds") { request, context in
       let merchant = try await keys.merchant(of: request)
       let id: PaymentID = try context.id()
-      let key = try IdempotencyKey(header: request.headers[.idempotencyKey])
-      let wanted = try RequestRefund(body: try await request.bytes())
-      let wait = try request.preferredWait()
+      let caller = Caller.merchant(merchant)
+      let (key, wanted, wait) = try await parsing(about: id.order, payment: id, by: caller) { () throws in
+        (try request.idempotencyKey(), try RequestRefund(body: try await request.bytes()), try request.preferredWait())
+      }
       let subscription = try engine.changes.subscribe(to: id.order)
       defer { subscription.end() }
       let command = Command.refund(id, key: key, amount: wanted.amount, reason: wanted.reason)
-      guard case .refund(let refund, let order, let isRepeat) = try await submit(command, by: .merchant(merchant)),
+      guard case .refund(let refund, let order, let isRepeat) = try await submit(command, by: caller),
         var now = order.refund(refund)
       else { throw ProblemError(.internalError) }
       if now.status == .processing {

@@ -2,36 +2,44 @@ import Contract
 import HTTPTypes
 package import Hummingbird
 import PaymentEngine
+import Synchronization
 
-/// The routes of the server, as one table: what a path does not have is 405, with what it has.
+/// The routes of the server, and a table of them: what a path does not have is 405, with what it has.
 package struct Routes {
   typealias Handler = @Sendable (Request, WebContext) async throws -> Response
   private let router: Router<WebContext>
-  package private(set) var table: [(method: HTTPRequest.Method, path: String)] = []
+  private let shared: RouteTable
 
-  init(router: Router<WebContext>) { self.router = router }
+  init(router: Router<WebContext>, table: RouteTable) {
+    self.router = router
+    shared = table
+  }
 
   mutating func on(_ method: HTTPRequest.Method, _ path: String, _ handler: @escaping Handler) {
-    table.append((method, path))
+    shared.add(method, path)
     router.on(RouterPath(path), method: method, use: handler)
   }
 
-  /// Answers every other method of the paths so far.
-  func finish() {
-    for path in Set(table.map(\.path)) {
-      let methods = table.filter { $0.path == path }.map(\.method)
-      let allowed = (methods + (methods.contains(.get) ? [.head] : [])).map(\.rawValue).sorted()
-      // HEAD goes with GET; see the router's options.
-      let others: [HTTPRequest.Method] =
-        [.get, .post, .put, .delete, .patch, .options] + (methods.contains(.get) ? [] : [.head])
-      for method in others where !methods.contains(method) {
-        router.on(RouterPath(path), method: method) { _, _ -> Response in
-          var response = Response.problem(.methodNotAllowed)
-          response.headers[.allow] = allowed.joined(separator: ", ")
-          return response
-        }
-      }
-    }
+  package var table: [(method: HTTPRequest.Method, path: String)] { shared.all }
+}
+
+/// Which methods a path has; the router itself calls a path without the wanted one not found.
+final class RouteTable: Sendable {
+  private let routes = Mutex<[(method: HTTPRequest.Method, path: String)]>([])
+
+  var all: [(method: HTTPRequest.Method, path: String)] { routes.withLock { $0 } }
+
+  func add(_ method: HTTPRequest.Method, _ path: String) { routes.withLock { $0.append((method, path)) } }
+
+  /// What may be asked of this path, sorted; empty when there is no such path. HEAD goes with GET.
+  func methods(of path: String) -> [String] {
+    let methods = all.filter { Self.matches($0.path, path) }.map(\.method)
+    return (methods + (methods.contains(.get) ? [.head] : [])).map(\.rawValue).sorted()
+  }
+
+  private static func matches(_ pattern: String, _ path: String) -> Bool {
+    let (pattern, path) = (pattern.split(separator: "/"), path.split(separator: "/"))
+    return pattern.count == path.count && zip(pattern, path).allSatisfy { $0.hasPrefix(":") || $0 == $1 }
   }
 }
 
@@ -42,8 +50,9 @@ extension WebServices {
   /// The router and its table.
   package func routes() -> (router: Router<WebContext>, routes: Routes) {
     let router = Router(context: WebContext.self, options: .autoGenerateHeadEndpoints)
-    router.add(middleware: Frontier(randomness: randomness))
-    var routes = Routes(router: router)
+    let table = RouteTable()
+    router.add(middleware: Frontier(randomness: randomness, table: table))
+    var routes = Routes(router: router, table: table)
     let keys = KeyRing(directory: directory, clock: engine.clock)
     addOrders(to: &routes, keys)
     addPayments(to: &routes, keys)
@@ -53,7 +62,6 @@ extension WebServices {
     addCheckout(to: &routes)
     addHealth(to: &routes)
     if let demo { addDemo(demo, to: &routes) }
-    routes.finish()
     return (router, routes)
   }
 }

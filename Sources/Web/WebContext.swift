@@ -1,6 +1,7 @@
 import Contract
 import HTTPTypes
 package import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 import PaymentCore
@@ -9,8 +10,13 @@ import PaymentEngine
 /// A request while it is answered.
 package struct WebContext: RequestContext {
   package var coreContext: CoreRequestContextStorage
+  /// The connection, which can be cut.
+  let channel: any Channel
 
-  package init(source: ApplicationRequestContextSource) { coreContext = .init(source: source) }
+  package init(source: ApplicationRequestContextSource) {
+    coreContext = .init(source: source)
+    channel = source.channel
+  }
 
   /// A path parameter as an identity; what cannot be one is not found.
   func id<ID: TextualID>(_ type: ID.Type = ID.self) throws(Refusal) -> ID {
@@ -46,8 +52,8 @@ extension Request {
 
   /// A query parameter as an integer.
   func queryInteger(_ name: String, in range: ClosedRange<Int64>) throws(Refusal) -> Int64? {
-    guard let text = uri.queryParameters[name[...]] else { return nil }
-    guard let value = Int64(String(text)), range.contains(value) else {
+    guard let text = queryText(name) else { return nil }
+    guard let value = Int64(text), range.contains(value) else {
       let message = "must be an integer, \(range.lowerBound) to \(range.upperBound)"
       throw Refusal(
         .invalidRequest, "A query parameter is wrong.", errors: [.init(field: name, message: message)])
@@ -55,12 +61,26 @@ extension Request {
     return value
   }
 
-  func queryText(_ name: String) -> String? { uri.queryParameters[name[...]].map(String.init) }
+  /// A query parameter, as forms and the query builders of most languages write it; an empty one counts as none.
+  func queryText(_ name: String) -> String? {
+    let query = URI("/?" + (uri.query ?? "").replacing("+", with: "%20"))
+    return query.queryParameters[name[...]].flatMap { $0.isEmpty ? nil : String($0) }
+  }
+
+  /// The request's own key.
+  func idempotencyKey() throws(Refusal) -> IdempotencyKey {
+    let values = headers[values: .idempotencyKey]
+    guard values.count <= 1 else {
+      throw Refusal(.idempotencyKeyInvalid, "Send one Idempotency-Key header, not several.")
+    }
+    return try IdempotencyKey(header: values.first)
+  }
 
   /// How long the caller wants to wait for an outcome: `Prefer: wait=S` (RFC 7240), 0 to 60 seconds, else 10.
   func preferredWait() throws(Refusal) -> Duration {
     for preference in (headers[.prefer] ?? "").split(separator: ",") {
-      let parts = preference.split(separator: "=", maxSplits: 1).map { $0.filter { !$0.isWhitespace } }
+      let parts = preference.prefix { $0 != ";" }.split(separator: "=", maxSplits: 1)
+        .map { $0.filter { !$0.isWhitespace } }
       guard parts.first?.lowercased() == "wait" else { continue }
       guard parts.count == 2, let seconds = Int64(parts[1]), (0...60).contains(seconds) else {
         throw Refusal(
@@ -98,7 +118,7 @@ extension Response {
     var headers: HTTPFields = [.contentType: "application/problem+json", .cacheControl: "no-store"]
     if problem.status == 503 { headers[.retryAfter] = "1" }
     if problem.status == 401 { headers[.wwwAuthenticate] = "Bearer realm=\"payonce\"" }
-    if problem.status == 408 { headers[.connection] = "close" }
+    if problem.status == 408 || problem.status == 413 { headers[.connection] = "close" }
     return Response(
       status: .init(code: problem.status), headers: headers,
       body: .init(byteBuffer: ByteBuffer(bytes: problem.json)))

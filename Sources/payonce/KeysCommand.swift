@@ -24,7 +24,9 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        guard (merchant == nil) != (self.operator == nil), let name = merchant ?? self.operator else {
+        let merchant = Setting.value(self.merchant, "MERCHANT")
+        let login = self.merchant == nil ? Setting.value(self.operator, "OPERATOR") : self.operator
+        guard (merchant == nil) != (login == nil), let name = merchant ?? login else {
           throw SetupError("Say for whom: --merchant NAME or --operator NAME.")
         }
         guard (1...80).contains(name.utf8.count), !name.unicodeScalars.contains(where: { $0.value < 0x20 }) else {
@@ -43,7 +45,8 @@ struct KeysCommand: AsyncParsableCommand {
         }
         try await directory.add(
           StoredKey(id: key.id, hash: key.hash, holder: holder, createdAt: SystemClock().now(), revokedAt: nil))
-        announce(key.text)
+        // Nobody sees it a second time: if it cannot be printed, that is an error.
+        try FileHandle.standardOutput.write(contentsOf: Data((key.text + "\n").utf8))
       }
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CMalloc
+import Foundation
 
 @main
 struct PayOnce: AsyncParsableCommand {
@@ -19,6 +20,8 @@ struct PayOnce: AsyncParsableCommand {
 
 extension PayOnce {
   static func main() async {
+    // The store holds the secrets of checkout pages: what this program makes is its owner's alone.
+    umask(0o077)
     keepMemory()
     do {
       var command = try parseAsRoot()

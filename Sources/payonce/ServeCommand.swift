@@ -60,7 +60,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     let sandbox =
       hasSandbox
-      ? try await sandbox(location, client, schedule, publicURL, logger) : nil
+      ? try await sandbox(address, location, client, schedule, publicURL, logger) : nil
     let providers: [any Provider] = sandbox.map { [$0.provider] } ?? []
     let rules = Rules(
       schedule: schedule, sheets: Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0.sheet) }),
@@ -83,9 +83,10 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   private func sandbox(
-    _ location: StoreLocation, _ client: HTTPClient, _ schedule: Schedule, _ publicURL: String, _ logger: Logger
+    _ server: ListenAddress, _ location: StoreLocation, _ client: HTTPClient, _ schedule: Schedule, _ publicURL: String,
+    _ logger: Logger
   ) async throws -> (provider: SandboxProvider, bankURL: String, own: RunningBank?) {
-    let (bankURL, own) = try await bank(location, client, logger)
+    let (bankURL, own) = try await bank(server, location, client, logger)
     let provider = SandboxProvider(
       wire: Wire(client: client, timeout: schedule.callTimeout), bankURL: bankURL, publicURL: publicURL,
       verifier: try Self.verifier(bankURL: bankURL))
@@ -93,17 +94,22 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   private func bank(
-    _ location: StoreLocation, _ client: HTTPClient, _ logger: Logger
+    _ server: ListenAddress, _ location: StoreLocation, _ client: HTTPClient, _ logger: Logger
   ) async throws -> (url: String, own: RunningBank?) {
     if let url = Setting.value(bank, "BANK") { return (try Self.webAddress(url, "--bank"), nil) }
     let wanted = Setting.value(bankListen, "BANK_LISTEN")
     let address: ListenAddress
     if let wanted {
       address = try await ListenAddress(wanted, option: "--bank-listen").reserved(option: "--bank-listen")
-    } else if let usual = try? await ListenAddress("127.0.0.1:8090", option: "").reserved(option: "") {
+    } else if server.port != 8090,
+      let usual = try? await ListenAddress("127.0.0.1:8090", option: "").reserved(option: "")
+    {
       address = usual
     } else {
       address = try await ListenAddress("127.0.0.1:0", option: "").reserved(option: "--bank-listen")
+    }
+    guard address.port != server.port else {
+      throw SetupError("--bank-listen \(address) is where the server itself listens. Choose another port.")
     }
     guard address.isLoopback else {
       throw SetupError("Its own bank listens on loopback only: --bank-listen 127.0.0.1:PORT")
@@ -122,7 +128,7 @@ struct ServeCommand: AsyncParsableCommand {
   static func verifier(bankURL: String) throws -> StandardWebhookVerifier {
     let host = URL(string: bankURL)?.host ?? ""
     let secret = Setting.value(nil, "BANK_SECRET")
-    if secret == nil, !["localhost", "::1"].contains(host), !host.hasPrefix("127.") {
+    if secret == nil, !ListenAddress.isLoopback(host) {
       throw SetupError(
         "Set PAYONCE_BANK_SECRET, the same here and at the bank: its default is for a loopback bank only.")
     }
@@ -144,9 +150,9 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   static func webAddress(_ text: String, _ option: String) throws -> String {
-    guard let url = URL(string: text), ["http", "https"].contains(url.scheme), url.host != nil else {
-      throw SetupError("\(option) must be an http or https URL. It is: \(text)")
-    }
+    guard let url = URL(string: text), ["http", "https"].contains(url.scheme), url.host != nil,
+      ["", "/"].contains(url.path), url.query == nil
+    else { throw SetupError("\(option) must be an http or https URL without a path. It is: \(text)") }
     return text.hasSuffix("/") ? String(text.dropLast()) : text
   }
 

@@ -1,7 +1,9 @@
 import Hummingbird
 import HummingbirdCore
 import Logging
+import NIOCore
 import NIOHTTP1
+import PaymentCore
 import PaymentEngine
 import ServiceLifecycle
 import UnixSignals
@@ -23,9 +25,10 @@ enum Server {
     var configuration = ServiceGroupConfiguration(
       services: beside + [
         ClosureService {
-          await withGracefulShutdownHandler {
+          // Cancelled when another service failed: a bind that did not work must end the program, and say so.
+          await withTaskCancellationOrGracefulShutdownHandler {
             await engine.run(on: [thread])
-          } onGracefulShutdown: {
+          } onCancelOrGracefulShutdown: {
             engine.stop()
           }
         },
@@ -38,8 +41,11 @@ enum Server {
           }
         },
       ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-    configuration.maximumGracefulShutdownDuration = .seconds(30)
-    try await ServiceGroup(configuration: configuration).run()
+    // The longest that calls under way can take, and their evidence to be stored.
+    configuration.maximumGracefulShutdownDuration = engine.rules.schedule.callTimeout + .seconds(20)
+    do { try await ServiceGroup(configuration: configuration).run() } catch let error as IOError {
+      throw SetupError("It cannot listen on \(address) or beside it: \(error). Is it running already?")
+    }
   }
 
   /// Heads of at most 32 kB in at most 100 fields; a connection on which nothing arrives is closed after 10 seconds.

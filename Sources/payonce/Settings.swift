@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import PaymentEngine
 import SQLiteStore
 
 /// Looks an option up: the command line wins over the environment, the environment over the default.
@@ -36,7 +37,13 @@ struct ListenAddress: CustomStringConvertible {
   }
 
   var description: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
-  var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+  var isLoopback: Bool { Self.isLoopback(host) }
+
+  static func isLoopback(_ host: String) -> Bool {
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return ["localhost", "::1", "[::1]"].contains(host)
+      || (parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil })
+  }
 
   /// This address with a port that is free: its own, or any if it has none. The links that PayOnce gives out must be
   /// known before it listens.
@@ -119,9 +126,13 @@ struct LogOption: ParsableArguments {
 extension AsyncParsableCommand {
   /// Runs a command and says what is wrong with the setup in one line.
   func reporting(_ work: () async throws -> Void) async throws {
-    do { try await work() } catch let error as SetupError {
-      try? FileHandle.standardError.write(contentsOf: Data("payonce: \(error.description)\n".utf8))
-      throw ExitCode(2)
+    let complaint: String
+    do { return try await work() } catch let error as SetupError {
+      complaint = error.description
+    } catch .unavailable(let reason) as Fault {
+      complaint = "The store does not work at the moment (\(reason)). Is its disk full, or is it busy? Try again."
     }
+    try? FileHandle.standardError.write(contentsOf: Data("payonce: \(complaint)\n".utf8))
+    throw ExitCode(2)
   }
 }

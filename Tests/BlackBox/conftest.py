@@ -108,11 +108,12 @@ class Bank:
 class Gate:
     """PayOnce, with an API key of one merchant."""
 
-    def __init__(self, folder, bank, call_timeout=2, log_level="notice", name="serve", arguments=()):
+    def __init__(self, folder, bank, call_timeout=2, log_level="notice", name="serve", arguments=(),
+                 store_folder=None):
         self.folder, self.bank = folder, bank
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.store = f"sqlite:{folder}/payonce.db"
+        self.store = f"sqlite:{store_folder or folder}/payonce.db"
         self.process = Process(
             folder, name,
             ["serve", "--listen", f"127.0.0.1:{self.port}", "--store", self.store, "--bank", bank.url,

@@ -256,3 +256,16 @@ def test_revoked_keys_stop_and_new_ones_work_at_once(gate):
     assert gate.call("GET", "/v1/orders", key=key).status_code == 200
     subprocess.run([str(PROGRAM), "keys", "revoke", key[:19], "--store", gate.store], check=True)
     until(lambda: gate.call("GET", "/v1/orders", key=key).status_code == 401, 5, "the end of the revoked key")
+
+
+def test_streams_of_requests_that_never_end(gate):
+    """A body that was announced and never comes must not bring the server down, whoever hangs up first."""
+    order = gate.order()
+    path = order["checkout_url"].removeprefix(gate.url)
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", gate.port)) as sock:
+            sock.sendall(f"GET {path}/stream HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n".encode())
+            assert sock.recv(10).startswith(b"HTTP/1.1")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    gate.pay(order)
+    assert gate.now(order)["status"] == "paid" and gate.process.process.poll() is None

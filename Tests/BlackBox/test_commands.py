@@ -33,6 +33,8 @@ WRONG = {
     "a store without a file": (["serve", "--store", "sqlite:"], {}, "--store sqlite: needs a file"),
     "a store that cannot be": (["serve", "--store", "sqlite:/proc/x/y.db"], {}, "cannot be"),
     "public url": (["serve", "--public-url", "pay.example.com"], {}, "must be an http or https URL"),
+    "a public url with a path": (["serve", "--public-url", "https://a.example/pay"], {}, "without a path"),
+    "a bank that looks near": (["serve", "--bank", "http://127.evil.example"], {}, "Set PAYONCE_BANK_SECRET"),
     "demo": (["serve", "--demo", "yes"], {}, "--demo must be on or off"),
     "sandbox": (["serve", "--sandbox", "1"], {}, "--sandbox must be on or off"),
     "a demo without its bank": (["serve", "--sandbox", "off", "--demo", "on"], {}, "needs the sandbox bank"),
@@ -62,6 +64,66 @@ def test_an_address_in_use(tmp_path):
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         answer = run("serve", "--listen", address, folder=tmp_path)
     assert answer.returncode == 2 and f"{address} is in use" in answer.stderr
+
+
+def test_where_the_bank_would_be(tmp_path):
+    """The server takes the bank's usual address: its own bank goes elsewhere. Both on one are refused."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8090)) == 0:
+            pytest.skip("something else listens on 8090")
+    server = subprocess.Popen(
+        [str(PROGRAM), "serve", "--listen", "127.0.0.1:8090", "--log-level", "error"], cwd=tmp_path,
+        stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout.readline() == "listening on http://127.0.0.1:8090\n"
+        assert httpx.get("http://127.0.0.1:8090/readyz").status_code == 200
+    finally:
+        server.terminate()
+        assert server.wait(20) == 0
+    address = f"127.0.0.1:{free_port()}"
+    answer = run("serve", "--listen", address, "--bank-listen", address, folder=tmp_path)
+    assert answer.returncode == 2 and "Choose another port" in answer.stderr
+
+
+def test_two_at_once_on_one_address(tmp_path):
+    """Whoever loses says so and ends; nothing hangs."""
+    address = f"127.0.0.1:{free_port()}"
+    servers = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        servers.append(subprocess.Popen(
+            [str(PROGRAM), "serve", "--listen", address, "--bank-listen", "127.0.0.1:0", "--log-level", "error"],
+            cwd=tmp_path / name, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    try:
+        loser = until(lambda: next((s for s in servers if s.poll() is not None), None), 30, "the end of one of them")
+        winner = next(server for server in servers if server is not loser)
+        assert loser.returncode == 2 and address in loser.stderr.read()
+        assert winner.stdout.readline().startswith("listening on")
+    finally:
+        for server in servers:
+            server.terminate()
+        assert {server.wait(20) for server in servers} <= {0, 2}
+
+
+def test_the_end_does_not_wait_for_a_silent_bank(tmp_path):
+    with running(tmp_path) as gate:
+        gate.pay(gate.order(), method="lost", wait=0)
+        began = time.monotonic()
+        assert gate.process.kill(signal.SIGTERM) == 0
+        assert gate.bank.process.kill(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 10
+
+
+def test_what_it_makes_is_its_owners_alone(tmp_path):
+    run("keys", "create", "--merchant", "tea", folder=tmp_path)
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "data" / "payonce.db").stat().st_mode & 0o077 == 0
+
+
+def test_settings_of_the_environment(tmp_path):
+    assert run("keys", "create", environment={"PAYONCE_MERCHANT": "tea"}, folder=tmp_path).stdout.startswith("sk_")
+    assert run("keys", "create", environment={"PAYONCE_OPERATOR": "ann"}, folder=tmp_path).stdout.startswith("op_")
+    assert "\ttea\t" in run("keys", "list", folder=tmp_path).stdout
 
 
 def test_alone_with_a_bank_of_its_own(tmp_path):

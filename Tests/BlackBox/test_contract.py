@@ -159,11 +159,11 @@ def test_the_form_needs_no_script(gate):
     assert 'lang="zh-CN"' in page.text and "支付" in page.text
     assert "unsafe" not in page.headers["content-security-policy"]
     key = re.search(r'name="idempotency_key" value="([^"]+)"', page.text).group(1)
-    form = {"idempotency_key": key, "method": "sandbox:ok", "lang": "zh"}
+    form = {"idempotency_key": key, "method": "sandbox:ok"}
     for _ in range(3):
         answer = httpx.post(order["checkout_url"] + "/payments", data=form)
         assert answer.status_code == 303
-    page = httpx.get(gate.url + answer.headers["location"])
+    page = httpx.get(gate.url + answer.headers["location"], headers={"Accept-Language": "zh-CN"})
     assert "支付成功" in page.text
     assert len(gate.bank.taken(order)) == 1 and gate.now(order)["duplicates_prevented"] == 0
 

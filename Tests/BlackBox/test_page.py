@@ -4,13 +4,14 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from conftest import until
+from conftest import running, until
 
 # Where the pictures go, to be looked at: `make pictures` names a folder.
 PICTURES = os.environ.get("PAYONCE_PICTURES")
@@ -170,6 +171,98 @@ def test_at_the_bank_and_back(gate):
         until_state(driver, "paid")
 
 
+def test_what_the_page_says_is_true(gate):
+    """Texts of states that are rare: each is said as it is, in words of its own."""
+    def text(order, **arguments):
+        return httpx.get(order["checkout_url"], **arguments).text
+
+    wrong = gate.order()
+    gate.bank.faults(wrong_amount=1)
+    gate.pay(wrong)
+    gate.bank.faults()
+    until(lambda: "was returned" in text(wrong), what="the return of a wrong amount")
+    assert "not charged" not in text(wrong) and "not the right amount" in text(wrong)
+    assert "second payment" not in text(wrong)
+
+    closing = gate.order()
+    gate.pay(closing, method="action")
+    gate.bank.faults(lose_request=1)
+    gate.call("POST", f"/v1/orders/{closing['id']}/close", headers={"Prefer": "wait=0"})
+    assert "The shop is closing this order" in text(closing) and "time for this order" not in text(closing)
+
+    # The bank has not said whether the buyer paid there.
+    doubtful = gate.order()
+    gate.bank.faults()
+    gate.pay(doubtful, method="action")
+    gate.bank.faults(lose_response=1, lose_notice=1)
+    until(lambda: text(doubtful) and gate.now(doubtful)["payment"]["unknown_since"], 30, "the doubt")
+    assert "do not pay again" in text(doubtful) and "Being confirmed" in text(doubtful)
+    gate.bank.faults()
+
+    closed = gate.order()
+    gate.call("POST", f"/v1/orders/{closed['id']}/close")
+    assert "Closed by the shop" in text(closed) and "You were not charged." in text(closed)
+    assert "商家已关闭订单" in text(closed, headers={"Accept-Language": "zh-CN"})
+
+
+def test_the_tab_that_did_not_start_it_says_so(gate):
+    order = gate.order()
+    with browser() as driver:
+        driver.get(order["checkout_url"])
+        gate.pay(order)
+        until_state(driver, "paid")
+        assert "another tab or on another device" in find(driver, "#elsewhere").text
+    own = gate.order()
+    with browser() as driver:
+        driver.get(own["checkout_url"])
+        press(driver)
+        until_state(driver, "paid")
+        assert not find(driver, "#elsewhere").is_displayed()
+
+
+def test_many_tabs_do_not_keep_each_other_out(gate):
+    """A browser opens six connections to a host; tabs that nobody looks at must not hold them."""
+    order = gate.order()
+    with browser() as driver:
+        driver.get(order["checkout_url"])
+        for _ in range(8):
+            driver.switch_to.new_window("tab")
+            driver.get(order["checkout_url"])
+            until_state(driver, "ready")
+        press(driver)
+        until_state(driver, "paid")
+        driver.switch_to.window(driver.window_handles[0])
+        until_state(driver, "paid")
+    assert len(gate.bank.taken(order)) == 1
+
+
+def test_without_event_streams(gate):
+    order = gate.order()
+    with browser() as driver:
+        source = "delete window.EventSource"
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+        driver.get(order["checkout_url"])
+        payment = gate.pay(order, method="action").json()
+        until_state(driver, "action")
+        gate.bank.cashier(payment, "pay")
+        until_state(driver, "paid")
+
+
+def test_the_server_goes_away_in_the_middle(tmp_path):
+    with running(tmp_path) as gate, browser() as driver:
+        order = gate.order()
+        driver.get(order["checkout_url"])
+        choose(driver, "slow")
+        press(driver)
+        until(lambda: gate.now(order)["payment"], what="the payment")
+        gate.process.kill()
+        until_page(lambda: find(driver, "#offline").is_displayed(), 40, "the word that it cannot be reached")
+        assert "do not pay again" in find(driver, "#state").text.lower()
+        gate.start()
+        until_state(driver, "paid", seconds=60)
+        assert len(gate.bank.taken(order)) == 1
+
+
 def test_another_method_after_a_decline_and_after_a_change_of_mind(gate):
     order = gate.order()
     with browser() as driver:
@@ -234,11 +327,25 @@ def test_without_scripts(gate):
     assert len(gate.bank.taken(order)) == 1
 
 
+def test_without_scripts_at_the_bank_and_back(gate):
+    """The page that the bank sends the buyer back to finds out by itself."""
+    gate.bank.faults(lose_notice=1)
+    order = gate.order()
+    with browser(scripts=False) as driver:
+        driver.get(order["checkout_url"])
+        choose(driver, "action")
+        press(driver)
+        until(lambda: driver.current_url.startswith(gate.bank.url), what="the bank's page")
+        find(driver, "button[value=pay]").click()
+        until(lambda: driver.current_url.startswith(gate.url), what="the way back")
+        until_state(driver, "paid", seconds=30)
+
+
 def test_without_scripts_the_same_form_twice(gate):
     order = gate.order()
     with browser(scripts=False) as driver:
         driver.get(order["checkout_url"])
-        form = {name: find(driver, f"[name={name}]").get_attribute("value") for name in ("idempotency_key", "lang")}
+        form = {"idempotency_key": find(driver, "[name=idempotency_key]").get_attribute("value")}
         for _ in range(2):
             answer = gate.call("POST", order["checkout_url"].removeprefix(gate.url) + "/payments",
                                data={**form, "method": "sandbox:ok"})
@@ -257,6 +364,9 @@ def test_languages(gate):
         find(driver, "footer a").click()
         until_page(lambda: find(driver, "html").get_attribute("lang") == "en", what="English")
         assert "Pay" in find(driver, "#pay button").text
+        # The choice lasts, also on the way to the bank and back.
+        driver.get(order["checkout_url"])
+        assert find(driver, "html").get_attribute("lang") == "en"
 
 
 def test_a_narrow_phone_needs_no_sideways_scrolling(gate):

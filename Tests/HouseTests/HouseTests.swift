@@ -15,12 +15,12 @@ import Testing
       "NIOPosix",
     ],
     "Web": [
-      "PaymentCore", "PaymentEngine", "Contract", "FoundationEssentials", "Crypto", "Hummingbird", "HTTPTypes",
-      "Logging", "Mustache", "NIOCore", "NIOHTTP1", "Synchronization",
+      "PaymentCore", "PaymentEngine", "Contract", "FoundationEssentials", "Crypto", "Hummingbird", "HummingbirdCore",
+      "HTTPTypes", "Logging", "Mustache", "NIOCore", "NIOHTTP1", "Synchronization",
     ],
     "Bank": [
       "FoundationEssentials", "Hummingbird", "HTTPTypes", "Logging", "GRDB", "Crypto", "AsyncHTTPClient", "NIOCore",
-      "NIOHTTP1", "Synchronization",
+      "NIOHTTP1", "ServiceLifecycle", "Synchronization",
     ],
   ]
 

@@ -56,7 +56,7 @@ struct OrderWalk {
     guard var after = decision.order else { return changes }
     for call in after.due(now, rules: Self.rules) {
       if Int.random(in: 0..<8, using: &dice) == 0 {
-        after.postpone(call, until: now.advanced(by: .seconds(1)), now: now)
+        after.postpone(call, by: .seconds(1), now: now)
       } else {
         after.lease(call, now: now, schedule: Self.rules.schedule)
       }
@@ -122,7 +122,8 @@ struct OrderWalk {
   private mutating func evidence(_ refund: Refund) -> Command {
     let failure = Failure(code: "account_closed", message: "The account is closed.")
     let verdict: RefundEvidence.Verdict = [
-      .succeeded(nil), .succeeded(refund.amount), .pending, .failed(failure), .refused(failure), .notFound, .notSent, .unknown("reset"),
+      .succeeded(nil), .succeeded(refund.amount), .pending, .failed(failure), .refused(failure), .notFound, .notSent,
+      .unknown("reset"),
     ].randomElement(using: &dice)!
     return .evidence(
       .refund(

@@ -201,7 +201,21 @@ import Testing
     let (paying, changes) = Self.pay(try #require(loaded.first), "k")
     try open.store.save(changes)
     #expect(try await open.reading.order(order.id) == paying)
-    try await open.reading.ping()
+  }
+
+  @Test(arguments: StoreKind.all) func aProbeIsWrittenBesideOrdersOrAlone(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    for moment in 1...3 {
+      _ = try open.store.load([])
+      var changes = Changeset()
+      changes.probe = Instant(milliseconds: Int64(moment))
+      try open.store.save(changes)
+    }
+    let (order, registered) = Self.order(try await Self.merchant(open), "a")
+    var changes = registered
+    changes.probe = Self.now
+    try Self.write(changes, open.store)
+    #expect(try await open.reading.order(order.id) == order)
   }
 
   @Test(arguments: StoreKind.all) func listsHaveCursors(_ kind: StoreKind) async throws {

@@ -7,14 +7,24 @@ import Synchronization
 
 @testable import Web
 
-/// A store with one merchant and no orders, which can be told to fail.
+/// A store with one merchant and no order or one, which can be told to fail.
 final class FakeHouse: Store, Reading, Directory {
   private struct State {
     var fault: Fault?
+    var order: Order?
     var keys: [String: StoredKey] = [:]
   }
   private let state = Mutex(State())
   static let merchant = MerchantID("mer_test")
+
+  /// The order that it can be told to know.
+  static let order = Order(
+    id: OrderID(at: Instant(milliseconds: 1_795_000_000_000), merchant: merchant, reference: "A 1", random: 1),
+    registration: .init(
+      merchant: merchant, reference: "A 1", amount: Money(1999, Currency(code: "CNY")!), expiresIn: 900),
+    checkoutSecret: 7, now: Instant(milliseconds: 1_795_000_000_000))
+
+  func know() { state.withLock { $0.order = Self.order } }
 
   func fail(_ fault: Fault?) { state.withLock { $0.fault = fault } }
 
@@ -28,11 +38,11 @@ final class FakeHouse: Store, Reading, Directory {
 
   func order(_ id: OrderID) async throws(Fault) -> Order? {
     try check()
-    return nil
+    return state.withLock { $0.order }.flatMap { $0.id == id ? $0 : nil }
   }
   func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
     try check()
-    return nil
+    return state.withLock { $0.order }.flatMap { $0.registration.reference == reference ? $0 : nil }
   }
   func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
@@ -50,7 +60,6 @@ final class FakeHouse: Store, Reading, Directory {
     try check()
     return []
   }
-  func ping() async throws(Fault) { try check() }
 
   func key(_ id: String) async throws(Fault) -> StoredKey? {
     try check()

@@ -43,8 +43,8 @@ import Testing
       let token = "ck_" + String(repeating: "0", count: 52)
       for uri in [
         "/v1/orders", "/v1/orders/\(id)", "/v1/orders/\(id)/payments", "/v1/orders/\(id)/events", "/v1/events",
-        "/v1/payments/pay_\(String(repeating: "0", count: 27))1", "/v1/orders?reference=a", "/readyz",
-        "/checkout/\(token)", "/checkout/\(token)/status", "/checkout/\(token)/stream",
+        "/v1/payments/pay_\(String(repeating: "0", count: 27))1", "/v1/orders?reference=a",
+        "/checkout/\(token)/status", "/checkout/\(token)/stream",
       ] {
         try await client.execute(uri: uri, method: .get, headers: headers) { response in
           #expect(response.status == .serviceUnavailable, "\(uri) is \(response.status)")
@@ -54,12 +54,138 @@ import Testing
           #expect(!String(buffer: response.body).contains("no disk"), "what broke is for the log")
         }
       }
+      // A person is told in words.
+      try await client.execute(uri: "/checkout/\(token)", method: .get) { response in
+        #expect(response.status == .serviceUnavailable)
+        #expect(response.headers[.contentType] == "text/html; charset=utf-8")
+        #expect(String(buffer: response.body).contains("do not pay again"))
+      }
       try await client.execute(uri: "/healthz", method: .get) { #expect($0.status == .ok) }
       house.fail(nil)
       try await client.execute(uri: "/v1/orders/\(id)", method: .get, headers: headers) {
         #expect($0.status == .notFound)
       }
     }
+  }
+
+  /// A store that can be read and not written takes no payment, which `readyz` has to say.
+  @Test func readyIsWhoCanWrite() async throws {
+    let house = FakeHouse()
+    let services = house.services()
+    try await Application(router: services.router()).test(.router) { client in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { await services.engine.journal.lanes[0].run() }
+        try await client.execute(uri: "/readyz", method: .get) { #expect($0.status == .ok) }
+        house.fail(.unavailable("disk full"))
+        try await client.execute(uri: "/readyz", method: .get) { #expect($0.status == .serviceUnavailable) }
+        house.fail(nil)
+        try await client.execute(uri: "/readyz", method: .get) { #expect($0.status == .ok) }
+        services.engine.journal.close()
+      }
+    }
+  }
+
+  /// By precedence: what does not exist is not found, however wrong the request about it is.
+  @Test func whatDoesNotExistIsNotFoundFirst() async throws {
+    let house = FakeHouse()
+    let key = try await house.newKey()
+    let order = "ord_" + String(repeating: "0", count: 26)
+    let payment = "pay_" + String(repeating: "0", count: 27) + "1"
+    try await Application(router: house.services().router()).test(.router) { client in
+      for uri in [
+        "/v1/orders/\(order)/payments", "/v1/orders/\(order)/close", "/v1/payments/\(payment)/check",
+        "/v1/payments/\(payment)/close", "/v1/payments/\(payment)/refunds",
+        "/checkout/ck_\(String(repeating: "0", count: 52))/payments",
+      ] {
+        let headers: HTTPFields = [.authorization: "bearer \(key.text)", .prefer: "wait=never"]
+        try await client.execute(uri: uri, method: .post, headers: headers, body: ByteBuffer(string: "{nonsense")) {
+          #expect($0.status == .notFound, "\(uri)")
+        }
+      }
+    }
+  }
+
+  @Test func otherMethodsAreNamedAndHaveNoBodyOnHead() async throws {
+    try await Application(router: FakeHouse().services().router()).test(.router) { client in
+      for method in ["TRACE", "PROPFIND", "PUT", "DELETE"] {
+        try await client.execute(uri: "/v1/orders", method: .init(method)!) { response in
+          #expect(response.status == .methodNotAllowed, "\(method)")
+          #expect(response.headers[.allow] == "GET, HEAD, POST")
+        }
+      }
+      for (uri, status) in [
+        ("/nothing", HTTPResponse.Status.notFound), ("/v1/payments/x/check", .methodNotAllowed), ("/healthz", .ok),
+      ] {
+        try await client.execute(uri: uri, method: .head) { response in
+          #expect(response.status == status, "\(uri)")
+          #expect(response.body.readableBytes == 0)
+          #expect(response.headers[.contentLength] != nil)
+        }
+      }
+    }
+  }
+
+  @Test func severalKeysAreNone() async throws {
+    let house = FakeHouse()
+    let key = try await house.newKey()
+    house.know()
+    let headers = HTTPFields([
+      .init(name: .authorization, value: "Bearer \(key.text)"), .init(name: .idempotencyKey, value: "a"),
+      .init(name: .idempotencyKey, value: "b"),
+    ])
+    try await Application(router: house.services().router()).test(.router) { client in
+      let body = ByteBuffer(string: #"{"provider": "sandbox"}"#)
+      let uri = "/v1/orders/\(FakeHouse.order.id.text)/payments"
+      try await client.execute(uri: uri, method: .post, headers: headers, body: body) { response in
+        #expect(response.status == .badRequest)
+        #expect(String(buffer: response.body).contains("idempotency_key_invalid"))
+      }
+    }
+  }
+
+  /// Whoever asks for the head of a stream listens to nothing.
+  @Test func theHeadOfAStreamListensToNothing() async throws {
+    let house = FakeHouse()
+    house.know()
+    let services = house.services()
+    try await Application(router: services.router()).test(.router) { client in
+      let uri = "/checkout/\(FakeHouse.order.checkoutToken.text)/stream"
+      for _ in 1...3 {
+        try await client.execute(uri: uri, method: .head) { #expect($0.status == .ok) }
+      }
+    }
+    #expect(services.engine.changes.count == 0)
+  }
+
+  @Test func queriesAreReadAsFormsWriteThem() async throws {
+    let house = FakeHouse()
+    let key = try await house.newKey()
+    house.know()
+    try await Application(router: house.services().router()).test(.router) { client in
+      for (query, status) in [
+        ("reference=A+1", HTTPResponse.Status.ok), ("reference=A%201", .ok), ("reference=A%2B1", .notFound),
+        ("status=&limit=&after=", .ok), ("limit=1.0", .badRequest),
+      ] {
+        let headers: HTTPFields = [.authorization: "Bearer \(key.text)"]
+        try await client.execute(uri: "/v1/orders?\(query)", method: .get, headers: headers) {
+          #expect($0.status == status, "\(query)")
+        }
+      }
+    }
+  }
+
+  /// The currencies that the description names are those that there are.
+  @Test func theDescriptionNamesEveryCurrency() throws {
+    let document = try #require(
+      try JSONSerialization.jsonObject(with: Data(PackageResources.openapi_json)) as? [String: Any])
+    var node: Any? = document
+    for name in ["components", "schemas", "RegisterOrder", "properties", "currency", "enum"] {
+      node = (node as? [String: Any])?[name]
+    }
+    let named = try #require(node as? [String])
+    let letters = (UInt8(ascii: "A")...UInt8(ascii: "Z")).map { String(UnicodeScalar($0)) }
+    let all = letters.flatMap { a in letters.flatMap { b in letters.map { a + b + $0 } } }
+    #expect(named == all.filter { Currency(code: $0) != nil })
   }
 
   @Test func keysAreKnownAtOnceAndForgottenSoon() async throws {
