@@ -25,13 +25,17 @@ var products: [Product] = []
 var targets: [Target] = [
   .target(name: "PaymentCore", swiftSettings: settings),
   .target(name: "PaymentEngine", dependencies: ["PaymentCore", logging, metrics], swiftSettings: settings),
+  .target(name: "Simulation", dependencies: ["PaymentCore", "PaymentEngine", logging], swiftSettings: settings),
   .testTarget(name: "HouseTests", swiftSettings: settings),
   .testTarget(name: "PaymentCoreTests", dependencies: ["PaymentCore"], swiftSettings: settings),
   .testTarget(
     name: "PaymentEngineTests", dependencies: ["PaymentCore", "PaymentEngine", logging], swiftSettings: settings),
 ]
 
-if !inner {
+if inner {
+  // Optimised alone, it is there in seconds; elsewhere it is a command of the program.
+  targets += [.executableTarget(name: "simulate", dependencies: ["Simulation"], swiftSettings: settings)]
+} else {
   let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
   let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
   let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -61,7 +65,8 @@ if !inner {
     .target(
       name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", grdb, sqlite], swiftSettings: settings),
     .testTarget(
-      name: "StoreTests", dependencies: ["PaymentCore", "PaymentEngine", "SQLiteStore"], swiftSettings: settings),
+      name: "StoreTests", dependencies: ["PaymentCore", "PaymentEngine", "SQLiteStore", "Simulation"],
+      swiftSettings: settings),
     .target(
       name: "Providers", dependencies: ["PaymentCore", "PaymentEngine", crypto, client, httpTypes] + nio,
       swiftSettings: settings),
@@ -89,7 +94,7 @@ if !inner {
       name: "payonce",
       dependencies: [
         "CMalloc",
-        "PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web", "Bank",
+        "PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web", "Bank", "Simulation",
         hummingbird, hummingbirdCore, client, logging, lifecycle, sqlite,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

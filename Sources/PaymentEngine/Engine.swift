@@ -10,10 +10,13 @@ package struct Engine: Sendable {
   private let dispatcher: Dispatcher
   private let sweeper: Sweeper
 
-  /// - Parameter stores: one per lane.
+  /// - Parameters:
+  ///   - stores: one per lane.
+  ///   - callLimit: how many calls to one provider may be under way at once.
+  ///   - sweepInterval: the pause between two looks for what is due.
   package init(
     stores: [any Store], providers: [any Provider], rules: Rules, clock: any Clock, logger: Logger,
-    callLimit: Int = 256
+    callLimit: Int = 256, sweepInterval: Duration = .milliseconds(200)
   ) {
     let changes = Changes(clock: clock)
     let dispatcher = Dispatcher(
@@ -22,7 +25,8 @@ package struct Engine: Sendable {
       lanes: stores.map {
         Lane(store: $0, rules: rules, clock: clock, dispatcher: dispatcher, changes: changes, logger: logger)
       })
-    sweeper = Sweeper(journal: journal, dispatcher: dispatcher, clock: clock, logger: logger)
+    sweeper = Sweeper(
+      journal: journal, dispatcher: dispatcher, clock: clock, logger: logger, interval: sweepInterval)
     self.changes = changes
     self.dispatcher = dispatcher
     self.rules = rules
@@ -35,7 +39,12 @@ package struct Engine: Sendable {
   package func run(on executors: [any TaskExecutor]? = nil) async {
     await withTaskGroup(of: Void.self) { lanes in
       for (index, lane) in journal.lanes.enumerated() {
-        lanes.addTask(executorPreference: executors?[index]) { await lane.run() }
+        // Without a thread of its own a lane stays where the engine is; an explicit `nil` would send it elsewhere.
+        if let executors {
+          lanes.addTask(executorPreference: executors[index]) { await lane.run() }
+        } else {
+          lanes.addTask { await lane.run() }
+        }
       }
       await withTaskGroup(of: Void.self) { rest in
         rest.addTask { await sweeper.run() }

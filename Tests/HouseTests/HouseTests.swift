@@ -18,6 +18,8 @@ import Testing
       "PaymentCore", "PaymentEngine", "Contract", "FoundationEssentials", "Crypto", "Hummingbird", "HummingbirdCore",
       "HTTPTypes", "Logging", "Mustache", "NIOCore", "NIOHTTP1", "Synchronization",
     ],
+    "Simulation": ["PaymentCore", "PaymentEngine", "Logging", "Synchronization", "Glibc"],
+    "simulate": ["Simulation", "Glibc"],
     "Bank": [
       "FoundationEssentials", "Hummingbird", "HTTPTypes", "Logging", "GRDB", "Crypto", "AsyncHTTPClient", "NIOCore",
       "NIOHTTP1", "ServiceLifecycle", "Synchronization",
@@ -99,14 +101,14 @@ import Testing
     let dice = #"\.random\(|randomElement|shuffle|SystemRandomNumberGenerator|\bUUID\(|\bHasher\("#
     let clocks =
       #"\bDate\(\)|Date\.now|SuspendingClock|clock_gettime|gettimeofday|NIODeadline\.now|DispatchTime|Task\.sleep"#
-    let deciding = ["PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers"]
+    let deciding = ["PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Simulation"]
     try Self.forbid(dice + "|" + clocks + "|ContinuousClock", in: deciding)
     // How long a request took, and how long its body has been on its way, is all that Web measures by itself.
     try Self.forbid(dice + "|" + clocks, in: ["Web"])
   }
 
   @Test func moneyIsCountedInIntegers() throws {
-    let targets = ["PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web"]
+    let targets = ["PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web", "Simulation"]
     let floating = #"\b(Double|Float|Float32|Float64|CGFloat|Decimal)\b|/ 100\b|pow\("#
     // The spread of a wait and the leap years are no money.
     try Self.forbid(floating, in: targets, except: ["jitterPercent", "yearOfEra"])

@@ -2,6 +2,7 @@ import Foundation
 import PaymentCore
 import PaymentEngine
 import SQLiteStore
+import Simulation
 import Testing
 
 /// An opened store, with everything that reads and writes it.
@@ -19,7 +20,13 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
   /// Opens an empty one.
   let open: @Sendable () throws -> OpenStore
 
-  static let all = [sqlite]
+  static let all = [sqlite, simulated]
+
+  static let simulated = StoreKind(testDescription: "simulated") { open(SimulatedStore()) }
+
+  private static func open(_ store: SimulatedStore) -> OpenStore {
+    OpenStore(store: store, reading: store, directory: store, again: { open(store) })
+  }
 
   static let sqlite = StoreKind(testDescription: "SQLite") {
     let folder = FileManager.default.temporaryDirectory.appending(path: "payonce-\(UUID().uuidString)")

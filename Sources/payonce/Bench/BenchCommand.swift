@@ -92,8 +92,10 @@ struct BenchCommand: AsyncParsableCommand {
       return sorted[sorted.count / 2]
     }
     for name in names { announce("  \(name.padding(toLength: 24, withPad: " ", startingAt: 0)) \(middle(name))") }
+    // Within one round the machine is more like itself than over all of them.
     func ratio(_ name: String, _ upper: String, _ lower: String) {
-      let ratio = middle(upper).perSecond / middle(lower).perSecond
+      let ratios = zip(results[upper, default: []], results[lower, default: []]).map { $0.perSecond / $1.perSecond }
+      let ratio = ratios.sorted()[ratios.count / 2]
       announce(
         "  \(name.padding(toLength: 24, withPad: " ", startingAt: 0)) \(String(format: "%6.1f %%", ratio * 100))")
     }
@@ -119,6 +121,13 @@ struct BenchCommand: AsyncParsableCommand {
       announce(
         "  \(String(format: "%8d", paid)) orders: \(rate), server \(server.residentMegabytes) MB, "
           + "file \((size ?? 0) / 1_048_576) MB")
+      guard paid % 100_000 == 0 || paid == orders else { continue }
+      // What the machine itself can do at this moment, with a file that is new: the measure of whether it slowed down.
+      let fresh = try BenchStore(folder: folder, name: "fresh-\(paid)")
+      let ceiling = try await RawCeiling(fresh).measure(payments: 10_000, batch: 128)
+      fresh.remove()
+      let share = String(format: "%.0f %%", rate.perSecond / ceiling.perSecond * 100)
+      announce("           raw on a new file \(ceiling), so this was \(share) of raw")
     }
     server.stop()
     store.remove()

@@ -1,0 +1,315 @@
+import PaymentCore
+import PaymentEngine
+
+/// Has an idea of its own of what must be so. It is told what was asked and answered, sees what was committed, and trusts
+/// only the banks' books.
+final class Auditor: @unchecked Sendable {
+  // A world runs on one thread; see `SeededExecutor`.
+  private unowned let world: World
+  private let isTold: Bool
+  private(set) var violation: Violation?
+  private(set) var stories: [OrderID: [String]] = [:]
+
+  struct Violation: Sendable, CustomStringConvertible {
+    /// The invariant, as docs/domain.md numbers it.
+    let rule: String
+    let detail: String
+    let order: OrderID?
+    var description: String { "\(rule): \(detail)" }
+  }
+
+  /// What an order's shop and buyers were told.
+  private struct Told {
+    var registration: Order.Registration?
+    var keys: [IdempotencyKey: PaymentID] = [:]
+    var refunds: [RefundKey: RefundID] = [:]
+    var succeeded: Set<PaymentID> = []
+  }
+  private struct RefundKey: Hashable {
+    let payment: PaymentID
+    let key: IdempotencyKey
+  }
+  private var told: [OrderID: Told] = [:]
+  /// Orders of which the store forgot something that was acknowledged.
+  private var forgotten: Set<OrderID> = []
+  /// Money that an operator says was returned by other means.
+  private var outside: [PaymentID: Int64] = [:]
+  private var firstSent: [PaymentID: Int64] = [:]
+  private var isCalm = false
+  private var longestLag: Int64 = 0
+
+  init(_ world: World, isTold: Bool) {
+    self.world = world
+    self.isTold = isTold
+  }
+
+  func fail(_ rule: String, _ detail: String, _ order: OrderID? = nil) {
+    guard violation == nil else { return }
+    violation = Violation(rule: rule, detail: detail, order: order)
+    tell(order, "VIOLATION \(rule): \(detail)")
+  }
+
+  private func hold(_ holds: Bool, _ rule: String, _ detail: @autoclosure () -> String, _ order: OrderID) {
+    if !holds { fail(rule, detail(), order) }
+  }
+
+  /// Keeps the story of each order, when somebody is going to read it.
+  private func tell(_ order: OrderID?, _ text: @autoclosure () -> String) {
+    guard isTold, let order else { return }
+    let milliseconds = world.clock.now - 1_795_000_000_000
+    let seconds = "\(milliseconds / 1000).\(String(1000 + milliseconds % 1000).dropFirst())"
+    stories[order, default: []].append(
+      "\(String(repeating: " ", count: max(0, 12 - seconds.count)))\(seconds) s  \(text())")
+  }
+
+  // MARK: What is asked and answered
+
+  func registered(_ order: Order) {
+    told[order.id, default: Told()].registration = order.registration
+    tell(
+      order.id,
+      "the shop is told of order \(order.id.text), \(order.registration.amount.text), \(order.registration.expiresIn) s"
+    )
+  }
+
+  func asks(_ order: OrderID) { longestLag = max(longestLag, Int64(world.weather.longestLag)) }
+
+  /// - Parameter key: that of the request which was answered with this payment; `nil` where it was only looked at.
+  func told(_ id: PaymentID, of order: Order, under key: IdempotencyKey?) {
+    guard let payment = order.payment(id) else {
+      return fail("7: same request, same result", "answered with a payment that the order does not have", order.id)
+    }
+    tell(
+      order.id,
+      "a buyer is told that \(id.text) is \(payment.status.rawValue)\(payment.surplus.map { ", surplus \($0)" } ?? "")")
+    if let key {
+      let before = told[order.id, default: Told()].keys.updateValue(id, forKey: key)
+      hold(before == nil || before == id, "7: same request, same result", "a key led to two payments", order.id)
+    }
+    if payment.status == .succeeded { told[order.id, default: Told()].succeeded.insert(id) }
+    guard payment.status == .failed || payment.status == .closed else { return }
+    for charge in bank(of: payment).charges(of: id) {
+      switch charge.state.status {
+      case .open:
+        hold(
+          payment.isWatched || payment.provider == BankKind.stripe.name, "4: no guessing",
+          "\(id.text) is called \(payment.status.rawValue), and the provider still takes money for it", order.id)
+      case .captured:
+        hold(
+          payment.isWatched || charge.isLate || payment.updatedAt.milliseconds <= charge.capturedAt ?? 0,
+          "4: no guessing", "\(id.text) is called \(payment.status.rawValue), and its money was taken before", order.id)
+      case .closed, .declined: break
+      }
+    }
+  }
+
+  func toldRefund(_ id: RefundID, of payment: PaymentID, under key: IdempotencyKey) {
+    let before = told[id.order, default: Told()].refunds.updateValue(id, forKey: RefundKey(payment: payment, key: key))
+    hold(before == nil || before == id, "7: same request, same result", "a key led to two refunds", id.order)
+  }
+
+  func settledOutside(_ item: Case) {
+    guard let payment = item.payment else { return }
+    outside[payment, default: 0] += item.amount.amount
+    tell(payment.order, "an operator says that \(item.amount.text) of \(payment.text) went back by other means")
+  }
+
+  // MARK: What is committed
+
+  func committed(_ changes: Changeset) {
+    for change in changes.orders {
+      let order = change.after
+      hold(order.payments.count(where: \.isLive) <= 1, "1: one live payment", "two are live", order.id)
+      hold(order.payments.count(where: \.isKept) <= 1, "2: one kept payment", "two are kept", order.id)
+      hold(
+        (order.status == .paid) == (order.keptPayment != nil), "2: one kept payment", "paid is having one", order.id)
+      for (old, new) in zip(change.before?.payments ?? [], order.payments) where old.status == .succeeded {
+        hold(
+          new.status == .succeeded && new.received == old.received && new.surplus == old.surplus,
+          "6: money is never lost from sight", "\(new.id.text) succeeded and changed", order.id)
+      }
+      for (index, payment) in order.payments.enumerated() {
+        hold(
+          payment.id == PaymentID(order: order.id, ordinal: index + 1), "3: one provider object per payment",
+          "\(payment.id.text) is not the order's number \(index + 1)", order.id)
+      }
+    }
+    if isTold {
+      for (order, event) in changes.events { tell(order.id, "\(event.type.rawValue) \(event.data.text)") }
+    }
+    world.tally.events += changes.events.count
+  }
+
+  /// A guard of the store stopped what nobody should have tried to write.
+  func guarded(_ changes: Changeset) {
+    fail("1, 2, 7: the store's guards", "a guard had to stop a decision", changes.orders.first?.after.id)
+  }
+
+  // MARK: What leaves for a provider
+
+  func leaves(_ call: Call, from provider: SimulatedProvider) {
+    let payment = call.payment
+    tell(
+      payment.id.order,
+      "\(call.kind.rawValue) of \((call.refund?.id.text) ?? payment.id.text) leaves for \(payment.provider.text)")
+    let stored = world.store[payment.id.order]
+    let isIntended =
+      if let refund = call.refund {
+        stored?.refund(refund.id)?.calls.made ?? 0 >= call.number
+      } else {
+        stored?.payment(payment.id)?.calls.made ?? 0 >= call.number
+      }
+    hold(isIntended, "5: intent before action", "\(call.kind.rawValue) left before it was stored", payment.id.order)
+    guard call.kind == .charge else { return }
+    let now = world.clock.now
+    if firstSent[payment.id] == nil {
+      firstSent[payment.id] = now
+      if let stored { opens(payment, of: stored) }
+    }
+  }
+
+  /// A charge is asked for the first time: whatever was started before must be out of the way, as far as anybody can know.
+  private func opens(_ payment: Payment, of order: Order) {
+    for other in order.payments where other.id != payment.id && other.status != .succeeded {
+      for charge in bank(of: other).charges(of: other.id) {
+        let seenSince = Int64(5000) + longestLag
+        switch charge.state.status {
+        case .open where other.provider == BankKind.alipay.name:
+          hold(
+            charge.begunAt.map { $0 + seenSince > payment.createdAt.milliseconds } ?? true, "1: one live payment",
+            "\(payment.id.text) was sent while a buyer was paying \(other.id.text)", order.id)
+        case .open where other.provider != BankKind.stripe.name:
+          fail("1: one live payment", "\(payment.id.text) was sent while \(other.id.text) could be paid", order.id)
+        case .captured:
+          hold(
+            charge.capturedAt! + seenSince > payment.createdAt.milliseconds, "1: one live payment",
+            "\(payment.id.text) was sent although \(other.id.text) had long been paid", order.id)
+        case .open, .closed, .declined: break
+        }
+      }
+    }
+  }
+
+  func arrives(_ request: SimulatedBank.Request, at bank: SimulatedBank) {
+    if case .create(let payment) = request, let first = firstSent[payment.id], let life = bank.kind.keyLife {
+      hold(
+        world.clock.now - first < life || bank.charges(of: payment.id).isEmpty, "3: one provider object per payment",
+        "\(payment.id.text) was sent again after its key was forgotten", payment.id.order)
+    }
+  }
+
+  func captured(_ charge: Charge) {
+    world.tally.captures += 1
+    tell(
+      charge.payment.order,
+      "THE BANK TAKES \(charge.state.captured!.text) for \(charge.payment.text)\(charge.isLate ? ", after its close" : "")"
+    )
+  }
+
+  // MARK: What the store forgets
+
+  func forgets(_ before: SimulatedStore.Contents, comesBackAs after: SimulatedStore.Contents) {
+    for (id, order) in before.orders where after.orders[id] != order {
+      forgotten.insert(id)
+      told[id] = nil
+      tell(id, "THE STORE FORGETS what was committed of this order since its snapshot")
+    }
+    firstSent = firstSent.filter { !forgotten.contains($0.key.order) }
+  }
+
+  // MARK: The end
+
+  func calmBegins() {
+    isCalm = true
+    for order in stories.keys { tell(order, "the calm begins") }
+  }
+
+  func isAtRest(_ contents: SimulatedStore.Contents) -> Bool {
+    contents.orders.values.allSatisfy { order in
+      order.wakeAt == nil && order.cases.allSatisfy { $0.resolvedAt != nil }
+    }
+  }
+
+  func finish(_ contents: SimulatedStore.Contents) {
+    for (id, told) in told.sorted(by: { $0.key < $1.key }) where !forgotten.contains(id) {
+      guard let order = contents.orders[id] else {
+        fail("8: what was acknowledged stays", "the order is gone", id)
+        continue
+      }
+      hold(
+        told.registration == nil || told.registration == order.registration, "8: what was acknowledged stays",
+        "it changed", id)
+      for (key, payment) in told.keys {
+        hold(order.payment(payment)?.key == key, "8: what was acknowledged stays", "\(payment.text) is gone", id)
+      }
+      for payment in told.succeeded {
+        hold(order.payment(payment)?.status == .succeeded, "8: what was acknowledged stays", "a success is gone", id)
+      }
+    }
+    for order in contents.orders.values.sorted(by: { $0.id < $1.id }) { finish(order, contents) }
+    for bank in world.banks {
+      for charge in bank.charges where contents.orders[charge.payment.order] == nil && charge.kept > 0 {
+        hold(
+          forgotten.contains(charge.payment.order), "6: money is never lost from sight",
+          "money was taken for an order that nobody stored", charge.payment.order)
+      }
+    }
+  }
+
+  private func finish(_ order: Order, _ contents: SimulatedStore.Contents) {
+    let id = order.id
+    hold(order.wakeAt == nil && order.livePayment == nil, "10: it ends", "it is not at rest", id)
+    hold(order.status == .paid || order.status == .closed, "10: it ends", "it is \(order.status.rawValue)", id)
+    for refund in order.refunds {
+      hold(
+        refund.status != .processing || order.cases.contains { $0.refund == refund.id && $0.resolvedAt == nil },
+        "10: it ends", "\(refund.id.text) is still processing", id)
+    }
+    let events = contents.events[id] ?? []
+    hold(
+      events.map(\.id.sequence) == Array(1...max(1, order.sequence)), "9: events", "not numbered without a gap", id)
+    let isForgotten = forgotten.contains(id)
+    var kept: Int64 = 0
+    for bank in world.banks {
+      for (payment, charges) in bank.all(of: id) {
+        let taken = charges.filter { $0.state.status == .captured }
+        hold(
+          isForgotten || charges.count <= 1, "3: one provider object per payment",
+          "\(payment.text) has \(charges.count) at \(bank.kind.rawValue)", id)
+        let left = taken.reduce(0) { $0 + $1.kept } - outside[payment, default: 0]
+        guard !taken.isEmpty else { continue }
+        guard let stored = order.payment(payment), stored.provider == bank.kind.name, stored.status == .succeeded else {
+          hold(
+            isForgotten || left <= 0 || order.cases.contains { $0.payment == payment && $0.reason == .unknownPayment },
+            "6: money is never lost from sight", "\(payment.text) was paid, and nobody knows", id)
+          if isForgotten { world.tally.unseenAfterForgetting += left > 0 ? 1 : 0 }
+          kept += max(0, left)
+          continue
+        }
+        let asked = order.refunds.filter { $0.payment == payment && $0.status == .succeeded }
+          .reduce(0) { $0 + $1.amount.amount }
+        if stored.surplus != nil {
+          hold(
+            isForgotten || left <= 0, "6: surplus goes back in full",
+            "\(left) of \(payment.text) (\(stored.surplus!.rawValue)) was not returned", id)
+          world.tally.surplusReturned += 1
+        } else {
+          kept += max(0, left)
+        }
+        let returned = taken.reduce(0) { $0 + ($1.state.captured?.amount ?? 0) - $1.kept }
+        hold(
+          isForgotten || returned == asked, "6: exactly once",
+          "\(returned) of \(payment.text) went back, \(asked) is known", id)
+      }
+    }
+    let isStrict = !isForgotten || (world.plan.kinds.count == 1 && world.plan.kinds[0] != .stripe)
+    hold(
+      !isStrict || kept <= order.registration.amount.amount, "2: one kept payment",
+      "\(kept) is kept for an order of \(order.registration.amount.text)", id)
+    if kept > 0 { world.tally.paidOrders += 1 }
+  }
+
+  private func bank(of payment: Payment) -> SimulatedBank {
+    world.banks.first { $0.kind.name == payment.provider }!
+  }
+}

@@ -1,0 +1,100 @@
+import Logging
+import PaymentCore
+import PaymentEngine
+
+/// One PayOnce process of a world: the production engine, on a store that it shares with the others.
+final class Node: @unchecked Sendable {
+  // A world runs on one thread; see `SeededExecutor`.
+  let number: Int
+  let engine: Engine
+  let life = NodeLife()
+  let executor: NodeExecutor
+  private let world: World
+  private var task: Task<Void, Never>?
+
+  init(_ number: Int, in world: World, skew: Int64, lanes: Int, sweep: Duration) {
+    self.number = number
+    self.world = world
+    let life = life
+    executor = NodeExecutor(world.executor)
+    let clock = NodeClock(world: world.clock, skew: skew, life: life)
+    let links = (0..<lanes).map { _ in StoreLink(world: world, life: life) }
+    engine = Engine(
+      stores: links, providers: world.banks.map { SimulatedProvider(bank: $0, life: life, world: world) },
+      rules: world.rules, clock: clock, logger: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() },
+      callLimit: 64, sweepInterval: sweep)
+    for link in links { link.node = self }
+  }
+
+  var isAlive: Bool { !life.isOver }
+
+  func start() {
+    let engine = engine
+    task = Task(executorPreference: executor) { await engine.run() }
+  }
+
+  /// kill -9: from here on nothing that it does reaches anybody.
+  func kill() {
+    guard isAlive else { return }
+    life.end()
+    world.tally.crashes += 1
+    engine.stop()
+    task?.cancel()
+    // What is left of it runs to its end unseen.
+    executor.thaw()
+  }
+
+  /// SIGTERM, and the wait for the end.
+  func stop() async {
+    engine.stop()
+    await task?.value
+    life.end()
+  }
+}
+
+/// The way from one lane to the store, and what happens on it.
+final class StoreLink: Store, @unchecked Sendable {
+  // A world runs on one thread; see `SeededExecutor`.
+  private let world: World
+  private let life: NodeLife
+  weak var node: Node?
+
+  init(world: World, life: NodeLife) {
+    self.world = world
+    self.life = life
+  }
+
+  private func fail(_ fault: Fault) throws(Fault) {
+    world.tally.storeFaults += 1
+    throw fault
+  }
+
+  func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+    if life.isOver { throw .unavailable("dead") }
+    if world.isStoreDown || world.dice.happens(world.weather.storeRefuses) { try fail(.unavailable("refused")) }
+    try world.store.begin()
+    return world.store.find(scopes)
+  }
+
+  func save(_ changes: Changeset) throws(Fault) {
+    defer { world.store.end() }
+    if life.isOver { throw .unavailable("dead") }
+    guard !changes.isEmpty else { return }
+    let (dice, weather) = (world.dice, world.weather)
+    if dice.happens(weather.storeConflicts) { try fail(.conflict) }
+    if dice.happens(weather.storeRefuses) { try fail(.unavailable("refused")) }
+    let (isCrash, isDoubt) = (dice.happens(weather.crashesInCommit), dice.happens(weather.storeDoubts))
+    if isCrash || isDoubt, dice.happens(500) {
+      if isCrash { node?.kill() }
+      try fail(isDoubt ? .unknownCommit : .unavailable("dead"))
+    }
+    do throws(Fault) { try world.store.write(changes) } catch {
+      // There is no other writer in this moment: a guard had to stop what `decide` should have.
+      world.auditor.guarded(changes)
+      throw error
+    }
+    world.auditor.committed(changes)
+    if isCrash { node?.kill() }
+    if isCrash || isDoubt { try fail(isDoubt ? .unknownCommit : .unavailable("dead")) }
+  }
+}

@@ -1,0 +1,228 @@
+package import PaymentCore
+package import PaymentEngine
+import Synchronization
+
+/// A store in memory that keeps the contract of the real ones: transactions, guards, a feed. It is what several nodes of a
+/// world share, and survives them; a snapshot of it can be put back, as a restore from a backup or a bad fail-over would.
+package final class SimulatedStore: Sendable {
+  struct Contents: Sendable {
+    var orders: [OrderID: Order] = [:]
+    var references: [Reference: OrderID] = [:]
+    var events: [OrderID: [Event]] = [:]
+    var feeds: [MerchantID: [Event]] = [:]
+    var strays: [CaseID: Case] = [:]
+    var merchants: [(id: MerchantID, name: String)] = []
+    var keys: [StoredKey] = []
+    var probe: Instant?
+    /// When the first order is to be woken, or earlier.
+    var earliestWake: Instant?
+  }
+  struct Reference: Hashable, Sendable {
+    let merchant: MerchantID
+    let text: String
+
+    init(merchant: MerchantID, text: String) {
+      self.merchant = merchant
+      self.text = text
+    }
+
+    fileprivate init(_ order: Order) {
+      self.init(merchant: order.registration.merchant, text: order.registration.reference)
+    }
+  }
+
+  private let contents = Mutex(Contents())
+  private let isTaken = Atomic(false)
+
+  package init() {}
+
+  var snapshot: Contents { contents.withLock { $0 } }
+
+  func restore(_ snapshot: Contents) { contents.withLock { $0 = snapshot } }
+
+  subscript(id: OrderID) -> Order? { contents.withLock { $0.orders[id] } }
+
+  // MARK: Transactions
+
+  /// One transaction at a time; in a world there is never a second one, between real threads it waits a bounded while.
+  func begin() throws(Fault) {
+    for _ in 0..<100_000_000
+    where isTaken.compareExchange(expected: false, desired: true, ordering: .sequentiallyConsistent).exchanged {
+      return
+    }
+    throw .unavailable("a transaction does not end")
+  }
+
+  func end() { isTaken.store(false, ordering: .sequentiallyConsistent) }
+
+  func find(_ scopes: [Scope]) -> [Order] {
+    contents.withLock { contents in
+      var found: [Order] = []
+      var seen: Set<OrderID> = []
+      func add(_ order: Order?) {
+        if let order, seen.insert(order.id).inserted { found.append(order) }
+      }
+      for scope in scopes {
+        switch scope {
+        case .order(let id): add(contents.orders[id])
+        case .reference(let merchant, let text):
+          add(contents.references[Reference(merchant: merchant, text: text)].flatMap { contents.orders[$0] })
+        case .due(let now, let limit): for order in contents.due(now, limit: limit) { add(order) }
+        }
+      }
+      return found
+    }
+  }
+
+  /// Writes all or nothing.
+  func write(_ changes: Changeset) throws(Fault) {
+    let isWritten = contents.withLock { contents in
+      guard contents.allows(changes) else { return false }
+      contents.apply(changes)
+      return true
+    }
+    if !isWritten { throw .conflict }
+  }
+}
+
+extension SimulatedStore.Contents {
+  mutating func due(_ now: Instant, limit: Int) -> [Order] {
+    guard let earliestWake, earliestWake <= now else { return [] }
+    let waiting = orders.values.compactMap { order in order.wakeAt.map { (at: $0, order: order) } }
+    self.earliestWake = waiting.map(\.at).min()
+    return waiting.filter { $0.at <= now }.sorted { ($0.at, $0.order.id) < ($1.at, $1.order.id) }.prefix(limit)
+      .map(\.order)
+  }
+
+  /// Whether the guards let it through.
+  fileprivate func allows(_ changes: Changeset) -> Bool {
+    var named: [SimulatedStore.Reference: OrderID] = [:]
+    for change in changes.orders {
+      let (order, reference) = (change.after, SimulatedStore.Reference(change.after))
+      guard change.before == orders[order.id], order.keepsTheGuards,
+        [nil, order.id].contains(named.updateValue(order.id, forKey: reference) ?? references[reference])
+      else { return false }
+    }
+    // Numbered within the order from 1 without a gap, each once.
+    var counts: [OrderID: Int] = [:]
+    for (order, event) in changes.events {
+      let count = counts[order.id] ?? events[order.id]?.count ?? 0
+      guard event.id.sequence == count + 1 else { return false }
+      counts[order.id] = count + 1
+    }
+    return true
+  }
+
+  fileprivate mutating func apply(_ changes: Changeset) {
+    for change in changes.orders {
+      let order = change.after
+      orders[order.id] = order
+      references[SimulatedStore.Reference(order)] = order.id
+      if let wake = order.wakeAt { earliestWake = min(earliestWake ?? wake, wake) }
+    }
+    for (order, event) in changes.events {
+      events[order.id, default: []].append(event)
+      feeds[order.registration.merchant, default: []].append(event)
+    }
+    for stray in changes.strays where strays[stray.id] == nil { strays[stray.id] = stray }
+    probe = changes.probe ?? probe
+  }
+}
+
+extension Order {
+  /// What the schemas of the real stores say with unique indexes and checks.
+  fileprivate var keepsTheGuards: Bool {
+    payments.count(where: \.isLive) <= 1 && payments.count(where: \.isKept) <= 1
+      && Set(payments.map(\.key)).count == payments.count
+      && payments.allSatisfy { ($0.status == .succeeded) == ($0.received != nil) }
+      && payments.allSatisfy { payment in
+        refunds.count { $0.payment == payment.id && $0.cause == .surplus && $0.status != .failed } <= 1
+      }
+  }
+}
+
+/// The writing side as one lane has it.
+extension SimulatedStore: Store {
+  package func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+    try begin()
+    return find(scopes)
+  }
+
+  package func save(_ changes: Changeset) throws(Fault) {
+    defer { end() }
+    try write(changes)
+  }
+}
+
+extension SimulatedStore: Reading {
+  package func order(_ id: OrderID) async throws(Fault) -> Order? { self[id] }
+
+  package func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
+    find([.reference(merchant, reference)]).first
+  }
+
+  package func orders(
+    of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
+  ) async throws(Fault) -> [Order] {
+    contents.withLock { contents in
+      contents.orders.values.filter { order in
+        order.registration.merchant == merchant && (status.map { $0 == order.status } ?? true)
+          && (after.map { order.id < $0 } ?? true)
+      }.sorted { $0.id > $1.id }.prefix(limit).map { $0 }
+    }
+  }
+
+  package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
+    contents.withLock { Array($0.events[order, default: []].dropFirst(after).prefix(limit)) }
+  }
+
+  package func feed(
+    of merchant: MerchantID, after position: Int64, limit: Int
+  ) async throws(Fault) -> [(position: Int64, event: Event)] {
+    contents.withLock { contents in
+      contents.feeds[merchant, default: []].enumerated().dropFirst(Int(position)).prefix(limit)
+        .map { (Int64($0.offset + 1), $0.element) }
+    }
+  }
+}
+
+extension SimulatedStore: Directory {
+  package func key(_ id: String) async throws(Fault) -> StoredKey? {
+    contents.withLock { $0.keys.first { $0.id == id } }
+  }
+
+  package func keys() async throws(Fault) -> [StoredKey] {
+    contents.withLock { $0.keys.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) } }
+  }
+
+  package func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID {
+    contents.withLock { contents in
+      if let known = contents.merchants.first(where: { $0.name == name }) { return known.id }
+      contents.merchants.append((id, name))
+      return id
+    }
+  }
+
+  package func merchantName(_ id: MerchantID) async throws(Fault) -> String? {
+    contents.withLock { $0.merchants.first { $0.id == id }?.name }
+  }
+
+  package func add(_ key: StoredKey) async throws(Fault) {
+    let isNew = contents.withLock { contents in
+      guard !contents.keys.contains(where: { $0.id == key.id }) else { return false }
+      contents.keys.append(key)
+      return true
+    }
+    if !isNew { throw .conflict }
+  }
+
+  package func revoke(_ id: String, at now: Instant) async throws(Fault) -> Bool {
+    contents.withLock { contents in
+      guard let index = contents.keys.firstIndex(where: { $0.id == id && $0.revokedAt == nil }) else { return false }
+      let key = contents.keys[index]
+      contents.keys[index] = StoredKey(
+        id: key.id, hash: key.hash, holder: key.holder, createdAt: key.createdAt, revokedAt: now)
+      return true
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import Foundation
+import PaymentCore
+import Simulation
+
+struct SimulateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "simulate", abstract: "Try to make PayOnce charge twice, in seeded worlds.",
+    discussion: """
+      Each seed is a world of its own: orders, impatient buyers, several nodes that die and freeze, a store that fails
+      and forgets, and banks that lose, delay, double and lie. The code that decides about payments is the one that
+      `serve` runs. An auditor who trusts only the banks' books looks for a broken invariant.
+
+      Exits 1 when one breaks, with the seed and the story of the order. See docs/simulation.md.
+      """)
+
+  @Option(help: "How many worlds.")
+  var seeds: UInt64 = 1000
+  @Option(help: "The first seed.")
+  var first: UInt64 = 1
+  @Option(help: "Run the world of this seed alone, and tell the story of the order at fault.")
+  var seed: UInt64?
+  @Option(help: "How many worlds run at the same time. (default: one per core)")
+  var width: Int?
+
+  func run() async throws {
+    try await reporting {
+      guard seeds >= 1, first <= UInt64.max - seeds, width.map({ $0 >= 1 }) ?? true else {
+        throw SetupError("--seeds and --width are at least 1.")
+      }
+      let range = seed.map { $0...$0 } ?? first...(first + seeds - 1)
+      let start = ContinuousClock.now
+      var told = start
+      let campaign = await Campaign.run(
+        seeds: range, width: width ?? ProcessInfo.processInfo.activeProcessorCount
+      ) { campaign in
+        guard ContinuousClock.now - told > .seconds(10) else { return }
+        told = .now
+        announce("\(campaign.worlds) of \(range.count) worlds, \(campaign.tally.orders) orders")
+      }
+      announce(campaign.summary(milliseconds: (ContinuousClock.now - start).wholeMilliseconds))
+      if let failure = campaign.failure {
+        announce("\n" + failure.report)
+        throw ExitCode(1)
+      }
+      announce("no invariant broke")
+    }
+  }
+}

@@ -1,0 +1,20 @@
+import Glibc
+import Simulation
+
+// `payonce simulate` for the inner manifest: optimised in seconds, so that the tests can run many worlds.
+//   simulate FIRST LAST [WIDTH]
+
+let numbers = CommandLine.arguments.dropFirst().compactMap { UInt64($0) }
+guard numbers.count >= 2, numbers[0] <= numbers[1] else {
+  print("usage: simulate FIRST LAST [WIDTH]")
+  exit(2)
+}
+let start = ContinuousClock.now
+let campaign = await Campaign.run(
+  seeds: numbers[0]...numbers[1], width: numbers.count > 2 ? Int(numbers[2]) : 1)
+let spent = (ContinuousClock.now - start).components
+print(campaign.summary(milliseconds: spent.seconds * 1000 + spent.attoseconds / 1_000_000_000_000_000))
+if let failure = campaign.failure {
+  print("\n" + failure.report)
+  exit(1)
+}
