@@ -21,6 +21,7 @@ part "what the tests need" scripts/install.sh test
 part "format" swift format lint --strict --parallel --recursive Package.swift Sources Tests
 part "build" swift build --build-tests --explicit-target-dependency-import-check error
 part "swift tests" timeout 600 swift test --skip-build
+part "simulation" scripts/simulate.sh
 part "black-box and browser tests" timeout 1800 .build/python/bin/pytest --quiet --color=no Tests/BlackBox
 
 echo

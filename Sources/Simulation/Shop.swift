@@ -111,6 +111,12 @@ final class Shop: @unchecked Sendable {
         // Another method, please: at the worst moment.
         _ = await ask(.closePayment(dice.pick(payments)), by: .buyer(secret: secret))
         key = newKey()
+        // And then the old code after all, before the new one is paid.
+        if dice.happens(600), let page = seen.last {
+          try? await world.clock.sleep(dice.within(0...20_000))
+          world.banks.first { $0.kind == page.kind }?.act(page.charge, .begin)
+          try? await world.clock.sleep(dice.within(0...20_000))
+        }
       case 7 where !payments.isEmpty: _ = await ask(.check(dice.pick(payments)), by: .buyer(secret: secret))
       case 8 where !seen.isEmpty: act(dice.pick(seen))
       default: break
@@ -160,6 +166,7 @@ final class Shop: @unchecked Sendable {
       world.auditor.told(id, of: order, under: nil)
       guard payment.isLive else { return }
       if let charge = payment.nextAction?.charge, let kind = BankKind(rawValue: payment.provider.text) {
+        world.banks.first { $0.kind == kind }?.charges[charge].isShown = true
         seen.append((kind, charge))
         try? await world.clock.sleep(dice.within(0...30_000))
         act((kind, charge))

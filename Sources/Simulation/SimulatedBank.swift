@@ -262,6 +262,8 @@ final class Charge {
   var history: [(at: Int64, state: State)]
   var capturedAt: Int64?
   var begunAt: Int64?
+  /// A buyer has its page, code or secret.
+  var isShown = false
   /// It took the money after its close was confirmed.
   var isLate = false
   var refunds: [Refund] = []

@@ -17,6 +17,7 @@ struct SimulatedProvider: Provider {
     let request = request(of: call)
     guard !life.isOver else { return evidence(call, .notSent) }
     world.auditor.leaves(call, from: self)
+    defer { world.auditor.ends(call) }
     let (dice, weather, clock) = (world.dice, world.weather, world.clock)
     if world.isDown(bank.kind) || dice.happens(weather.refusesConnection) {
       world.tally.refusedConnections += 1

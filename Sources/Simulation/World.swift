@@ -38,12 +38,12 @@ final class World: @unchecked Sendable {
 
     init(_ dice: Dice) {
       let isLong = dice.happens(200)
-      orders = dice.within(4...30)
+      orders = dice.within(5...80)
       nodes = dice.within(1...3)
       lanes = dice.within(1...2)
       rush = isLong ? 4 * 3_600_000 : dice.within(30...600) * 1000
       storm = isLong ? 26 * 3_600_000 : rush + dice.within(60...900) * 1000
-      sweep = isLong ? .seconds(20) : .milliseconds(dice.pick([200, 500, 2000]))
+      sweep = isLong ? .seconds(60) : .milliseconds(dice.pick([200, 500, 2000]))
       var kinds = BankKind.allCases
       while kinds.count > 1, dice.happens(400) { kinds.remove(at: dice.below(kinds.count)) }
       self.kinds = kinds
@@ -71,7 +71,7 @@ final class World: @unchecked Sendable {
   /// Lets the world live, from its first order to its rest.
   func run() {
     let finished = Finished()
-    let life = Task(executorPreference: executor) { [self] in
+    Task(executorPreference: executor) { [self] in
       await live()
       finished.isTrue = true
     }
@@ -87,10 +87,14 @@ final class World: @unchecked Sendable {
         break
       }
     }
-    // A world that is given up in the middle still lets go of everything.
-    life.cancel()
-    for node in remembered { node.kill() }
-    while executor.step(dice) || (finished.isTrue == false && clock.advance() && executor.steps < 2 * Self.mostSteps) {}
+    if finished.isTrue {
+      // What dead nodes still have to do is done unseen.
+      for node in remembered { node.kill() }
+      while executor.step(dice) {}
+    } else {
+      // Its tasks stay where they are; to end them would be to go on.
+      _ = Unmanaged.passRetained(self)
+    }
     tally.virtualMilliseconds = clock.now - 1_795_000_000_000
     tally.steps = executor.steps
   }
@@ -187,7 +191,7 @@ final class World: @unchecked Sendable {
       nodes[index].executor.thaw()
       nodes[index].kill()
     }
-    nodes = [startNode(0, sweep: .seconds(10))]
+    nodes = [startNode(0, sweep: .seconds(30))]
     auditor.calmBegins()
     // A day beyond the last deadline: by then the schedule has asked everybody.
     let end = clock.now + Int64(plan.longestLife) * 1000 + 36 * 3_600_000
@@ -196,7 +200,7 @@ final class World: @unchecked Sendable {
       try? await clock.sleep(600_000)
       rounds += 1
       await operate()
-    } while clock.now < end && !auditor.isAtRest(store.snapshot)
+    } while clock.now < end && (noticesUnderWay > 0 || !auditor.isAtRest(store.snapshot))
     auditor.finish(store.snapshot)
     await nodes[0].stop()
   }
@@ -273,11 +277,19 @@ final class World: @unchecked Sendable {
 
   /// Delivered until it is acknowledged or given up; later ones may overtake it.
   private func deliver(_ evidence: Evidence, attempts: Int, after pause: Int = 0) {
+    noticesUnderWay += 1
     clock.after(pause + dice.within(1...weather.longestNoticeDelay)) { [self] in
       Task(executorPreference: executor) { [self] in
-        if let node = anyNode, case .success = await ask(node, .evidence(evidence), by: .payOnce) { return }
-        if attempts > 1 { deliver(evidence, attempts: attempts - 1, after: min(2 * pause + 15_000, 3_600_000)) }
+        var isTaken = false
+        if let node = anyNode, case .success = await ask(node, .evidence(evidence), by: .payOnce) { isTaken = true }
+        noticesUnderWay -= 1
+        if !isTaken, attempts > 1 {
+          deliver(evidence, attempts: attempts - 1, after: min(2 * pause + 15_000, 3_600_000))
+        }
       }
     }
   }
+
+  /// Those that somebody still tries to deliver.
+  private var noticesUnderWay = 0
 }

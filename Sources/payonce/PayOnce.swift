@@ -15,7 +15,10 @@ struct PayOnce: AsyncParsableCommand {
       Every option can also be set by the environment: --public-url is PAYONCE_PUBLIC_URL, and so on. Options win.
       """,
     version: "0.1.0",
-    subcommands: [ServeCommand.self, BankCommand.self, KeysCommand.self, DoctorCommand.self, BenchCommand.self])
+    subcommands: [
+      ServeCommand.self, BankCommand.self, KeysCommand.self, DoctorCommand.self, BenchCommand.self,
+      SimulateCommand.self,
+    ])
 }
 
 extension PayOnce {

@@ -20,7 +20,7 @@ def test_kill_at_any_moment(tmp_path):
     gate = Gate(tmp_path, bank, call_timeout=1).start()
     bank.faults(seed=seed, latency_ms=[0, 60], lose_request=0.05, lose_response=0.1, fail_500=0.05, lose_notice=0.5,
                 duplicate_notice=0.2, delay_notice_ms=[0, 500])
-    orders, answers, lock, stopping = [], [], threading.Lock(), threading.Event()
+    orders, answers, refunds, lock, stopping = [], [], [], threading.Lock(), threading.Event()
 
     def buyer(number):
         mine = random.Random(seed * 100 + number)
@@ -34,14 +34,31 @@ def test_kill_at_any_moment(tmp_path):
                     order = order.json()
                     with lock:
                         orders.append(order)
+                    payment = None
                     keys = [str(uuid.uuid4()) for _ in range(mine.randint(1, 3))]
                     for key in keys + [keys[0]]:
+                        # Through the API and the checkout token, which share their keys.
+                        path = mine.choice([f"/v1/orders/{order['id']}", order["checkout_url"].removeprefix(gate.url)])
                         answer = client.post(
-                            f"/v1/orders/{order['id']}/payments", headers={"Idempotency-Key": key, "Prefer": "wait=1"},
-                            json={"provider": "sandbox", "method": mine.choice(["ok", "ok", "slow", "declined"])})
-                        if answer.status_code in (201, 202):
-                            with lock:
-                                answers.append((order["id"], key, answer.json()))
+                            f"{path}/payments", headers={"Idempotency-Key": key, "Prefer": "wait=1"},
+                            json={"provider": "sandbox", "method": mine.choice(["ok", "ok", "slow", "declined", "lost"])})
+                        if answer.status_code not in (201, 202):
+                            continue
+                        payment = answer.json()
+                        with lock:
+                            answers.append((order["id"], key, payment))
+                        if payment["status"] == "processing" and mine.random() < 0.3:
+                            client.post(f"/v1/payments/{payment['id']}/close", headers={"Prefer": "wait=0"})
+                    if payment and payment["status"] == "succeeded" and mine.random() < 0.5:
+                        for _ in range(2):
+                            refund = client.post(
+                                f"/v1/payments/{payment['id']}/refunds", json={"amount": 300},
+                                headers={"Idempotency-Key": "broken", "Prefer": "wait=1"})
+                            if refund.status_code in (201, 202):
+                                with lock:
+                                    refunds.append((payment["id"], refund.json()))
+                    if mine.random() < 0.1:
+                        client.post(f"/v1/orders/{order['id']}/close", headers={"Prefer": "wait=0"})
             except httpx.HTTPError:
                 time.sleep(0.01)  # the server is being restarted
 
@@ -63,7 +80,11 @@ def test_kill_at_any_moment(tmp_path):
     # Everything comes to rest by itself.
     def at_rest(order):
         now = gate.now(order)
-        return now if now["payment"] is None or now["payment"]["status"] == "succeeded" else None
+        if now["status"] == "closing" or now["payment"] and now["payment"]["status"] != "succeeded":
+            return None
+        paths = [f"/v1/payments/{p['id']}/refunds" for p in gate.get(f"/v1/orders/{order['id']}/payments")["data"]
+                 if p["status"] == "succeeded"]
+        return now if all(r["status"] != "processing" for path in paths for r in gate.get(path)["data"]) else None
 
     try:
         books = None
@@ -86,7 +107,8 @@ def test_kill_at_any_moment(tmp_path):
             now, payments = books[order["id"]]
             kept = sum(c["amount"] for c in taken.get(order["id"], [])) - sum(
                 r["amount"] for r in returned.get(order["id"], []))
-            assert kept == (order["amount"] if now["status"] == "paid" else 0), (order["id"], now, payments)
+            owed = order["amount"] - now["amount_refunded"] if now["status"] == "paid" else 0
+            assert kept == owed, (order["id"], now, payments)
 
         # What was answered is still there, under the same key.
         by_key = {}
@@ -97,7 +119,11 @@ def test_kill_at_any_moment(tmp_path):
             if payment["status"] in ("succeeded", "failed", "closed"):
                 assert stored[0]["status"] == payment["status"]
         assert all(len(ids) == 1 for ids in by_key.values())
-        print(f"{KILLS} kills, {len(orders)} orders, {len(answers)} answered payments, "
+        for payment, refund in refunds:
+            stored = gate.get(f"/v1/refunds/{refund['id']}")
+            assert stored["payment"] == payment and stored["amount"] == 300
+        assert len({refund["id"] for _, refund in refunds}) == len({payment for payment, _ in refunds})
+        print(f"{len(refunds)} answered refunds, {KILLS} kills, {len(orders)} orders, {len(answers)} answered payments, "
               f"{sum(len(v) for v in taken.values())} charges")
     finally:
         gate.process.kill(15)

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""The proof that the proof can fail: deliberate faults in our own logic, each of which the simulation must find.
+
+    python3 Tests/Mutants/mutants.py [NAME ...]
+
+Each fault is a small change of a copy of the sources, built in .build-mutants and run over seeds 1 to 3000. Printed is
+after how many worlds it was found, and by which invariant. Exits 1 when one is not found, or no longer fits the sources.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COPY = ROOT / ".build-mutants" / "tree"
+TARGETS = ["PaymentCore", "PaymentEngine", "Simulation", "simulate"]
+SEEDS = int(os.environ.get("PAYONCE_MUTANT_SEEDS", "3000"))
+
+CORE = "Sources/PaymentCore/"
+ENGINE = "Sources/PaymentEngine/"
+WIRE = "Sources/Simulation/SimulatedProvider.swift"
+
+# name: (file, what stands there, what stands there instead)
+MUTANTS = {
+    "each attempt has a trade number of its own": (
+        WIRE, "case (.charge, _): return .create(call.payment)",
+        "case (.charge, _): return .create(call.payment.renumbered(call.payment.id.ordinal + 10 * call.number))"),
+    "a trade number is not the order's and an ordinal": (
+        WIRE, "case (.charge, _): return .create(call.payment)",
+        "case (.charge, _): return .create(call.payment.renumbered("
+        "1 + Int(call.payment.createdAt.milliseconds % 1000)))"),
+    "a time-out is a failure": (
+        CORE + "Decider+Evidence.swift", "case .unknown(let reason): doubt(index, reason)",
+        "case .unknown(let reason):\n"
+        "      order.payments[index].failure = Failure(code: \"timeout\", message: reason)\n"
+        "      return end(index, .failed)"),
+    "not found is closed": (
+        CORE + "Decider+Evidence.swift", "case .notFound: break", "case .notFound: return end(index, .closed)"),
+    "every refusal is final": (
+        CORE + "Decider+Evidence.swift", "if isFirst, sheet.finalRejections.contains(failure.code) {",
+        "if isFirst || !sheet.methods.isEmpty {"),
+    "the next payment begins before the close is confirmed": (
+        CORE + "Decider+Payments.swift", "guard order.payments[index].mayHaveLeft else { return end(index, .closed) }",
+        "guard order.payments[index].mayHaveLeft, order.status != .open else { return end(index, .closed) }"),
+    "nobody asks about the earlier payment": (
+        CORE + "Due.swift", "payments.allSatisfy { !$0.isWatched || $0.calls.answeredAskAt != nil }",
+        "payments.allSatisfy { $0.isWatched || !$0.isWatched }"),
+    "a payment under way does not hold the next one back": (
+        CORE + "Decider+Evidence.swift", "if verdict.finding == .pending {",
+        "if verdict.finding == .pending, payment.isLive {"),
+    "leases are not respected": (
+        CORE + "Due.swift", "let until = now.advanced(by: schedule.lease)",
+        "let until = now.advanced(by: .milliseconds(1) + schedule.leaseMargin / 100_000)"),
+    "nobody comes back for a lapsed lease": (
+        CORE + "CallState.swift", "return lease?.until ?? nextAt", "return lease == nil ? nextAt : nil"),
+    "calls leave before the commit": (
+        ENGINE + "Lane.swift", "do throws(Fault) { try store.save(batch.changeset) } catch {",
+        "dispatcher.enqueue(calls, leasedAt: uptime)\n"
+        "    do throws(Fault) { try store.save(batch.changeset) } catch {"),
+    "an unknown commit counts as one": (
+        ENGINE + "Lane.swift", "      dispatcher.release(calls)\n      throw error\n",
+        "      if error != .unknownCommit {\n        dispatcher.release(calls)\n        throw error\n      }\n"),
+    "an old notice overwrites newer truth": (
+        CORE + "Decider+Evidence.swift", "} else if payment.isLive {",
+        "} else if payment.isLive || payment.status == .succeeded {"),
+    "success after an end is not taken": (
+        CORE + "Decider+Evidence.swift", "if payment.status != .succeeded { succeed(index, received: received) }",
+        "if payment.isLive { succeed(index, received: received) }"),
+    "the amount is not looked at": (
+        CORE + "Decider+Evidence.swift", "if received != asked { return .mismatch }",
+        "if received.currency != asked.currency { return .mismatch }"),
+    "a second payment is kept": (
+        CORE + "Decider+Evidence.swift", "case (.paid, _): return .duplicate",
+        "case (.paid, _): return order.refunds.isEmpty ? .duplicate : nil"),
+    "money for an order that the shop closed is kept": (
+        CORE + "Decider+Evidence.swift", "case (.closing, _), (.closed, _): return .late",
+        "case (.closing, _), (.closed, _): return nil"),
+    "surplus is not returned": (
+        CORE + "Decider+Evidence.swift",
+        "if received.amount > 0 { startRefund(payment.id, amount: received, cause: .surplus) }",
+        "if received.amount > 1_000_000 { startRefund(payment.id, amount: received, cause: .surplus) }"),
+    "a refund that is asked for again has a new number": (
+        WIRE, "case (.refund, let refund?): return .refund(refund.id, of: id, refund.amount)",
+        "case (.refund, let refund?):\n"
+        "      let fresh = RefundID(order: id.order, ordinal: refund.id.ordinal + 20 * call.number)\n"
+        "      return .refund(fresh, of: id, refund.amount)"),
+    "refunds do not reserve their amount": (
+        CORE + "Order.swift", "$0.payment == payment.id && $0.status != .failed }",
+        "$0.payment == payment.id && $0.status == .succeeded }"),
+    "a soft close is not watched": (
+        CORE + "Decider+Evidence.swift", "return end(index, payment.failure == nil ? .closed : .failed, watchUntil: watch)",
+        "return end(index, payment.failure == nil ? .closed : .failed, watchUntil: watch < now ? watch : nil)"),
+    "late money is not waited for": (
+        CORE + "Decider+Evidence.swift", "let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0) }",
+        "let late = sheet.lateMoney[payment.method].flatMap { $0 < .zero ? now : nil }"),
+    "a forgotten key is used again": (
+        CORE + "Due.swift", "return now.since(first.at) < repeatWindow",
+        "return now.since(first.at) < repeatWindow * 100"),
+    "a decline is an end": (
+        CORE + "Decider+Evidence.swift",
+        "case .declined(let failure, let action):\n      order.payments[index].failure = failure\n"
+        "      known(index, action: action)",
+        "case .declined(let failure, let action):\n      order.payments[index].failure = failure\n"
+        "      known(index, action: action)\n      return end(index, .failed)"),
+    "the deadline closes nothing": (
+        CORE + "Decider+Time.swift", "if order.status == .open, now >= order.expiresAt { startClosing(.expired) }",
+        "if order.status == .open, now >= order.expiresAt, order.payments.isEmpty { startClosing(.expired) }"),
+    "a repeat of a key that failed is a new payment": (
+        CORE + "Decider+Payments.swift", "let earlier = order.payments.first { $0.key == key }",
+        "let earlier = order.payments.first { $0.key == key && $0.status != .failed }"),
+}
+
+# What a wrong trade number is made with.
+RENUMBERED = """
+extension Payment {
+  fileprivate func renumbered(_ ordinal: Int) -> Payment {
+    Payment(
+      id: PaymentID(order: id.order, ordinal: min(1023, ordinal)), key: key, provider: provider, method: method,
+      amount: amount, createdAt: createdAt, expiresAt: expiresAt)
+  }
+}
+"""
+
+
+def fresh_copy():
+    COPY.mkdir(parents=True, exist_ok=True)
+    for target in TARGETS:
+        for source in (ROOT / "Sources" / target).rglob("*.swift"):
+            place = COPY / source.relative_to(ROOT)
+            text = source.read_text()
+            # What did not change keeps its time, so that only the mutated room is built again.
+            if not place.exists() or place.read_text() != text:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_text(text)
+    manifest = (ROOT / "Package.swift").read_text()
+    manifest = re.sub(r'(?s)  \.testTarget\(.*?swiftSettings: settings\),\n', "", manifest)
+    manifest = manifest.replace("  .treatAllWarnings(as: .error),\n", "")
+    if not (COPY / "Package.swift").exists() or (COPY / "Package.swift").read_text() != manifest:
+        (COPY / "Package.swift").write_text(manifest)
+
+
+def build():
+    answer = subprocess.run(
+        ["swift", "build", "-c", "release", "--product", "simulate", "--scratch-path", str(ROOT / ".build-mutants/build")],
+        cwd=COPY, env={**os.environ, "PAYONCE_INNER": "1"}, capture_output=True, text=True)
+    if answer.returncode:
+        raise SystemExit("it does not build:\n" + "\n".join(
+            line for line in answer.stdout.splitlines() if "error" in line))
+
+
+def simulate():
+    """Returns the summary's first line and the verdict; a world that never ends is a verdict, too."""
+    program = ROOT / ".build-mutants/build/release/simulate"
+    try:
+        answer = subprocess.run([program, "1", str(SEEDS), "2"], capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        return "", "it does not end"
+    lines = answer.stdout.splitlines()
+    broken = next((line for line in lines if re.match(r"seed \d+ breaks ", line)), None)
+    if answer.returncode not in (0, 1):
+        broken = "it crashes: " + (answer.stderr.splitlines() or ["?"])[0]
+    return lines[0] if lines else "", broken
+
+
+def main(names):
+    unknown = set(names) - set(MUTANTS)
+    if unknown:
+        raise SystemExit(f"no such fault: {', '.join(sorted(unknown))}")
+    shutil.rmtree(COPY, ignore_errors=True)
+    missed = []
+    for name in names or MUTANTS:
+        file, before, after = MUTANTS[name]
+        fresh_copy()
+        text = (COPY / file).read_text()
+        if text.count(before) != 1:
+            raise SystemExit(f"'{name}' does not fit {file} any more: found {text.count(before)} times: {before}")
+        text = text.replace(before, after) + (RENUMBERED if "renumbered" in after else "")
+        (COPY / file).write_text(text)
+        build()
+        began = time.monotonic()
+        head, broken = simulate()
+        worlds = head.split(" ", 1)[0] or "?"
+        print(f"{'found ' if broken else 'MISSED'} after {worlds:>4} worlds  {name}: {broken or ''}"
+              f" ({time.monotonic() - began:.0f} s)", flush=True)
+        if not broken:
+            missed.append(name)
+    print(f"{len(names or MUTANTS) - len(missed)} passed, {len(missed)} failed")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
