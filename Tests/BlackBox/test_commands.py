@@ -20,7 +20,7 @@ def run(*arguments, environment=None, folder=None, seconds=30):
         env={**clean, **(environment or {})})
 
 
-@pytest.mark.parametrize("command", ["", "serve", "bank", "keys", "keys create", "doctor", "bench"])
+@pytest.mark.parametrize("command", ["", "serve", "bank", "keys", "keys create", "doctor", "bench", "simulate"])
 def test_help_teaches(command):
     answer = run(*command.split(), "--help")
     assert answer.returncode == 0 and "OVERVIEW" in answer.stdout
@@ -218,6 +218,15 @@ def test_the_log_names_what_it_is_about_and_no_secret(tmp_path):
         log = gate.process.log.read_text()
         for secret in (gate.key, token, "secret-looking-key", "another-key", "whsec_"):
             assert secret not in log
+
+
+def test_a_seed_is_the_same_world_again():
+    first, again, other = (run("simulate", "--seed", seed, seconds=120) for seed in ("11", "11", "12"))
+    assert first.returncode == again.returncode == other.returncode == 0
+    # All but how long it took.
+    assert first.stdout.splitlines()[1:] == again.stdout.splitlines()[1:] != other.stdout.splitlines()[1:]
+    assert first.stdout.splitlines()[-1] == "no invariant broke"
+    assert run("simulate", "--seeds", "0").returncode == 2
 
 
 def test_doctor(tmp_path):
