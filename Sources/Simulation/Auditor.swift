@@ -34,7 +34,10 @@ final class Auditor: @unchecked Sendable {
   private var forgotten: Set<OrderID> = []
   /// Money that an operator says was returned by other means.
   private var outside: [PaymentID: Int64] = [:]
-  private var firstSent: [PaymentID: Int64] = [:]
+  /// The payments whose charge was asked for.
+  private var opened: Set<PaymentID> = []
+  /// When what moves money was first on its way, by the payment's or refund's number.
+  private var firstSent: [String: Int64] = [:]
   /// When the calls that are under way left, by what they are about and their number.
   private var underWay: [String: [Int: Int64]] = [:]
   private var isCalm = false
@@ -140,6 +143,10 @@ final class Auditor: @unchecked Sendable {
       }
       for (index, payment) in order.payments.enumerated() {
         hold(
+          payment.received == nil || payment.received!.amount >= Self.onItsWay(order, payment)
+            || order.refunds.contains { $0.payment == payment.id && $0.reason != nil }, "6: exactly once",
+          "more of \(payment.id.text) is on its way back than came", order.id)
+        hold(
           payment.id == PaymentID(order: order.id, ordinal: index + 1), "3: one provider object per payment",
           "\(payment.id.text) is not the order's number \(index + 1)", order.id)
       }
@@ -148,6 +155,11 @@ final class Auditor: @unchecked Sendable {
       for (order, event) in changes.events { tell(order.id, "\(event.type.rawValue) \(event.data.text)") }
     }
     world.tally.events += changes.events.count
+  }
+
+  /// What went back of a payment or may yet, counted anew: the order's own sum is what is to be checked.
+  private static func onItsWay(_ order: Order, _ payment: Payment) -> Int64 {
+    order.refunds.reduce(0) { $1.payment == payment.id && $1.status != .failed ? $0 + $1.amount.amount : $0 }
   }
 
   /// A guard of the store stopped what nobody should have tried to write.
@@ -181,11 +193,18 @@ final class Auditor: @unchecked Sendable {
         payment.id.order)
     }
     underWay[subject, default: [:]][call.number] = now
-    guard call.kind == .charge else { return }
-    if firstSent[payment.id] == nil {
-      firstSent[payment.id] = now
-      if let stored { opens(payment, of: stored) }
-    }
+    if call.kind == .charge, opened.insert(payment.id).inserted, let stored { opens(payment, of: stored) }
+  }
+
+  /// A call is really on its way: it may arrive, whatever becomes of its answer.
+  func goes(_ call: Call, to kind: BankKind) {
+    guard call.kind == .charge || call.kind == .refund else { return }
+    let (now, subject) = (world.clock.now, call.refund?.id.text ?? call.payment.id.text)
+    let first = firstSent[subject, default: now]
+    firstSent[subject] = first
+    hold(
+      kind.keyLife.map { now - first < $0 } ?? true, "3: one provider object per payment",
+      "\(subject) was sent again after its key was forgotten", call.payment.id.order)
   }
 
   /// A call came to its end, or its node did.
@@ -215,14 +234,6 @@ final class Auditor: @unchecked Sendable {
     }
   }
 
-  func arrives(_ request: SimulatedBank.Request, at bank: SimulatedBank) {
-    if case .create(let payment) = request, let first = firstSent[payment.id], let life = bank.kind.keyLife {
-      hold(
-        world.clock.now - first < life || bank.charges(of: payment.id).isEmpty, "3: one provider object per payment",
-        "\(payment.id.text) was sent again after its key was forgotten", payment.id.order)
-    }
-  }
-
   func captured(_ charge: Charge) {
     world.tally.captures += 1
     tell(
@@ -239,7 +250,9 @@ final class Auditor: @unchecked Sendable {
       told[id] = nil
       tell(id, "THE STORE FORGETS what was committed of this order since its snapshot")
     }
-    firstSent = firstSent.filter { !forgotten.contains($0.key.order) }
+    opened = opened.filter { !forgotten.contains($0.order) }
+    let ids = Set(forgotten.map { $0.text.dropFirst(4) })
+    firstSent = firstSent.filter { !ids.contains($0.key.dropFirst(4).dropLast(2)) }
   }
 
   // MARK: The end

@@ -24,6 +24,7 @@ struct SimulatedProvider: Provider {
       try? await clock.sleep(dice.within(1...50))
       return evidence(call, .notSent)
     }
+    world.auditor.goes(call, to: bank.kind)
     let slot = Slot<Reply>()
     let there = dice.within(0...weather.longestDelay)
     if dice.happens(weather.losesRequest) {
@@ -62,7 +63,6 @@ struct SimulatedProvider: Provider {
     if isError, dice.happens(500) { return answer(.error, slot) }
     if dice.happens(weather.answersRubbish) { return answer(.rubbish, slot) }
     let lag = call.kind == .query ? Int64(dice.within(0...weather.longestLag)) : 0
-    world.auditor.arrives(request, at: bank)
     let reply = Reply.answer(bank.handle(request, lag: lag))
     if isError { return answer(.error, slot) }
     if dice.happens(weather.losesAnswer) {

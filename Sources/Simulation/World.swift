@@ -143,7 +143,8 @@ final class World: @unchecked Sendable {
       return (start, start + Int64(dice.within(1000...longest)))
     }
     for kind in plan.kinds where dice.happens(300) {
-      let span = outage(longest: plan.storm / 2)
+      // Long enough that keys are forgotten meanwhile, in a world that lasts.
+      let span = outage(longest: plan.storm)
       providerOutages.append((kind, span.from, span.to))
     }
     for _ in 0..<dice.below(3) { storeOutages.append(outage(longest: 60_000)) }

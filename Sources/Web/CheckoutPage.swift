@@ -225,7 +225,7 @@ extension WebServices {
       "closeLabel": say("Choose another way", "换一种方式"),
       "backLabel": say("Back to the shop", "返回商家"),
       "methodsLabel": say("Payment method", "支付方式"),
-      "deadlineLabel": say("Please pay before", "请在此时间前支付"),
+      "deadlineLabel": say("Please pay before", "付款截止时间"),
       "timeLeft": say("{at} ({left} left)", "{at}（剩余 {left}）"),
       "offlineLabel": say(
         "We cannot be reached at the moment. If you have pressed Pay, do not pay again: we go on by ourselves as soon as we are back in touch.",

@@ -45,8 +45,8 @@ extension WebServices {
           "坏网络会丢失请求和应答、变慢、出错，并重复、延迟或丢失通知。"),
         "isBad": await demo.isNetworkBad(),
         "isGoodLabel": say("good", "良好"), "isBadLabel": say("bad", "糟糕"),
-        "makeBadLabel": say("Make it bad", "弄坏它"), "makeGoodLabel": say("Make it good", "修好它"),
-        "ordersLabel": say("Your orders", "您的订单"),
+        "makeBadLabel": say("Make it bad", "模拟网络故障"), "makeGoodLabel": say("Make it good", "恢复网络"),
+        "ordersLabel": say("The latest orders", "最近的订单"),
         "orders": orders.map { order in
           [
             "reference": order.registration.reference, "status": order.status.rawValue,
@@ -56,7 +56,7 @@ extension WebServices {
         },
         "statusLabel": say("Status", "状态"), "amountLabel": say("Amount", "金额"),
         "referenceLabel": say("Order", "订单"), "paymentsLabel": say("Tries", "尝试次数"),
-        "duplicatesLabel": say("Duplicates prevented", "已阻止的重复付款"),
+        "duplicatesLabel": say("Prevented", "已阻止的重复付款"),
         "books": "\(demo.bankURL)/books",
         "booksLabel": say("What the bank really took", "银行的真实账目"),
       ])
@@ -90,6 +90,10 @@ extension WebServices {
   }
 
   private static func form(_ request: Request) async throws -> DemoForm {
+    // Another site's page has no business in the demo.
+    guard ["same-origin", "none", nil].contains(request.headers[.init("Sec-Fetch-Site")!]) else {
+      throw Refusal(.invalidRequest, "This form was sent by another site.")
+    }
     let body = String(decoding: try await request.bytes(), as: UTF8.self)
     guard let form = try? URLEncodedFormDecoder().decode(DemoForm.self, from: body) else {
       throw Refusal(.invalidRequest, "The form cannot be read.")

@@ -51,6 +51,7 @@ struct RunningBank {
 
   init(books: String, secret: String, address: ListenAddress, client: HTTPClient, logger: Logger) throws {
     try makeFolder(of: books)
+    try holdAlone(books)
     do { bank = try SandboxBank(books: books, secret: secret, client: client, logger: logger) } catch {
       throw SetupError("\(error)")
     }

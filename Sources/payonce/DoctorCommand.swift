@@ -11,7 +11,7 @@ import SQLiteStore
 struct DoctorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor", abstract: "Say what is wrong with this deployment, and how to mend it.",
-    discussion: "Takes the options of `serve`. Exits 1 when something must be mended.")
+    discussion: "Takes the options of `serve` that it looks at. Exits 1 when something must be mended.")
 
   @Option(help: "Where the server listens. (default: 127.0.0.1:8080)")
   var listen: String?
@@ -113,7 +113,9 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   private func checkBank() async -> [Finding] {
-    guard let url = Setting.value(bank, "BANK") else { return [.fine("bank: the server's own")] }
+    guard let url = Setting.value(bank, "BANK") else {
+      return [.fine("bank: the server's own, not looked at; name another one with --bank")]
+    }
     do { _ = try ServeCommand.verifier(bankURL: url) } catch { return [.broken("bank: \(error)")] }
     return await Self.status(url + "/faults") == 200
       ? [.fine("bank: answers on \(url)")]

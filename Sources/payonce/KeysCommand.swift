@@ -62,7 +62,7 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        for key in try await SQLiteDirectory(try store.location().open()).keys() {
+        for key in try await SQLiteDirectory(try store.location().openExisting()).keys() {
           let kind =
             switch key.holder {
             case .merchant: "merchant"
@@ -84,7 +84,7 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        let directory = SQLiteDirectory(try store.location().open())
+        let directory = SQLiteDirectory(try store.location().openExisting())
         guard try await directory.revoke(String(key.prefix(19)), at: SystemClock().now()) else {
           throw SetupError("There is no such key that is not revoked. `payonce keys list` shows them all.")
         }

@@ -57,6 +57,7 @@ struct ServeCommand: AsyncParsableCommand {
     if let seconds = try Self.seconds(callTimeout, "CALL_TIMEOUT") { schedule.callTimeout = .seconds(seconds) }
     let location = try store.location()
     let database = try location.open()
+    if case .sqlite(let path) = location { try holdAlone(path) }
 
     let sandbox =
       hasSandbox

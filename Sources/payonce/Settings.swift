@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -84,9 +85,31 @@ enum StoreLocation {
     case .sqlite(let path):
       try makeFolder(of: path)
       do { return try SQLiteDatabase(path: path) } catch {
-        throw SetupError("The store \(path) cannot be opened: \(error). Check that its folder can be written.")
+        let reason = if case .unavailable(let reason) = error { reason } else { "\(error)" }
+        throw SetupError(
+          "The store \(path) cannot be opened: \(reason). Is it a PayOnce store, and can its folder be written?")
       }
     }
+  }
+
+  /// Opens one that must be there already.
+  func openExisting() throws -> SQLiteDatabase {
+    if case .sqlite(let path) = self, !FileManager.default.fileExists(atPath: path) {
+      throw SetupError("There is no store at \(path). Name yours with --store, or run this in the server's folder.")
+    }
+    return try open()
+  }
+}
+
+/// Holds a file for this process alone, as long as it lives: a second server on the same store would not be told of what
+/// the first one does.
+func holdAlone(_ path: String) throws {
+  let lock = path + ".lock"
+  let file = Glibc.open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+  guard file >= 0 else { throw SetupError("The file \(lock) cannot be made: \(String(cString: strerror(errno))).") }
+  guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+    close(file)
+    throw SetupError("\(path) is in use by another PayOnce server. Stop that one, or choose another file.")
   }
 }
 

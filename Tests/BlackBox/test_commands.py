@@ -105,6 +105,21 @@ def test_two_at_once_on_one_address(tmp_path):
         assert {server.wait(20) for server in servers} <= {0, 2}
 
 
+def test_two_servers_do_not_share_a_store(tmp_path):
+    with running(tmp_path) as gate:
+        answer = run("serve", "--listen", "127.0.0.1:0", "--store", gate.store, folder=tmp_path)
+        assert answer.returncode == 2 and "in use by another PayOnce server" in answer.stderr
+        gate.process.kill()
+        gate.start()
+
+
+def test_keys_are_not_looked_for_in_a_store_that_is_not_there(tmp_path):
+    for arguments in (["list"], ["revoke", "sk_0000000000000000"]):
+        answer = run("keys", *arguments, folder=tmp_path)
+        assert answer.returncode == 2 and "There is no store" in answer.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_end_does_not_wait_for_a_silent_bank(tmp_path):
     with running(tmp_path) as gate:
         gate.pay(gate.order(), method="lost", wait=0)
