@@ -45,7 +45,8 @@ extension Decider {
       return end(index, .failed)
     case .closed:
       // A declined payment that is then closed has failed; one that nobody paid is closed.
-      let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0) }
+      // A query may see the past: the last money that can come is looked for a while longer.
+      let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0 + rules.schedule.watchMargin) }
       return end(index, payment.failure == nil ? .closed : .failed, watchUntil: late)
     case .closedSoftly:
       let watch = payment.expiresAt.advanced(by: rules.schedule.watchMargin)

@@ -12,7 +12,7 @@ package struct Schedule: Hashable, Sendable {
   package var readerInterval: Duration = .seconds(1)
   /// An order's time to live when the shop does not say.
   package var orderLife: Duration = .seconds(15 * 60)
-  /// How long past the provider's own expiry a softly closed payment is watched.
+  /// How long past the last moment at which its provider may take money an ended payment is watched.
   package var watchMargin: Duration = .seconds(10 * 60)
 
   package init() {}

@@ -95,7 +95,7 @@ MUTANTS = {
         CORE + "Decider+Evidence.swift", "return end(index, payment.failure == nil ? .closed : .failed, watchUntil: watch)",
         "return end(index, payment.failure == nil ? .closed : .failed, watchUntil: watch < now ? watch : nil)"),
     "late money is not waited for": (
-        CORE + "Decider+Evidence.swift", "let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0) }",
+        CORE + "Decider+Evidence.swift", "let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0 + rules.schedule.watchMargin) }",
         "let late = sheet.lateMoney[payment.method].flatMap { $0 < .zero ? now : nil }"),
     "a forgotten key is used again": (
         CORE + "Due.swift", "return now.since(first.at) < repeatWindow",

@@ -145,6 +145,17 @@ import Testing
     #expect(world.order!.wakeAt! > world.now)
   }
 
+  /// Seed 11234 of the simulation: a query at the end of the watch saw what was ten seconds before.
+  @Test func lateMoneyIsLookedForLongerThanItCanCome() {
+    var world = open()
+    world.pay("a", "late")
+    world.answer(action)
+    world.close()
+    world.answer(action)
+    world.answer(.closed)
+    #expect(world.payment().watchUntil! >= world.now.advanced(by: .seconds(60) + .seconds(60)))
+  }
+
   @Test func aWatchDoesNotEndWhileTheBuyerIsPaying() {
     var world = waiting()
     world.send(.closePayment(world.payment(2).id))
