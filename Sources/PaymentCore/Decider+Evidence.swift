@@ -70,7 +70,7 @@ extension Decider {
         if payment.closeRequestedAt != nil { return end(index, .closed) }
         planNextCall(index)
         // By then the answers for which this charge waited are old.
-        return askWatched(at: order.payments[index].calls.nextAt ?? now)
+        return order.askWatched(at: order.payments[index].calls.nextAt ?? now)
       }
     case .unknown(let reason): doubt(index, reason)
     }

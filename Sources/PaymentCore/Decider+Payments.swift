@@ -84,7 +84,7 @@ extension Decider {
     ])
     // An earlier payment may still turn out paid. Its provider is asked first; until it answers, this one is not sent.
     let watched = order.payments.filter(\.isWatched)
-    askWatched(at: now)
+    order.askWatched(at: now)
     if !watched.isEmpty { data.append("waits_for", watched.map(\.id.text).joined(separator: " ")) }
     order.payments.append(
       Payment(
@@ -93,10 +93,6 @@ extension Decider {
     emit(.paymentStarted, data)
     return .success(.payment(id, of: order, isRepeat: false))
   }
-
-  /// Forgets what the watched payments answered so far, and has their providers asked again. What was asked before that
-  /// moment does not speak for it, so a query in flight is not waited for.
-  mutating func askWatched(at moment: Instant) { order.askWatched(at: moment) }
 
   mutating func closePayment(_ id: PaymentID) -> Outcome {
     guard let payment = order.payment(id) else { return .failure(noSuchPayment) }

@@ -66,7 +66,8 @@ extension Order {
     touch(now)
   }
 
-  /// Forgets what the watched payments answered so far, and has their providers asked at this moment.
+  /// Forgets what the watched payments answered so far, and has their providers asked at this moment. What was asked
+  /// before it does not speak for it, so a query in flight is not waited for.
   mutating func askWatched(at moment: Instant) {
     for index in payments.indices where payments[index].isWatched {
       payments[index].calls.lease = nil

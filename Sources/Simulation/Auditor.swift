@@ -40,7 +40,6 @@ final class Auditor: @unchecked Sendable {
   private var firstSent: [String: Int64] = [:]
   /// When the calls that are under way left, by what they are about and their number.
   private var underWay: [String: [Int: Int64]] = [:]
-  private var isCalm = false
   private var longestLag: Int64 = 0
 
   init(_ world: World, isTold: Bool) {
@@ -258,7 +257,6 @@ final class Auditor: @unchecked Sendable {
   // MARK: The end
 
   func calmBegins() {
-    isCalm = true
     for order in stories.keys { tell(order, "the calm begins") }
   }
 

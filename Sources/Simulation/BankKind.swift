@@ -40,7 +40,4 @@ enum BankKind: String, CaseIterable {
 
   /// For how long after a close money may still come, in milliseconds.
   var lateness: Int { self == .wechat ? 600_000 : 60_000 }
-
-  /// Whether a create takes money by itself.
-  var takesAtOnce: Bool { self == .sandbox }
 }
