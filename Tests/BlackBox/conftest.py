@@ -109,15 +109,15 @@ class Gate:
     """PayOnce, with an API key of one merchant."""
 
     def __init__(self, folder, bank, call_timeout=2, log_level="notice", name="serve", arguments=(),
-                 store_folder=None):
+                 store_folder=None, bank_url=None, environment=None):
         self.folder, self.bank = folder, bank
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.store = f"sqlite:{store_folder or folder}/payonce.db"
         self.process = Process(
             folder, name,
-            ["serve", "--listen", f"127.0.0.1:{self.port}", "--store", self.store, "--bank", bank.url,
-             "--call-timeout", str(call_timeout), "--log-level", log_level, *arguments])
+            ["serve", "--listen", f"127.0.0.1:{self.port}", "--store", self.store, "--bank", bank_url or bank.url,
+             "--call-timeout", str(call_timeout), "--log-level", log_level, *arguments], environment)
         self.key = self.new_key("shop")
         self.references = itertools.count()
 
@@ -129,10 +129,10 @@ class Gate:
         self.process.start("listening on")
         return self
 
-    def client(self, key=None):
+    def client(self, key=None, timeout=40):
         headers = {"Authorization": f"Bearer {key or self.key}"}
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
-        return httpx.Client(base_url=self.url, headers=headers, timeout=40, limits=limits)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=timeout, limits=limits)
 
     def call(self, method, path, key=None, **arguments):
         headers = {"Authorization": f"Bearer {key or self.key}", **arguments.pop("headers", {})}

@@ -1,0 +1,97 @@
+"""A socket between PayOnce and a bank on which everything goes wrong that goes wrong on networks."""
+
+import random
+import select
+import socket
+import struct
+import threading
+import time
+
+
+class LossyWire:
+    """Passes connections on to a port; while `is_bad`, it cuts, truncates, delays and doubles what passes."""
+
+    def __init__(self, port, seed, slow=1.5):
+        self.target, self.slow, self.dice = port, slow, random.Random(seed)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.is_bad = False
+        self.counts = dict.fromkeys(
+            ["requests cut before", "requests cut in the middle", "answers cut", "answers cut in the middle",
+             "answers late", "requests doubled", "connections refused"], 0)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def _happens(self, what, chance):
+        if not self.is_bad or self.dice.random() >= chance:
+            return False
+        self.counts[what] += 1
+        return True
+
+    def _listen(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass, args=(client,), daemon=True).start()
+
+    def _pass(self, client):
+        try:
+            if self._happens("connections refused", 0.2):
+                return
+            with socket.create_connection(("127.0.0.1", self.target), 10) as server:
+                self._exchange(client, server)
+        except OSError:
+            pass
+        finally:
+            reset(client)
+
+    def _exchange(self, client, server):
+        """Until one side ends or something goes wrong; a request and its answer are small, and come in one piece each."""
+        while True:
+            ready, _, _ = select.select([client, server], [], [], 60)
+            if not ready:
+                return
+            if client in ready:
+                request = client.recv(65536)
+                if not request or self._happens("requests cut before", 0.05):
+                    return
+                if self._happens("requests cut in the middle", 0.03):
+                    server.sendall(request[:len(request) // 2])
+                    return
+                if self._happens("requests doubled", 0.05):
+                    threading.Thread(target=self._double, args=(request,), daemon=True).start()
+                server.sendall(request)
+            if server in ready:
+                answer = server.recv(65536)
+                if not answer or self._happens("answers cut", 0.08):
+                    return
+                if self._happens("answers cut in the middle", 0.04):
+                    client.sendall(answer[:len(answer) // 2])
+                    return
+                if self._happens("answers late", 0.04):
+                    time.sleep(self.dice.uniform(0, self.slow))
+                client.sendall(answer)
+
+    def _double(self, request):
+        """The same bytes once more, a little later; nobody hears the answer."""
+        try:
+            time.sleep(self.dice.uniform(0, 1))
+            with socket.create_connection(("127.0.0.1", self.target), 10) as server:
+                server.sendall(request)
+                server.recv(65536)
+        except OSError:
+            pass
+
+
+def reset(sock):
+    """Ends a connection with a reset, as a dying machine or a firewall does."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    except OSError:
+        pass
+    sock.close()

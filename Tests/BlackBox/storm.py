@@ -1,0 +1,188 @@
+"""Impatient buyers and a busy shop while things go wrong, and an auditor who trusts only the bank's books."""
+
+import random
+import threading
+import time
+import uuid
+
+import httpx
+from conftest import until
+
+
+class Storm:
+    """`with Storm(gate, seed) as storm:` buys as fast as it can; `storm.audit()` afterwards says whether all is well."""
+
+    def __init__(self, gate, seed, buyers=8):
+        self.gate, self.bank, self.seed = gate, gate.bank, seed
+        self.shop = gate.client()
+        self.orders, self.payments, self.refunds = [], [], []  # what was answered
+        self.lock, self.stopping = threading.Lock(), threading.Event()
+        self.threads = [threading.Thread(target=self._buy, args=(number,)) for number in range(buyers)]
+
+    def __enter__(self):
+        self.bank.faults(
+            seed=self.seed, latency_ms=[0, 60], lose_request=0.05, lose_response=0.1, fail_500=0.05, lose_notice=0.5,
+            duplicate_notice=0.2, delay_notice_ms=[0, 500])
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(120)
+        self.bank.faults()
+
+    # What the people do
+
+    def _buy(self, number):
+        dice = random.Random(self.seed * 100 + number)
+        while not self.stopping.is_set():
+            try:
+                with self.gate.client(timeout=10) as client:
+                    self._live(client, dice, 1000 + number)
+            except httpx.HTTPError:
+                time.sleep(0.01)  # the server is being restarted, or does not answer
+
+    def _live(self, client, dice, amount):
+        """One order: registered, paid with several keys on two ways, sometimes closed or refunded meanwhile."""
+        order = client.post("/v1/orders", json={"reference": str(uuid.uuid4()), "amount": amount, "currency": "CNY"})
+        if order.status_code != 201:
+            return
+        order = order.json()
+        self._remember(self.orders, order)
+        payment = None
+        keys = [str(uuid.uuid4()) for _ in range(dice.randint(1, 3))]
+        for key in keys + [keys[0]]:
+            # Through the API and the checkout token, which share their keys.
+            path = dice.choice([f"/v1/orders/{order['id']}", order["checkout_url"].removeprefix(self.gate.url)])
+            answer = client.post(
+                f"{path}/payments", headers={"Idempotency-Key": key, "Prefer": "wait=1"},
+                json={"provider": "sandbox", "method": dice.choice(["ok", "ok", "slow", "declined", "lost", "late"])})
+            if answer.status_code not in (201, 202):
+                continue
+            payment = answer.json()
+            self._remember(self.payments, (order["id"], key, payment))
+            if payment["status"] in ("processing", "requires_action") and dice.random() < 0.5:
+                client.post(f"/v1/payments/{payment['id']}/close", headers={"Prefer": "wait=0"})
+        if payment and payment["status"] == "succeeded" and dice.random() < 0.5:
+            for _ in range(2):
+                refund = client.post(
+                    f"/v1/payments/{payment['id']}/refunds", json={"amount": 300},
+                    headers={"Idempotency-Key": "broken", "Prefer": "wait=1"})
+                if refund.status_code in (201, 202):
+                    self._remember(self.refunds, (payment["id"], refund.json()))
+        if payment and payment["status"] == "requires_action" or dice.random() < 0.1:
+            client.post(f"/v1/orders/{order['id']}/close", headers={"Prefer": "wait=0"})
+
+    def _get(self, path):
+        return self.shop.get(path).raise_for_status().json()
+
+    def _remember(self, kind, what):
+        with self.lock:
+            kind.append(what)
+
+    # The auditor
+
+    def audit(self):
+        """Waits until everything came to rest by itself, and holds the books against what was answered."""
+        assert len(self.orders) >= 20, "the storm was no storm"
+        for order in self.orders:
+            # Nobody comes to pay what waits for a buyer.
+            self.shop.post(f"/v1/orders/{order['id']}/close", headers={"Prefer": "wait=0"})
+        restless, changed_at, last = {}, time.monotonic(), None
+
+        def is_over():
+            """Whether all is well, and the books have not changed for longer than late money takes to come."""
+            nonlocal changed_at, last
+            listing = self.bank.books()
+            if listing != last:
+                # All of them anew: what was well may not be any more.
+                changed_at, last = time.monotonic(), listing
+                restless.update({order["id"]: order for order in self.orders})
+            books = Books(listing)
+            for order in list(restless.values()):
+                if self._trouble(order, books) is None:
+                    del restless[order["id"]]
+            return not restless and time.monotonic() - changed_at > 3
+
+        try:
+            until(is_over, 180, "rest")
+        except AssertionError as error:
+            books = Books(self.bank.books())
+            troubles = [f"{id}: {self._trouble(order, books)}" for id, order in restless.items()]
+            raise AssertionError(f"{error}\n" + "\n".join(troubles[:5])) from None
+        books = Books(self.bank.books())
+        strangers = set(books.taken) - {order["id"] for order in self.orders}
+        # An order whose registration was never answered cannot have been paid.
+        assert not strangers, f"money was taken for {strangers}, and nobody was told of them"
+        self._hold_answers()
+        return (f"{len(self.orders)} orders, {len(self.payments)} answered payments, {len(self.refunds)} answered "
+                f"refunds, {sum(map(len, books.taken.values()))} charges, "
+                f"{sum(map(len, books.returned.values()))} returned")
+
+    def _trouble(self, order, books):
+        """What keeps this order from being well, if anything does."""
+        payments = self._get(f"/v1/orders/{order['id']}/payments")["data"]
+        refunds = [refund for payment in payments if payment["status"] == "succeeded"
+                   for refund in self._get(f"/v1/payments/{payment['id']}/refunds")["data"]]
+        # Last, so that it is no older than its parts.
+        now = self._get(f"/v1/orders/{order['id']}")
+        if [p for p in payments if p["status"] not in ("succeeded", "failed", "closed")]:
+            return f"a payment is under way: {payments}"
+        if now["status"] == "closing" or [r for r in refunds if r["status"] == "processing"]:
+            return f"it is {now['status']}, with refunds {refunds}"
+        kept = [p for p in payments if p["status"] == "succeeded" and p["surplus"] is None]
+        if len(kept) > 1 or (now["status"] == "paid") != (len(kept) == 1):
+            return f"{len(kept)} payments are kept, and it is {now['status']}"
+        numbers = [event["sequence"] for event in self._get(f"/v1/orders/{order['id']}/events")["data"]]
+        if numbers != list(range(1, len(numbers) + 1)):
+            return f"its events are {numbers}"
+        owed = order["amount"] - now["amount_refunded"] if kept else 0
+        if books.kept(order["id"]) != owed:
+            return f"the bank keeps {books.kept(order['id'])}, and it says {owed}: {payments} {refunds}"
+        for payment in payments:
+            if len(books.charges.get(payment["id"], [])) > 1:
+                return f"{payment['id']} has several charges"
+            if payment["surplus"] and books.kept(order["id"], payment["id"]) != 0:
+                return f"surplus {payment['id']} was not returned, or more of it"
+        return None
+
+    def _hold_answers(self):
+        """What was answered is still there, under the same key."""
+        stored = {}
+        for id, _, _ in self.payments:
+            if id not in stored:
+                stored[id] = {p["id"]: p for p in self._get(f"/v1/orders/{id}/payments")["data"]}
+        by_key = {}
+        for id, key, payment in self.payments:
+            assert payment["id"] in stored[id], f"{payment['id']} was answered and is gone"
+            assert by_key.setdefault((id, key), payment["id"]) == payment["id"], f"{key} led to two payments"
+            if payment["status"] in ("failed", "closed"):
+                # Only money that came all the same may change that.
+                assert stored[id][payment["id"]]["status"] in (payment["status"], "succeeded")
+            if payment["status"] == "succeeded":
+                assert stored[id][payment["id"]]["status"] == "succeeded"
+        by_payment = {}
+        for payment, refund in self.refunds:
+            now = self._get(f"/v1/refunds/{refund['id']}")
+            assert now["payment"] == payment and now["amount"] == 300
+            assert by_payment.setdefault(payment, refund["id"]) == refund["id"], "a key led to two refunds"
+
+
+class Books:
+    """A bank's listing, by order and by payment. Ids at the bank begin with the order's."""
+
+    def __init__(self, listing):
+        self.charges, self.taken, self.returned = {}, {}, {}
+        for charge in listing["charges"]:
+            self.charges.setdefault(charge["id"], []).append(charge)
+            if charge["status"] == "succeeded":
+                self.taken.setdefault("ord_" + charge["id"][4:30], []).append(charge)
+        for refund in listing["refunds"]:
+            self.returned.setdefault("ord_" + refund["id"][4:30], []).append(refund)
+
+    def kept(self, order, payment=None):
+        taken = [c for c in self.taken.get(order, []) if payment in (None, c["id"])]
+        returned = [r for r in self.returned.get(order, []) if payment in (None, r["charge"])]
+        return sum(c["amount"] for c in taken) - sum(r["amount"] for r in returned)

@@ -1,0 +1,115 @@
+"""Storms on real processes: whatever happens to them, each order keeps at most one payment, by the bank's own books."""
+
+import os
+import random
+import signal
+import time
+from contextlib import contextmanager
+
+from bad_disk import BadDisk
+from conftest import Bank, Gate, until
+from lossy_wire import LossyWire
+from storm import Storm
+
+# How often something is done to a process in one storm.
+KILLS = int(os.environ.get("PAYONCE_KILLS", "50"))
+BLOWS = int(os.environ.get("PAYONCE_BLOWS", "12"))
+
+
+class Scene:
+    """A bank, PayOnce before it, and a seed for what happens to both."""
+
+    def __init__(self, folder, bad_disk=False, lossy_wire=False):
+        self.seed = int(os.environ.get("PAYONCE_SEED", time.time_ns() % 1_000_000))
+        print(f"PAYONCE_SEED={self.seed}")
+        self.dice = random.Random(self.seed)
+        self.bank = Bank(folder).start()
+        store_folder = folder / "store"
+        store_folder.mkdir()
+        self.disk = BadDisk(folder, store_folder) if bad_disk else None
+        self.wire = LossyWire(self.bank.port, self.seed) if lossy_wire else None
+        self.gate = Gate(
+            folder, self.bank, call_timeout=1, store_folder=store_folder, bank_url=self.wire and self.wire.url,
+            environment=self.disk and self.disk.environment).start()
+
+    def pause(self, least, most):
+        time.sleep(self.dice.uniform(least, most))
+
+    def kill(self):
+        self.gate.process.kill()
+        self.gate.start()
+
+    def freeze(self, program, least=0.1, most=3):
+        """SIGSTOP, as a laptop's lid or a crowded host does it: then it goes on as if nothing had been."""
+        program.process.process.send_signal(signal.SIGSTOP)
+        self.pause(least, most)
+        program.process.process.send_signal(signal.SIGCONT)
+
+    def break_disk(self):
+        self.dice.choice([self.disk.refuse_writes, self.disk.fail_syncs, self.disk.hang])()
+        self.pause(0.1, 1.5)
+        # Sometimes it dies before the disk is well: what was not synced may be there, or not.
+        if self.dice.random() < 0.5:
+            self.gate.process.kill()
+        self.disk.be_well()
+        if self.gate.process.process.poll() is not None:
+            self.gate.start()
+
+
+@contextmanager
+def scene(folder, **options):
+    scene = Scene(folder, **options)
+    try:
+        yield scene
+    finally:
+        for process in (scene.gate.process, scene.bank.process):
+            if process.process and process.process.poll() is None:
+                process.process.send_signal(signal.SIGCONT)
+            process.kill(signal.SIGTERM)
+
+
+def test_kill_at_any_moment(tmp_path):
+    with scene(tmp_path) as s:
+        with Storm(s.gate, s.seed) as storm:
+            for _ in range(KILLS):
+                s.pause(0.05, 0.5)
+                s.kill()
+        print(storm.audit())
+
+
+def test_freeze_at_any_moment(tmp_path):
+    with scene(tmp_path) as s:
+        with Storm(s.gate, s.seed) as storm:
+            for _ in range(BLOWS):
+                s.pause(0.05, 0.5)
+                s.freeze(s.dice.choice([s.gate, s.bank]))
+        print(storm.audit())
+
+
+def test_lossy_wire(tmp_path):
+    with scene(tmp_path, lossy_wire=True) as s:
+        with Storm(s.gate, s.seed) as storm:
+            s.wire.is_bad = True
+            until(lambda: min(s.wire.counts.values()) >= 5, 120, "everything that goes wrong on a wire")
+            s.wire.is_bad = False
+        print(storm.audit(), s.wire.counts)
+
+
+def test_bad_disk(tmp_path):
+    with scene(tmp_path, bad_disk=True) as s:
+        with Storm(s.gate, s.seed) as storm:
+            for _ in range(BLOWS):
+                s.pause(0.2, 0.8)
+                s.break_disk()
+        print(storm.audit())
+
+
+def test_everything_at_once(tmp_path):
+    with scene(tmp_path, bad_disk=True, lossy_wire=True) as s:
+        with Storm(s.gate, s.seed) as storm:
+            s.wire.is_bad = True
+            for _ in range(BLOWS):
+                s.pause(0.05, 0.5)
+                s.dice.choice([s.kill, lambda: s.freeze(s.gate), lambda: s.freeze(s.bank), s.break_disk])()
+            s.wire.is_bad = False
+        print(storm.audit())
