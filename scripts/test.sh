@@ -22,7 +22,10 @@ part "format" swift format lint --strict --parallel --recursive Package.swift So
 part "build" swift build --build-tests --explicit-target-dependency-import-check error
 part "swift tests" timeout 600 swift test --skip-build
 part "simulation" scripts/simulate.sh
-part "black-box and browser tests" timeout 1800 .build/python/bin/pytest --quiet --color=no Tests/BlackBox
+pytest=(timeout 1200 .build/python/bin/pytest --quiet --color=no)
+part "black-box and browser tests" "${pytest[@]}" --ignore Tests/BlackBox/test_storms.py Tests/BlackBox
+# Most of a storm is waiting for its calm.
+part "storms" "${pytest[@]}" -n 5 Tests/BlackBox/test_storms.py
 
 echo
 printf '%s\n' "${timings[@]}"

@@ -15,6 +15,9 @@ package struct Schedule: Hashable, Sendable {
   /// How long past the last moment at which its provider may take money an ended payment is watched.
   package var watchMargin: Duration = .seconds(10 * 60)
 
+  /// How long a command may wait for a store that hangs before it is answered without it.
+  package var storePatience: Duration = .seconds(10)
+
   package init() {}
 
   /// 1, 2, 3, 5 s, every 5 s up to a minute, 1 min, 5 min, 15 min, 1 h, 6 h, then daily.

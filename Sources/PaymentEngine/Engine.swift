@@ -37,6 +37,15 @@ package struct Engine: Sendable {
   /// their end and their evidence is stored, then the lanes end.
   /// - Parameter executors: the threads on which the lanes run; `nil` for those of the surrounding task.
   package func run(on executors: [any TaskExecutor]? = nil) async {
+    await withTaskGroup(of: Void.self) { all in
+      // A lane that shares its thread with others cannot be watched from there.
+      if executors != nil { all.addTask { await watch() } }
+      await work(on: executors)
+      all.cancelAll()
+    }
+  }
+
+  private func work(on executors: [any TaskExecutor]?) async {
     await withTaskGroup(of: Void.self) { lanes in
       for (index, lane) in journal.lanes.enumerated() {
         // Without a thread of its own a lane stays where the engine is; an explicit `nil` would send it elsewhere.
@@ -52,6 +61,13 @@ package struct Engine: Sendable {
         rest.addTask { await dispatcher.run(reportingTo: journal) }
       }
       journal.close()
+    }
+  }
+
+  /// Sees to it that nobody waits for ever for a store that hangs, until it is cancelled.
+  private func watch() async {
+    while (try? await clock.sleep(for: .seconds(1))) != nil {
+      for lane in journal.lanes { lane.answerOverdue(rules.schedule.storePatience) }
     }
   }
 

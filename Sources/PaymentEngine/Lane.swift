@@ -20,10 +20,13 @@ package final class Lane: Sendable {
   }
   private struct Entry {
     let work: Work
+    let since: Duration
     let reply: CheckedContinuation<Result<Answer, Fault>, Never>
   }
   private struct State {
     var queue: [Entry] = []
+    /// The batch that is being written; `nil` for those that were answered before it was.
+    var batch: [Entry?] = []
     var parked: CheckedContinuation<Void, Never>?
     var isClosed = false
   }
@@ -67,7 +70,7 @@ package final class Lane: Sendable {
       let parked = state.withLock { state -> CheckedContinuation<Void, Never>? in
         guard !state.isClosed, state.queue.count < limit else { return nil }
         isTaken = true
-        state.queue.append(Entry(work: work, reply: continuation))
+        state.queue.append(Entry(work: work, since: clock.uptime(), reply: continuation))
         defer { state.parked = nil }
         return state.parked
       }
@@ -92,17 +95,44 @@ package final class Lane: Sendable {
   @concurrent package func run() async {
     while true {
       let (batch, isClosed) = state.withLock { state in
-        let batch = Array(state.queue.prefix(batchLimit))
-        state.queue.removeFirst(batch.count)
-        return (batch, state.isClosed)
+        state.batch = Array(state.queue.prefix(batchLimit))
+        state.queue.removeFirst(state.batch.count)
+        return (state.batch.map { $0!.work }, state.isClosed)
       }
       if batch.isEmpty {
         if isClosed { return }
         await park()
       } else {
-        answer(batch)
+        let answers = decide(batch)
+        let entries = state.withLock { state in
+          defer { state.batch = [] }
+          return state.batch
+        }
+        for (entry, answer) in zip(entries, answers) { entry?.reply.resume(returning: answer) }
       }
     }
+  }
+
+  /// Answers those who have waited too long, since a disk or a network that hangs may never let go.
+  /// - Parameter patience: how long a command may wait for its place and its commit.
+  package func answerOverdue(_ patience: Duration) {
+    let end = clock.uptime() - patience
+    let (unwritten, doubtful) = state.withLock { state in
+      let unwritten = Array(state.queue.prefix { $0.since <= end })
+      state.queue.removeFirst(unwritten.count)
+      var doubtful: [Entry] = []
+      for index in state.batch.indices {
+        guard let entry = state.batch[index], entry.since <= end else { continue }
+        doubtful.append(entry)
+        state.batch[index] = nil
+      }
+      return (unwritten, doubtful)
+    }
+    guard !unwritten.isEmpty || !doubtful.isEmpty else { return }
+    logger.error(
+      "the store does not answer", metadata: ["waiting": "\(unwritten.count)", "commands": "\(doubtful.count)"])
+    for entry in unwritten { entry.reply.resume(returning: .failure(.unavailable("the store does not answer"))) }
+    for entry in doubtful { entry.reply.resume(returning: .failure(.unknownCommit)) }
   }
 
   private func park() async {
@@ -116,20 +146,16 @@ package final class Lane: Sendable {
     }
   }
 
-  private func answer(_ batch: [Entry]) {
-    do throws(Fault) {
-      for (entry, answer) in zip(batch, try commit(batch.map(\.work))) {
-        entry.reply.resume(returning: .success(answer))
-      }
-    } catch .conflict where batch.count > 1 {
+  private func decide(_ work: [Work]) -> [Result<Answer, Fault>] {
+    do throws(Fault) { return try commit(work).map { .success($0) } } catch .conflict where work.count > 1 {
       // One command may be what keeps the others from being written: each gets a transaction of its own.
-      for entry in batch { answer([entry]) }
+      return work.map { decide([$0])[0] }
     } catch {
-      let orders = batch.prefix(5).compactMap(\.work.order?.text).joined(separator: " ")
+      let orders = work.prefix(5).compactMap(\.order?.text).joined(separator: " ")
       logger.error(
         "a batch was not written",
-        metadata: ["commands": "\(batch.count)", "fault": "\(error)", "orders": "\(orders)"])
-      for entry in batch { entry.reply.resume(returning: .failure(error)) }
+        metadata: ["commands": "\(work.count)", "fault": "\(error)", "orders": "\(orders)"])
+      return work.map { _ in .failure(error) }
     }
   }
 

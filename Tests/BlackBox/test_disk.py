@@ -1,40 +1,10 @@
-"""A disk that is full, or cannot be written: 503 and no charge, and it heals by itself."""
+"""A disk that is full, cannot be written or does not answer: 503 and no charge, and it heals by itself."""
 
 import os
-import subprocess
-from contextlib import contextmanager
 
 import pytest
-
+from bad_disk import BadDisk, fill, small_disk
 from conftest import running, until
-
-
-@contextmanager
-def small_disk(folder, megabytes):
-    """A file system of its own, in memory."""
-    folder.mkdir()
-    options = f"size={megabytes}m"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder):
-    with open(folder / "ballast", "wb", buffering=0) as ballast:
-        try:
-            while True:
-                ballast.write(b"x" * 65536)
-        except OSError:
-            pass
-        try:
-            while True:
-                ballast.write(b"x" * 512)
-        except OSError:
-            pass
 
 
 def test_a_full_disk_takes_no_money(tmp_path):
@@ -53,6 +23,31 @@ def test_a_full_disk_takes_no_money(tmp_path):
         assert gate.call("GET", "/readyz").status_code == 503
         assert gate.bank.books()["charges"] == before and gate.bank.taken(waiting) == []
         os.remove(disk / "ballast")
+        until(lambda: gate.call("GET", "/readyz").status_code == 200, what="health")
+        assert gate.pay(waiting, key="k").json()["status"] == "succeeded"
+        assert len(gate.bank.taken(waiting)) == 1
+
+
+@pytest.mark.parametrize("fault", ["refuse_writes", "fail_syncs", "hang"])
+def test_a_disk_that_cannot_be_written_takes_no_money(tmp_path, fault):
+    store = tmp_path / "store"
+    store.mkdir()
+    disk = BadDisk(tmp_path, store)
+    with running(tmp_path, store_folder=store, environment=disk.environment) as gate:
+        paid, waiting = gate.order(), gate.order()
+        assert gate.pay(paid).json()["status"] == "succeeded"
+        before = gate.bank.books()["charges"]
+        try:
+            getattr(disk, fault)()
+            answer = gate.pay(waiting, key="k")
+            assert answer.status_code == 503 and answer.json()["code"] == "unavailable", answer.text
+            assert answer.headers["retry-after"]
+            assert gate.call("GET", "/readyz").status_code == 503
+            # What is written already can be read.
+            assert gate.now(paid)["status"] == "paid"
+            assert gate.bank.books()["charges"] == before
+        finally:
+            disk.be_well()
         until(lambda: gate.call("GET", "/readyz").status_code == 200, what="health")
         assert gate.pay(waiting, key="k").json()["status"] == "succeeded"
         assert len(gate.bank.taken(waiting)) == 1

@@ -5,7 +5,8 @@ import Testing
 
 @testable import PaymentEngine
 
-@Suite struct LaneTests {
+// One after the other: some hold a thread of the pool, of which there are as few as cores.
+@Suite(.serialized) struct LaneTests {
   private static func lane(
     _ store: FakeStore, clock: FakeClock = FakeClock(), provider: FakeProvider = FakeProvider(), queueLimit: Int = 4096,
     batchLimit: Int = 256
@@ -40,6 +41,39 @@ import Testing
       try await group.waitForAll()
     }
     #expect(store.loads == [1, 99])
+  }
+
+  @Test func nobodyWaitsForEverForAStoreThatHangs() async throws {
+    let isHanging = Mutex(true)
+    let store = FakeStore { _, _ in while isHanging.withLock({ $0 }) { usleep(1000) } }
+    let clock = FakeClock()
+    let (lane, _, _) = Self.lane(store, clock: clock)
+    func register(_ reference: String) async -> Result<Lane.Answer, Fault> {
+      await lane.submit(.command(EngineBench.register(reference), by: .payOnce))
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await lane.run() }
+      async let writing = register("r-1")
+      try await until("the commit") { store.saves == 1 }
+      async let waiting = register("r-2")
+      try await until("a queue") { lane.waiting == 1 }
+      clock.advance(by: .seconds(6))
+      async let later = register("r-3")
+      try await until("a longer queue") { lane.waiting == 2 }
+      clock.advance(by: .seconds(4))
+      lane.answerOverdue(.seconds(10))
+      // What was being written may come to be; what waited will not.
+      let (doubtful, unwritten) = await (writing, waiting)
+      #expect(throws: Fault.unknownCommit) { try doubtful.get() }
+      #expect(throws: Fault.unavailable("the store does not answer")) { try unwritten.get() }
+      isHanging.withLock { $0 = false }
+      _ = try await later.get()
+      lane.close()
+      try await group.waitForAll()
+    }
+    #expect(store[EngineBench.id("r-1")] != nil)
+    #expect(store[EngineBench.id("r-2")] == nil)
+    #expect(store[EngineBench.id("r-3")] != nil)
   }
 
   @Test func aBatchIsBounded() async throws {
