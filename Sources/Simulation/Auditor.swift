@@ -107,6 +107,18 @@ final class Auditor: @unchecked Sendable {
     }
   }
 
+  /// Somebody waited on a node that was there all the time.
+  /// - Parameters:
+  ///   - time: for how many milliseconds.
+  ///   - limit: how many it was to be at most.
+  ///   - isMet: whether what was waited for had come.
+  func waited(_ time: Int64, limit: Int, isMet: Bool, _ order: OrderID) {
+    world.tally.waits += 1
+    // Deadlines are looked at ten times a second.
+    hold(time <= Int64(limit) + 200, "10: it ends", "a wait of at most \(limit) ms took \(time) ms", order)
+    hold(isMet || time >= Int64(limit), "a wait", "it ended after \(time) of \(limit) ms, for nothing", order)
+  }
+
   func toldRefund(_ id: RefundID, of payment: PaymentID, under key: IdempotencyKey) {
     let before = told[id.order, default: Told()].refunds.updateValue(id, forKey: RefundKey(payment: payment, key: key))
     hold(before == nil || before == id, "7: same request, same result", "a key led to two refunds", id.order)

@@ -52,6 +52,7 @@ package struct Campaign: Sendable {
       (tally.orders, "orders, \(tally.paidOrders) of them paid"),
       (tally.payments, "payments started"),
       (tally.duplicatesPrevented, "second payments refused"),
+      (tally.waits, "waits for a change"),
       (tally.captures, "times a bank took money"),
       (tally.lostRequests, "requests to banks lost"),
       (tally.lostAnswers, "answers of banks lost after they had acted"),

@@ -33,6 +33,8 @@ final class NodeExecutor: TaskExecutor, @unchecked Sendable {
   private let world: SeededExecutor
   private var held: [UnownedJob] = []
   private(set) var isFrozen = false
+  /// How often it was frozen.
+  private(set) var freezes = 0
 
   init(_ world: SeededExecutor) { self.world = world }
 
@@ -41,7 +43,10 @@ final class NodeExecutor: TaskExecutor, @unchecked Sendable {
     if isFrozen { held.append(job) } else { world.add(job, asUnownedTaskExecutor()) }
   }
 
-  func freeze() { isFrozen = true }
+  func freeze() {
+    isFrozen = true
+    freezes += 1
+  }
 
   func thaw() {
     isFrozen = false

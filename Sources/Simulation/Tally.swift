@@ -5,6 +5,7 @@ package struct Tally: Sendable {
   package var payments = 0
   package var events = 0
   package var duplicatesPrevented = 0
+  package var waits = 0
   package var captures = 0
   package var lostRequests = 0
   package var lostAnswers = 0
@@ -31,6 +32,7 @@ package struct Tally: Sendable {
     payments += other.payments
     events += other.events
     duplicatesPrevented += other.duplicatesPrevented
+    waits += other.waits
     captures += other.captures
     lostRequests += other.lostRequests
     lostAnswers += other.lostAnswers

@@ -38,12 +38,12 @@ final class World: @unchecked Sendable {
 
     init(_ dice: Dice) {
       let isLong = dice.happens(200)
-      orders = dice.within(5...80)
+      orders = dice.within(5...160)
       nodes = dice.within(1...3)
       lanes = dice.within(1...2)
       rush = isLong ? 4 * 3_600_000 : dice.within(30...600) * 1000
       storm = isLong ? 26 * 3_600_000 : rush + dice.within(60...900) * 1000
-      sweep = isLong ? .seconds(60) : .milliseconds(dice.pick([200, 500, 2000]))
+      sweep = isLong ? .seconds(60) : .milliseconds(dice.pick([500, 1000, 3000]))
       var kinds = BankKind.allCases
       while kinds.count > 1, dice.happens(400) { kinds.remove(at: dice.below(kinds.count)) }
       self.kinds = kinds

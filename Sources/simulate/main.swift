@@ -2,11 +2,23 @@ import Glibc
 import Simulation
 
 // `payonce simulate` for the inner manifest: optimised in seconds, so that the tests can run many worlds.
-//   simulate FIRST LAST [WIDTH]
+//   simulate FIRST LAST [WIDTH]    seeded worlds
+//   simulate model FAULTS          the small model, every way with at most so many faults
 
-let numbers = CommandLine.arguments.dropFirst().compactMap { UInt64($0) }
+let arguments = CommandLine.arguments.dropFirst()
+if arguments.count == 2, arguments.first == "model", let faults = Int(arguments.last!) {
+  var isBroken = false
+  await SmallModel.checkAll(faults: faults, width: 2) { report in
+    print(report.text)
+    fflush(nil)
+    isBroken = isBroken || report.violation != nil
+  }
+  exit(isBroken ? 1 : 0)
+}
+
+let numbers = arguments.compactMap { UInt64($0) }
 guard numbers.count >= 2, numbers[0] <= numbers[1] else {
-  print("usage: simulate FIRST LAST [WIDTH]")
+  print("usage: simulate FIRST LAST [WIDTH]\n       simulate model FAULTS")
   exit(2)
 }
 let start = ContinuousClock.now

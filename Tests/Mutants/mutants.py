@@ -4,7 +4,8 @@
     python3 Tests/Mutants/mutants.py [NAME ...]
 
 Each fault is a small change of a copy of the sources, built in .build-mutants and run over seeds 1 to 3000. Printed is
-after how many worlds it was found, and by which invariant. Exits 1 when one is not found, or no longer fits the sources.
+after how many worlds it was found, and by which invariant; and whether the small model finds it, too, without faults of
+the surroundings or with one, within a minute. Exits 1 when the worlds miss one, or when one no longer fits the sources.
 """
 
 import os
@@ -166,6 +167,21 @@ def simulate():
     return lines[0] if lines else "", broken
 
 
+def check_model():
+    """Whether the small model breaks, and with how many faults of the surroundings."""
+    program = ROOT / ".build-mutants/build/release/simulate"
+    for faults in "0", "1":
+        try:
+            lines = subprocess.run([program, "model", faults], capture_output=True, text=True, timeout=60).stdout
+        except subprocess.TimeoutExpired as stopped:
+            lines = (stopped.stdout or b"").decode()
+        head, broken, _ = lines.partition("\nBROKEN: ")
+        if broken:
+            states = head.splitlines()[-1].split(": ")
+            return f"{states[1].split(' ')[0]} states with {faults} faults at {states[0]}"
+    return "-"
+
+
 def main(names):
     unknown = set(names) - set(MUTANTS)
     if unknown:
@@ -184,8 +200,9 @@ def main(names):
         began = time.monotonic()
         head, broken = simulate()
         worlds = head.split(" ", 1)[0] or "?"
+        spent = time.monotonic() - began
         print(f"{'found ' if broken else 'MISSED'} after {worlds:>4} worlds  {name}: {broken or ''}"
-              f" ({time.monotonic() - began:.0f} s)", flush=True)
+              f" ({spent:.0f} s; small model: {check_model()})", flush=True)
         if not broken:
             missed.append(name)
     print(f"{len(names or MUTANTS) - len(missed)} passed, {len(missed)} failed")
