@@ -4,7 +4,7 @@ import PaymentCore
 /// happen. Where a `World` throws dice, this one goes every way, over the same `decide`.
 ///
 /// States that differ only in how long ago something was, as far as nobody asks about it any more, are one state; so
-/// there is no bound on time. States are told apart by 64-bit hashes.
+/// there is no bound on time.
 package struct SmallModel {
   package struct Report: Sendable {
     package let name: String
@@ -62,7 +62,8 @@ package struct SmallModel {
   // MARK: The search
 
   private struct Parent {
-    let state: UInt64
+    /// `nil` for that of the start.
+    let state: [UInt8]?
     let action: Int
   }
 
@@ -71,17 +72,17 @@ package struct SmallModel {
     var report = Report(name: name)
     let start = ModelState(rules, faults)
     var layer = [start]
-    var parents = [start.fingerprint(rules): Parent(state: 0, action: 0)]
-    var calm: Set<UInt64> = []
+    var parents = [start.key(rules): Parent(state: nil, action: 0)]
+    var calm: Set<[UInt8]> = []
     while !layer.isEmpty, !Task.isCancelled {
       var next: [ModelState] = []
       for state in layer {
-        let here = state.fingerprint(rules)
+        let here = state.key(rules)
         for (index, action) in state.actions(bank).enumerated() {
           var after = state
           var broken = after.take(action, bank, rules)
           report.steps += 1
-          let there = after.fingerprint(rules)
+          let there = after.key(rules)
           let isNew = parents[there] == nil
           if isNew {
             parents[there] = Parent(state: here, action: index)
@@ -120,12 +121,12 @@ package struct SmallModel {
   }
 
   /// The way to a state, told by walking it again.
-  private func story(to end: UInt64, then last: ModelState.Action, _ parents: [UInt64: Parent]) -> [String] {
+  private func story(to end: [UInt8], then last: ModelState.Action, _ parents: [[UInt8]: Parent]) -> [String] {
     var way: [Int] = []
     var here = end
-    while let parent = parents[here], parent.state != 0 {
+    while let parent = parents[here], let before = parent.state {
       way.append(parent.action)
-      here = parent.state
+      here = before
     }
     var state = ModelState(rules, faults)
     var story: [String] = []
@@ -150,8 +151,8 @@ struct ModelBank {
   static let lateness: Int64 = 0
 
   /// A charge in the books. Only what decides about what can happen.
-  struct Charge: Hashable {
-    enum Status: Hashable { case open, declined, closed, captured }
+  struct Charge {
+    enum Status: CaseIterable { case open, declined, closed, captured }
     var status = Status.open
     var isBegun: Bool { begunAt != nil }
     /// A buyer may have seen what to pay with.
@@ -169,7 +170,7 @@ struct ModelBank {
     }
   }
 
-  enum Answer: Hashable {
+  enum Answer {
     case payment(PaymentEvidence.Verdict)
     case refund(RefundEvidence.Verdict)
   }
@@ -257,7 +258,7 @@ struct ModelState {
   var faults: Int
 
   /// A call, from its lease to the moment at which nobody waits for it and nothing of it can arrive.
-  struct Flight: Hashable {
+  struct Flight {
     let kind: Call.Kind
     let number: Int
     let payment: PaymentID
@@ -560,10 +561,10 @@ struct ModelState {
 
   /// From here on everything works: does it come to its end, and to the right one?
   /// - Parameter visited: the states from which it does.
-  func brokenInTheCalm(_ bank: ModelBank, _ rules: Rules, _ visited: inout Set<UInt64>) -> String? {
+  func brokenInTheCalm(_ bank: ModelBank, _ rules: Rules, _ visited: inout Set<[UInt8]>) -> String? {
     var state = self
     for _ in 0..<200 {
-      if !visited.insert(state.fingerprint(rules)).inserted { return nil }
+      if !visited.insert(state.key(rules)).inserted { return nil }
       if let index = state.flights.indices.first {
         let flight = state.flights[index]
         let action: Action =
@@ -595,78 +596,125 @@ struct ModelState {
 
   // MARK: Which state it is
 
-  /// A hash of all that decides about what can happen from here on. Times count from now, and numbers of calls from
-  /// the last one; what is longer ago than anybody asks is just over.
-  func fingerprint(_ rules: Rules) -> UInt64 {
+  /// All that decides about what can happen from here on, and nothing else. Times count from now, and numbers of calls
+  /// from the last one; what is longer ago than anybody asks is just over.
+  func key(_ rules: Rules) -> [UInt8] {
     let sheet = rules.sheets.values.first!
-    let isEverLate = !sheet.lateMoney.isEmpty
-    var hasher = Hasher()
-    func add(_ instant: Instant?, noEarlierThan earliest: Int64 = 0) {
-      hasher.combine(instant.map { max(earliest * 1000, $0.milliseconds - now * 1000) })
-    }
+    var key = ModelKey(now: now)
     func add(_ calls: CallState, _ watchUntil: Instant?) {
-      hasher.combine(calls.nextAt == nil)
+      key.add(calls.nextAt == nil)
       guard calls.nextAt != nil else { return }
-      add(calls.lease == nil ? calls.nextAt : calls.lease!.until)
-      hasher.combine(calls.lease?.kind)
-      hasher.combine(calls.lease?.number == calls.firstSent?.number)
+      key.add(calls.lease == nil ? calls.nextAt : calls.lease!.until)
+      key.add(calls.lease?.kind)
+      key.add(calls.lease?.number == calls.firstSent?.number)
       if let window = sheet.repeatWindow {
-        add(calls.firstSent?.at, noEarlierThan: -window.components.seconds)
+        key.add(calls.firstSent?.at, noEarlierThan: -window.components.seconds)
       } else {
-        hasher.combine(calls.firstSent == nil)
+        key.add(calls.firstSent == nil)
       }
-      hasher.combine(calls.last?.kind)
-      hasher.combine(calls.last?.finding)
-      hasher.combine(calls.answeredAskAt == nil)
-      if let asked = calls.answeredAskAt, let watchUntil { hasher.combine(asked >= watchUntil) }
+      key.add(calls.last?.kind)
+      key.add(calls.last?.finding)
+      key.add(calls.answeredAskAt == nil)
+      if let asked = calls.answeredAskAt, let watchUntil { key.add(asked >= watchUntil) }
     }
-    hasher.combine(order.status)
-    hasher.combine(order.closeReason)
-    if order.status == .open { add(order.expiresAt) }
-    hasher.combine(order.cases.count { $0.resolvedAt == nil })
+    key.add(order.status)
+    key.add(order.closeReason)
+    if order.status == .open { key.add(order.expiresAt) }
+    key.add(order.cases.count { $0.resolvedAt == nil })
+    key.add(order.payments.count)
     for payment in order.payments {
-      hasher.combine(payment.status)
-      hasher.combine(payment.surplus)
+      key.add(payment.status)
+      key.add(payment.surplus)
       if payment.isLive {
-        hasher.combine(payment.action == nil)
-        hasher.combine(payment.failure == nil)
-        hasher.combine(payment.closeRequestedAt == nil)
+        key.add(payment.action == nil)
+        key.add(payment.failure == nil)
+        key.add(payment.closeRequestedAt == nil)
       }
-      add(payment.watchUntil)
+      key.add(payment.watchUntil)
       add(payment.calls, payment.watchUntil)
-      guard let charge = charges[payment.id.ordinal - 1] else { continue }
-      hasher.combine(charge.status)
-      hasher.combine(charge.isShown)
-      hasher.combine(charge.isReal)
-      hasher.combine(charge.closedAt.map { isEverLate ? max(-ModelBank.lateness - 1, $0 - now) : 0 })
+      let charge = charges[payment.id.ordinal - 1]
+      key.add(charge?.status)
+      guard let charge else { continue }
+      key.add(charge.isShown)
+      key.add(charge.isReal)
+      key.add(charge.closedAt == nil)
+      key.add(charge.closedAt.map { $0 + ModelBank.lateness >= now && !sheet.lateMoney.isEmpty } ?? false)
       // Whether it was before the other payment began, or would be if that began now.
       let other = order.payments.count == 1 ? now : order.payments[1].createdAt.milliseconds / 1000
-      hasher.combine(charge.capturedAt.map { $0 < other })
-      hasher.combine(charge.begunAt.map { $0 < other })
+      for moment in [charge.capturedAt, charge.begunAt] { key.add(moment.map { $0 < other ? 1 : 2 } ?? 0) }
     }
     for refund in order.refunds {
-      hasher.combine(refund.payment)
-      hasher.combine(refund.status)
-      hasher.combine(returned.contains(refund.id))
+      key.add(refund.payment.ordinal)
+      key.add(refund.status)
+      key.add(returned.contains(refund.id))
       add(refund.calls, nil)
     }
-    // The order of flights says nothing; calls that nobody waits for have no number any more.
-    let sorted = flights.map { flight -> Int in
-      let calls = flight.refund.map { order.refund($0)!.calls } ?? order.payment(flight.payment)!.calls
-      var part = Hasher()
-      part.combine(flight.kind)
-      part.combine(flight.payment)
-      part.combine(flight.refund)
-      part.combine(flight.isUnderWay)
-      part.combine(flight.isAwaited)
-      part.combine(flight.isAwaited && calls.lease?.number == flight.number)
-      part.combine(flight.answer)
-      part.combine(flight.isFrozen)
-      part.combine(flight.isAwaited && !flight.isFrozen && flight.leasedAt == now)
-      return part.finalize()
-    }.sorted()
-    hasher.combine(sorted)
-    hasher.combine(faults)
-    return UInt64(bitPattern: Int64(hasher.finalize()))
+    key.add(faults)
+    // Their order says nothing; calls that nobody waits for have no number any more.
+    key.add(
+      flights.map { flight -> [UInt8] in
+        let calls = flight.refund.map { order.refund($0)!.calls } ?? order.payment(flight.payment)!.calls
+        var key = ModelKey(now: now)
+        key.add(flight.kind)
+        key.add(flight.payment.ordinal)
+        key.add(flight.refund?.ordinal ?? 0)
+        key.add(flight.isUnderWay)
+        key.add(flight.isAwaited)
+        key.add(flight.isAwaited && calls.lease?.number == flight.number)
+        key.add(flight.answer.map(\.key) ?? 0)
+        key.add(flight.isFrozen)
+        key.add(flight.isAwaited && !flight.isFrozen && flight.leasedAt == now)
+        return key.bytes
+      })
+    return key.bytes
+  }
+}
+
+/// Small values in a row, each a byte.
+private struct ModelKey {
+  let now: Int64
+  private(set) var bytes: [UInt8] = []
+
+  init(now: Int64) {
+    self.now = now
+    bytes.reserveCapacity(96)
+  }
+
+  mutating func add(_ number: Int) { bytes.append(UInt8(number)) }
+  mutating func add(_ flag: Bool) { bytes.append(flag ? 1 : 0) }
+  mutating func add<Value: CaseIterable & Equatable>(_ value: Value?) where Value.AllCases == [Value] {
+    bytes.append(value.map { UInt8(1 + Value.allCases.firstIndex(of: $0)!) } ?? 0)
+  }
+  /// - Parameter earliest: what is longer ago, in seconds before now, is as long ago as this.
+  mutating func add(_ instant: Instant?, noEarlierThan earliest: Int64 = 0) {
+    bytes.append(instant.map { UInt8(100 + max(earliest, $0.milliseconds / 1000 - now)) } ?? 0)
+  }
+  mutating func add(_ parts: [[UInt8]]) {
+    for part in parts.sorted(by: { $0.lexicographicallyPrecedes($1) }) { bytes += part }
+  }
+}
+
+extension ModelBank.Answer {
+  /// Which of the answers of this bank it is: as far as any of them says more than its kind, it always says the same.
+  fileprivate var key: Int {
+    switch self {
+    case .payment(.succeeded): 1
+    case .payment(.failed): 2
+    case .payment(.closed): 3
+    case .payment(.closedSoftly): 4
+    case .payment(.pending): 5
+    case .payment(.declined): 6
+    case .payment(.notFound): 7
+    case .payment(.rejected): 8
+    case .payment(.notSent): 9
+    case .payment(.unknown): 10
+    case .refund(.succeeded): 11
+    case .refund(.pending): 12
+    case .refund(.failed): 13
+    case .refund(.refused): 14
+    case .refund(.notFound): 15
+    case .refund(.notSent): 16
+    case .refund(.unknown): 17
+    }
   }
 }
