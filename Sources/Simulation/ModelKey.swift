@@ -1,0 +1,127 @@
+import PaymentCore
+
+extension ModelState {
+  /// All that decides about what can happen from here on, and nothing else. Times count from now, and numbers of calls
+  /// from the last one; what is longer ago than anybody asks is just over.
+  func key(_ rules: Rules) -> [UInt8] {
+    let sheet = rules.sheets.values.first!
+    var key = ModelKey(now: now)
+    func add(_ calls: CallState, _ watchUntil: Instant?) {
+      key.add(calls.nextAt == nil)
+      guard calls.nextAt != nil else { return }
+      key.add(calls.lease == nil ? calls.nextAt : calls.lease!.until)
+      key.add(calls.lease?.kind)
+      key.add(calls.lease?.number == calls.firstSent?.number)
+      if let window = sheet.repeatWindow {
+        key.add(calls.firstSent?.at, noEarlierThan: -window.components.seconds)
+      } else {
+        key.add(calls.firstSent == nil)
+      }
+      key.add(calls.last?.kind)
+      key.add(calls.last?.finding)
+      // A watch may yet begin whose end is already over.
+      key.add(calls.answeredAskAt, noEarlierThan: -3)
+      if let asked = calls.answeredAskAt, let watchUntil { key.add(asked >= watchUntil) }
+    }
+    key.add(order.status)
+    key.add(order.closeReason)
+    // A soft close is watched for a while after it, also when that is over.
+    key.add(order.expiresAt, noEarlierThan: -2)
+    key.add(order.cases.count { $0.resolvedAt == nil })
+    key.add(order.payments.count)
+    for payment in order.payments {
+      key.add(payment.status)
+      key.add(payment.surplus)
+      if payment.isLive {
+        key.add(payment.action == nil)
+        key.add(payment.failure == nil)
+        key.add(payment.closeRequestedAt == nil)
+      }
+      key.add(payment.watchUntil)
+      add(payment.calls, payment.watchUntil)
+      let charge = charges[payment.id.ordinal - 1]
+      key.add(charge?.status)
+      guard let charge else { continue }
+      key.add(charge.isShown)
+      key.add(charge.isReal)
+      key.add(charge.closedAt == nil)
+      key.add(charge.closedAt.map { $0 + ModelBank.lateness >= now && !sheet.lateMoney.isEmpty } ?? false)
+      // Whether it was before the other payment began, or would be if that began now.
+      let other = order.payments.count == 1 ? now : order.payments[1].createdAt.milliseconds / 1000
+      for moment in [charge.capturedAt, charge.begunAt] { key.add(moment.map { $0 < other ? 1 : 2 } ?? 0) }
+    }
+    for refund in order.refunds {
+      key.add(refund.payment.ordinal)
+      key.add(refund.status)
+      key.add(returned.contains(refund.id))
+      add(refund.calls, nil)
+    }
+    key.add(faults)
+    // Their order says nothing; calls that nobody waits for have no number any more.
+    key.add(
+      flights.map { flight -> [UInt8] in
+        let calls = flight.refund.map { order.refund($0)!.calls } ?? order.payment(flight.payment)!.calls
+        var key = ModelKey(now: now)
+        key.add(flight.kind)
+        key.add(flight.payment.ordinal)
+        key.add(flight.refund?.ordinal ?? 0)
+        key.add(flight.isUnderWay)
+        key.add(flight.isAwaited)
+        key.add(flight.isAwaited && calls.lease?.number == flight.number)
+        key.add(flight.answer.map(\.key) ?? 0)
+        key.add(flight.isFrozen)
+        key.add(flight.isAwaited && !flight.isFrozen && flight.leasedAt == now)
+        return key.bytes
+      })
+    return key.bytes
+  }
+}
+
+/// Small values in a row, each a byte.
+private struct ModelKey {
+  let now: Int64
+  private(set) var bytes: [UInt8] = []
+
+  init(now: Int64) {
+    self.now = now
+    bytes.reserveCapacity(96)
+  }
+
+  mutating func add(_ number: Int) { bytes.append(UInt8(number)) }
+  mutating func add(_ flag: Bool) { bytes.append(flag ? 1 : 0) }
+  mutating func add<Value: CaseIterable & Equatable>(_ value: Value?) where Value.AllCases == [Value] {
+    bytes.append(value.map { UInt8(1 + Value.allCases.firstIndex(of: $0)!) } ?? 0)
+  }
+  /// - Parameter earliest: what is longer ago, in seconds before now, is as long ago as this.
+  mutating func add(_ instant: Instant?, noEarlierThan earliest: Int64 = 0) {
+    bytes.append(instant.map { UInt8(100 + max(earliest, $0.milliseconds / 1000 - now)) } ?? 0)
+  }
+  mutating func add(_ parts: [[UInt8]]) {
+    for part in parts.sorted(by: { $0.lexicographicallyPrecedes($1) }) { bytes += part }
+  }
+}
+
+extension ModelBank.Answer {
+  /// Which of the answers of this bank it is: as far as any of them says more than its kind, it always says the same.
+  fileprivate var key: Int {
+    switch self {
+    case .payment(.succeeded): 1
+    case .payment(.failed): 2
+    case .payment(.closed): 3
+    case .payment(.closedSoftly): 4
+    case .payment(.pending): 5
+    case .payment(.declined): 6
+    case .payment(.notFound): 7
+    case .payment(.rejected): 8
+    case .payment(.notSent): 9
+    case .payment(.unknown): 10
+    case .refund(.succeeded): 11
+    case .refund(.pending): 12
+    case .refund(.failed): 13
+    case .refund(.refused): 14
+    case .refund(.notFound): 15
+    case .refund(.notSent): 16
+    case .refund(.unknown): 17
+    }
+  }
+}
