@@ -14,6 +14,8 @@ struct ModelBank {
     enum Status: CaseIterable { case open, declined, closed, captured }
     var status = Status.open
     var isBegun: Bool { begunAt != nil }
+    /// A try was declined, and the buyer may try again.
+    var isDeclined = false
     /// A buyer may have seen what to pay with.
     var isShown = false
     /// Whether a close found it, not an unknown number.
@@ -46,11 +48,16 @@ struct ModelBank {
     }
   }
 
+  private func verdict(of charge: Charge) -> PaymentEvidence.Verdict {
+    guard charge.status == .open, charge.isDeclined else { return verdict(charge.status) }
+    return .declined(Failure(code: "card", message: ""), .qrCode(content: "pay here"))
+  }
+
   /// What is told of a charge to whoever asks.
   func found(_ charge: Charge?) -> PaymentEvidence.Verdict {
     guard let charge else { return .notFound }
     if kind == .alipay, !charge.isBegun, charge.status == .open || charge.status == .closed { return .notFound }
-    return verdict(charge.status)
+    return verdict(of: charge)
   }
 
   /// - Parameter isOver: whether the moment until which the charge may be paid has passed.
@@ -59,7 +66,7 @@ struct ModelBank {
   ) -> PaymentEvidence.Verdict {
     if let known = charge {
       if kind == .wechat, known.status != .open { return .rejected(Failure(code: "trade_over", message: "")) }
-      return verdict(known.status)
+      return verdict(of: known)
     }
     var new = Charge()
     new.status = isOver ? .closed : outcome

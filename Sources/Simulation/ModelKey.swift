@@ -43,6 +43,7 @@ extension ModelState {
       key.add(charge?.status)
       guard let charge else { continue }
       key.add(charge.isShown)
+      key.add(charge.isDeclined)
       key.add(charge.isReal)
       key.add(charge.closedAt == nil)
       key.add(charge.closedAt.map { $0 + ModelBank.lateness >= now && !sheet.lateMoney.isEmpty } ?? false)

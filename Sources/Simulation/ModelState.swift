@@ -65,6 +65,7 @@ struct ModelState {
     /// What a buyer does at the bank, or the bank by itself.
     case begin(Int)
     case capture(Int)
+    case decline(Int)
     case notice(Int, ModelBank.Charge.Status)
     case second
   }
@@ -91,6 +92,7 @@ struct ModelState {
     case .freeze(let index): return "the node stops while it waits for \(name(index))"
     case .begin(let index): return "a buyer scans the code of payment \(index + 1)"
     case .capture(let index): return "THE BANK TAKES MONEY for payment \(index + 1)"
+    case .decline(let index): return "a try to pay payment \(index + 1) is declined"
     case .notice(let index, let status): return "a notice says that payment \(index + 1) is \(status)"
     case .second: return "a second passes"
     }
@@ -98,7 +100,7 @@ struct ModelState {
 
   func actions(_ bank: ModelBank) -> [Action] {
     var actions: [Action] = []
-    if order.payments.count < 2 { actions += [.pay(order.payments.count)] }
+    actions += Self.keys.indices.prefix(order.payments.count + 1).map { .pay($0) }
     if order.status == .open || order.status == .closing { actions.append(.closeOrder) }
     if let live = order.livePayment, live.closeRequestedAt == nil { actions.append(.closePayment(live.id)) }
     for (index, flight) in flights.enumerated() {
@@ -126,7 +128,7 @@ struct ModelState {
       guard let charge else { continue }
       if charge.status == .open {
         if bank.kind == .alipay, !charge.isBegun, charge.isShown { actions.append(.begin(index)) }
-        if bank.canBePaid(charge) { actions.append(.capture(index)) }
+        if bank.canBePaid(charge) { actions += [.capture(index), .decline(index)] }
       } else if bank.canBeLate(charge, now) {
         actions.append(.capture(index))
       }
@@ -193,9 +195,17 @@ struct ModelState {
       charges[index]!.begunAt = now
       return nil
     case .capture(let index):
-      charges[index]!.begunAt = charges[index]!.begunAt ?? now
+      if bank.kind == .alipay { charges[index]!.begunAt = charges[index]!.begunAt ?? now }
       charges[index]!.status = .captured
       charges[index]!.capturedAt = now
+      return nil
+    case .decline(let index) where bank.kind == .sandbox:
+      charges[index]!.status = .declined
+      return nil
+    case .decline(let index):
+      // The buyer still holds the secret or the code.
+      if bank.kind == .alipay { charges[index]!.begunAt = charges[index]!.begunAt ?? now }
+      charges[index]!.isDeclined = true
       return nil
     case .notice(let index, let status):
       let id = order.payments[index].id
@@ -261,6 +271,7 @@ struct ModelState {
   private mutating func send(_ command: Command, _ bank: ModelBank, _ rules: Rules) -> String? {
     let before = order
     var after = decide(order, command, now: instant, rules: rules).order!
+    guard Set(after.payments.map(\.key)).count == after.payments.count else { return "7: a key led to two payments" }
     var broken: String?
     for call in after.due(instant, rules: rules) {
       after.lease(call, now: instant, schedule: rules.schedule)
