@@ -273,6 +273,9 @@ struct ModelState {
     var after = decide(order, command, now: instant, rules: rules).order!
     guard Set(after.payments.map(\.key)).count == after.payments.count else { return "7: a key led to two payments" }
     var broken: String?
+    if before.closeReason == .cancelled, after.closeReason != .cancelled {
+      broken = "6: an order that its shop closed took money"
+    }
     for call in after.due(instant, rules: rules) {
       after.lease(call, now: instant, schedule: rules.schedule)
       flights.append(

@@ -79,6 +79,12 @@ final class VirtualClock: @unchecked Sendable {
     return false
   }
 
+  /// What is still to come does not.
+  func forget() {
+    heap = []
+    wakes = [:]
+  }
+
   private func removeFirst() {
     heap.swapAt(0, heap.count - 1)
     heap.removeLast()

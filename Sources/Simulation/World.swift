@@ -91,6 +91,10 @@ final class World: @unchecked Sendable {
       // What dead nodes still have to do is done unseen.
       for node in remembered { node.kill() }
       while executor.step(dice) {}
+      // Nodes and what the clock still has to do know their world, and would keep it for ever.
+      clock.forget()
+      nodes = []
+      remembered = []
     } else {
       // Its tasks stay where they are; to end them would be to go on.
       _ = Unmanaged.passRetained(self)
