@@ -24,8 +24,8 @@ struct SimulateCommand: AsyncParsableCommand {
   var width: Int?
   @Option(
     help: """
-      Instead of worlds: every way that one order with two payments can go with at most so many faults. 0 takes seconds, \
-      1 minutes and 2 GB.
+      Instead of worlds: every way that one order with two payments can go with at most so many faults. 0 takes a \
+      minute; each more takes many times as long, and as much memory.
       """)
   var smallModel: Int?
 
