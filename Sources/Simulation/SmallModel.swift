@@ -46,7 +46,7 @@ package struct SmallModel {
     let sheet = kind.sheet
     // As the bank's own sheet, in seconds instead of hours: a second is the model's unit of time.
     let short = CapabilitySheet(
-      methods: ["any"], repeatWindow: sheet.repeatWindow.map { _ in .seconds(2) },
+      methods: ["any"], repeatWindow: sheet.repeatWindow.map { _ in .seconds(4) },
       createMovesMoney: sheet.createMovesMoney, absence: sheet.absence, burning: sheet.burning,
       finalRejections: sheet.finalRejections,
       lateMoney: bank.isEverLate ? ["any": .seconds(ModelBank.lateness)] : [:])
