@@ -6,6 +6,13 @@ struct ModelBank {
   /// Whether closed charges may still take money for a while.
   let isEverLate: Bool
 
+  /// What is checked: each kind of bank, and the sandbox also without late money.
+  static let all =
+    BankKind.allCases.map { ModelBank(kind: $0, isEverLate: !$0.sheet.lateMoney.isEmpty) }
+    + [ModelBank(kind: .sandbox, isEverLate: false)]
+
+  var name: String { kind == .sandbox && !isEverLate ? "sandbox, never late" : kind.rawValue }
+
   /// For how many seconds after the one of its close.
   static let lateness: Int64 = 0
 

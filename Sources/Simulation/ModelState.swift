@@ -168,17 +168,16 @@ struct ModelState {
       let flight = flights[index]
       flights[index].isAwaited = false
       dropDone()
-      return evidence(of: flight, flight.refund == nil ? .payment(.unknown("")) : .refund(.unknown("")), bank, rules)
+      return evidence(of: flight, .unknown(""), orOfRefund: .unknown(""), bank, rules)
     case .refuseConnection(let index):
       faults -= 1
       let flight = flights.remove(at: index)
-      return evidence(of: flight, flight.refund == nil ? .payment(.notSent) : .refund(.notSent), bank, rules)
+      return evidence(of: flight, .notSent, orOfRefund: .notSent, bank, rules)
     case .lie(let index):
       faults -= 1
       let flight = flights.remove(at: index)
       let failure = Failure(code: "try_later", message: "")
-      return evidence(
-        of: flight, flight.refund == nil ? .payment(.rejected(failure)) : .refund(.unknown("")), bank, rules)
+      return evidence(of: flight, .rejected(failure), orOfRefund: .unknown(""), bank, rules)
     case .lose(let index):
       flights.remove(at: index)
       return nil
@@ -253,6 +252,13 @@ struct ModelState {
   }
 
   private mutating func evidence(
+    of flight: Flight, _ verdict: PaymentEvidence.Verdict, orOfRefund: RefundEvidence.Verdict, _ bank: ModelBank,
+    _ rules: Rules
+  ) -> String? {
+    evidence(of: flight, flight.refund == nil ? .payment(verdict) : .refund(orOfRefund), bank, rules)
+  }
+
+  private mutating func evidence(
     of flight: Flight, _ answer: ModelBank.Answer, _ bank: ModelBank, _ rules: Rules
   ) -> String? {
     let evidence: Evidence
@@ -310,7 +316,7 @@ struct ModelState {
     return nil
   }
 
-  func broken(_ bank: ModelBank, _ rules: Rules) -> String? {
+  func broken(_ bank: ModelBank) -> String? {
     if order.payments.count(where: \.isLive) > 1 { return "1: two payments are live" }
     if order.payments.count(where: \.isKept) > 1 { return "2: two payments are kept" }
     if (order.status == .paid) != (order.keptPayment != nil) { return "2: paid is having a kept payment" }
@@ -338,15 +344,14 @@ struct ModelState {
       if let index = state.flights.indices.first {
         let flight = state.flights[index]
         let action: Action =
-          flight.isUnderWay
-          ? .arrive(index, .open, isDoubled: false) : .answer(index)
+          flight.isUnderWay ? .arrive(index, .open, isDoubled: false) : .answer(index)
         if let broken = state.take(action, bank, rules) { return "in the calm, \(broken)" }
       } else if state.order.wakeAt != nil {
         if let broken = state.take(.second, bank, rules) { return "in the calm, \(broken)" }
       } else {
         return state.brokenAtRest(bank)
       }
-      if let broken = state.broken(bank, rules) { return "in the calm, \(broken)" }
+      if let broken = state.broken(bank) { return "in the calm, \(broken)" }
     }
     return "10: it does not come to rest"
   }

@@ -22,28 +22,19 @@ package struct SmallModel {
     }
   }
 
-  /// The kinds of provider that are checked: each kind of bank, and those with late money also without it.
-  package static let names = BankKind.allCases.map(\.rawValue) + ["sandbox, never late"]
+  /// Where it gives up, and says so as a violation.
+  private static let mostStates = 50_000_000
 
-  private let name: String
   private let bank: ModelBank
   private let rules: Rules
   private let faults: Int
-  private let mostStates: Int
 
-  /// - Parameters:
-  ///   - name: one of `names`.
-  ///   - faults: how many there may be on one way: a time-out, a refused connection, a request that arrives twice, an
-  ///     error that means nothing, a node that dies or freezes.
-  ///   - mostStates: where it gives up, and says so as a violation.
-  package init(_ name: String, faults: Int, mostStates: Int = 50_000_000) {
-    self.name = name
+  /// - Parameter faults: how many there may be on one way: a time-out, a refused connection, a request that arrives
+  ///   twice, an error that means nothing, a node that dies or freezes.
+  init(_ bank: ModelBank, faults: Int) {
+    self.bank = bank
     self.faults = faults
-    self.mostStates = mostStates
-    let isNeverLate = name != "sandbox" && BankKind(rawValue: name) == nil
-    let kind = BankKind(rawValue: name) ?? .sandbox
-    bank = ModelBank(kind: kind, isEverLate: !isNeverLate && !kind.sheet.lateMoney.isEmpty)
-    let sheet = kind.sheet
+    let (kind, sheet) = (bank.kind, bank.kind.sheet)
     // As the bank's own sheet, in seconds instead of hours: a second is the model's unit of time.
     let short = CapabilitySheet(
       methods: ["any"], repeatWindow: sheet.repeatWindow.map { _ in .seconds(4) },
@@ -68,16 +59,15 @@ package struct SmallModel {
   }
 
   /// Visits every state, nearest first, until one breaks a rule.
-  package func check() -> Report {
-    var report = Report(name: name)
+  func check() -> Report {
+    var report = Report(name: bank.name)
     let start = ModelState(rules, faults)
-    var layer = [start]
-    var parents = [start.key(rules): Parent(state: nil, action: 0)]
+    var layer = [(key: start.key(rules), state: start)]
+    var parents = [layer[0].key: Parent(state: nil, action: 0)]
     var calm: Set<[UInt8]> = []
     while !layer.isEmpty, !Task.isCancelled {
-      var next: [ModelState] = []
-      for state in layer {
-        let here = state.key(rules)
+      var next: [(key: [UInt8], state: ModelState)] = []
+      for (here, state) in layer {
         for (index, action) in state.actions(bank).enumerated() {
           var after = state
           var broken = after.take(action, bank, rules)
@@ -86,9 +76,9 @@ package struct SmallModel {
           let isNew = parents[there] == nil
           if isNew {
             parents[there] = Parent(state: here, action: index)
-            broken = broken ?? after.broken(bank, rules) ?? after.brokenInTheCalm(bank, rules, &calm)
-            if parents.count > mostStates { broken = "more than \(mostStates) states" }
-            next.append(after)
+            broken = broken ?? after.broken(bank) ?? after.brokenInTheCalm(bank, rules, &calm)
+            if parents.count > Self.mostStates { broken = "more than \(Self.mostStates) states" }
+            next.append((there, after))
           }
           if let broken {
             report.states = parents.count
@@ -104,19 +94,26 @@ package struct SmallModel {
     return report
   }
 
-  /// Checks every kind, `width` at the same time, until one breaks a rule.
+  /// Checks every kind of provider, `width` at the same time, until one breaks a rule.
   /// - Parameter finished: hears of each when it is done.
-  package static func checkAll(faults: Int, width: Int, finished: (Report) -> Void) async {
+  /// - Returns: whether every rule held.
+  package static func checkAll(faults: Int, width: Int, finished: (Report) -> Void) async -> Bool {
     await withTaskGroup(of: Report.self) { group in
-      var rest = names[...]
-      for _ in 0..<width {
-        if let name = rest.popFirst() { group.addTask { SmallModel(name, faults: faults).check() } }
+      var rest = ModelBank.all[...]
+      func start() {
+        guard let bank = rest.popFirst() else { return }
+        group.addTask { SmallModel(bank, faults: faults).check() }
       }
-      for await report in group {
+      for _ in 0..<width { start() }
+      while let report = await group.next() {
         finished(report)
-        guard report.violation == nil else { return group.cancelAll() }
-        if let name = rest.popFirst() { group.addTask { SmallModel(name, faults: faults).check() } }
+        guard report.violation == nil else {
+          group.cancelAll()
+          return false
+        }
+        start()
       }
+      return true
     }
   }
 

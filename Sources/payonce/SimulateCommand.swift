@@ -56,13 +56,10 @@ struct SimulateCommand: AsyncParsableCommand {
 
   private func checkSmallModel(faults: Int) async throws {
     guard faults >= 0 else { throw SetupError("--small-model is 0 or more.") }
-    var isBroken = false
     let width = width ?? ProcessInfo.processInfo.activeProcessorCount
-    await SmallModel.checkAll(faults: faults, width: width) { report in
-      announce(report.text)
-      isBroken = isBroken || report.violation != nil
+    guard await SmallModel.checkAll(faults: faults, width: width, finished: { announce($0.text) }) else {
+      throw ExitCode(1)
     }
-    if isBroken { throw ExitCode(1) }
     announce("no invariant broke")
   }
 }

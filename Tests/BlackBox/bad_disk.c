@@ -39,53 +39,51 @@ static int is_ours(int file) {
   return length > 0 && !strncmp(path, folder, strlen(folder));
 }
 
-// What becomes of a write: 0, or the error.
-static int written(int ours) {
-  if (!mode || !ours) return 0;
+// What becomes of a call that has to do with our folder where the disk is bad in this way: 0, or the error.
+static int fault(int is_ours, char bad, int error) {
+  if (!is_ours) return 0;
   while (*mode == 'h') usleep(5000);
-  return *mode == 'r' ? EROFS : 0;
+  return *mode == bad ? error : 0;
 }
+
+static int is_bad(void) { return mode && *mode && strchr("rsh", *mode); }
+static int written(int file) { return is_bad() ? fault(is_ours(file), 'r', EROFS) : 0; }
+static int synced(int file) { return is_bad() ? fault(is_ours(file), 's', EIO) : 0; }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 #define FAIL(error) do { int e = (error); if (e) { errno = e; return -1; } } while (0)
 
 ssize_t pwrite(int file, const void *bytes, size_t count, off_t at) {
-  FAIL(written(mode && *mode && is_ours(file)));
+  FAIL(written(file));
   return REAL(pwrite)(file, bytes, count, at);
 }
 
 ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t at) {
-  FAIL(written(mode && *mode && is_ours(file)));
+  FAIL(written(file));
   return REAL(pwrite64)(file, bytes, count, at);
 }
 
 int ftruncate(int file, off_t size) {
-  FAIL(written(mode && *mode && is_ours(file)));
+  FAIL(written(file));
   return REAL(ftruncate)(file, size);
 }
 
 int ftruncate64(int file, off64_t size) {
-  FAIL(written(mode && *mode && is_ours(file)));
+  FAIL(written(file));
   return REAL(ftruncate64)(file, size);
 }
 
 int unlink(const char *path) {
-  FAIL(written(!strncmp(path, folder, strlen(folder))));
+  FAIL(is_bad() ? fault(!strncmp(path, folder, strlen(folder)), 'r', EROFS) : 0);
   return REAL(unlink)(path);
 }
 
-static int synced(int ours) {
-  if (!mode || !ours) return 0;
-  while (*mode == 'h') usleep(5000);
-  return *mode == 's' ? EIO : 0;
-}
-
 int fsync(int file) {
-  FAIL(synced(mode && *mode && is_ours(file)));
+  FAIL(synced(file));
   return REAL(fsync)(file);
 }
 
 int fdatasync(int file) {
-  FAIL(synced(mode && *mode && is_ours(file)));
+  FAIL(synced(file));
   return REAL(fdatasync)(file);
 }

@@ -22,9 +22,6 @@ class LossyWire:
              "answers late", "requests doubled", "connections refused"], 0)
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def close(self):
-        self.listener.close()
-
     def _happens(self, what, chance):
         if not self.is_bad or self.dice.random() >= chance:
             return False

@@ -35,15 +35,32 @@ class Scene:
     def pause(self, least, most):
         time.sleep(self.dice.uniform(least, most))
 
+    def storm(self, happen):
+        """People buy while something happens, on a bad wire if there is one; then everything must be well."""
+        with Storm(self.gate, self.seed) as storm:
+            if self.wire:
+                self.wire.is_bad = True
+            happen()
+            if self.wire:
+                self.wire.is_bad = False
+        print(storm.audit())
+
+    def strike(self, times, *blows, least=0.05, most=0.5):
+        for _ in range(times):
+            self.pause(least, most)
+            self.dice.choice(blows)()
+
     def kill(self):
         self.gate.process.kill()
         self.gate.start()
 
-    def freeze(self, program, least=0.1, most=3):
-        """SIGSTOP, as a laptop's lid or a crowded host does it: then it goes on as if nothing had been."""
-        program.process.process.send_signal(signal.SIGSTOP)
-        self.pause(least, most)
-        program.process.process.send_signal(signal.SIGCONT)
+    def freeze(self):
+        """SIGSTOP of PayOnce or the bank, as a laptop's lid or a crowded host does it: then it goes on as if nothing
+        had been."""
+        process = self.dice.choice([self.gate, self.bank]).process.process
+        process.send_signal(signal.SIGSTOP)
+        self.pause(0.1, 3)
+        process.send_signal(signal.SIGCONT)
 
     def break_disk(self):
         self.dice.choice([self.disk.refuse_writes, self.disk.fail_syncs, self.disk.hang])()
@@ -70,46 +87,25 @@ def scene(folder, **options):
 
 def test_kill_at_any_moment(tmp_path):
     with scene(tmp_path) as s:
-        with Storm(s.gate, s.seed) as storm:
-            for _ in range(KILLS):
-                s.pause(0.05, 0.5)
-                s.kill()
-        print(storm.audit())
+        s.storm(lambda: s.strike(KILLS, s.kill))
 
 
 def test_freeze_at_any_moment(tmp_path):
     with scene(tmp_path) as s:
-        with Storm(s.gate, s.seed) as storm:
-            for _ in range(BLOWS):
-                s.pause(0.05, 0.5)
-                s.freeze(s.dice.choice([s.gate, s.bank]))
-        print(storm.audit())
+        s.storm(lambda: s.strike(BLOWS, s.freeze))
 
 
 def test_lossy_wire(tmp_path):
     with scene(tmp_path, lossy_wire=True) as s:
-        with Storm(s.gate, s.seed) as storm:
-            s.wire.is_bad = True
-            until(lambda: min(s.wire.counts.values()) >= 5, 120, "everything that goes wrong on a wire")
-            s.wire.is_bad = False
-        print(storm.audit(), s.wire.counts)
+        s.storm(lambda: until(lambda: min(s.wire.counts.values()) >= 5, 120, "everything that goes wrong on a wire"))
+        print(s.wire.counts)
 
 
 def test_bad_disk(tmp_path):
     with scene(tmp_path, bad_disk=True) as s:
-        with Storm(s.gate, s.seed) as storm:
-            for _ in range(BLOWS):
-                s.pause(0.2, 0.8)
-                s.break_disk()
-        print(storm.audit())
+        s.storm(lambda: s.strike(BLOWS, s.break_disk, least=0.2, most=0.8))
 
 
 def test_everything_at_once(tmp_path):
     with scene(tmp_path, bad_disk=True, lossy_wire=True) as s:
-        with Storm(s.gate, s.seed) as storm:
-            s.wire.is_bad = True
-            for _ in range(BLOWS):
-                s.pause(0.05, 0.5)
-                s.dice.choice([s.kill, lambda: s.freeze(s.gate), lambda: s.freeze(s.bank), s.break_disk])()
-            s.wire.is_bad = False
-        print(storm.audit())
+        s.storm(lambda: s.strike(BLOWS, s.kill, s.freeze, s.freeze, s.break_disk))
