@@ -4,22 +4,48 @@ import PaymentCore
 struct ModelBank {
   let kind: BankKind
   /// Whether closed charges may still take money for a while.
-  let isEverLate: Bool
+  var isEverLate: Bool { !sheet.lateMoney.isEmpty }
+  /// The kind's own sheet, in seconds instead of hours: a second is the model's unit of time.
+  let sheet: CapabilitySheet
+  /// What the shop wants done with money that comes when its order is over.
+  let latePayment: Order.Registration.LatePayment
+  let name: String
 
-  /// What is checked: each kind of bank, and the sandbox also without late money.
+  /// What is checked, what takes longest first: each kind of bank, and the sandbox also for a shop that takes late money,
+  /// and without any.
   static let all =
-    BankKind.allCases.map { ModelBank(kind: $0, isEverLate: !$0.sheet.lateMoney.isEmpty) }
-    + [ModelBank(kind: .sandbox, isEverLate: false)]
+    BankKind.allCases.reversed().map { ModelBank($0) }
+    + [
+      ModelBank(.sandbox, latePayment: .accept, ", late is fine"),
+      ModelBank(.sandbox, isEverLate: false, ", never late"),
+    ]
 
-  var name: String { kind == .sandbox && !isEverLate ? "sandbox, never late" : kind.rawValue }
+  private init(
+    _ kind: BankKind, isEverLate: Bool = true, latePayment: Order.Registration.LatePayment = .refund,
+    _ suffix: String = ""
+  ) {
+    self.kind = kind
+    self.latePayment = latePayment
+    name = kind.rawValue + suffix
+    let full = kind.sheet
+    sheet = CapabilitySheet(
+      methods: ["any"], repeatWindow: full.repeatWindow.map { _ in .seconds(2) },
+      createMovesMoney: full.createMovesMoney, absence: full.absence, burning: full.burning,
+      finalRejections: full.finalRejections,
+      lateMoney: isEverLate && !full.lateMoney.isEmpty ? ["any": .seconds(Self.lateness)] : [:],
+      // Where codes live shorter than orders do, a payment's deadline comes before its order's.
+      actionLife: .seconds(full.actionLife < .seconds(86_400) ? 1 : ModelState.life))
+  }
 
   /// For how many seconds after the one of its close.
   static let lateness: Int64 = 0
 
   /// A charge in the books. Only what decides about what can happen.
   struct Charge {
-    enum Status: CaseIterable { case open, declined, closed, captured }
+    enum Status: CaseIterable { case open, declined, closed, captured, refused }
     var status = Status.open
+    /// The bank is at work on it, and the buyer has nothing to do.
+    var isSilent = false
     var isBegun: Bool { begunAt != nil }
     /// A try was declined, and the buyer may try again.
     var isDeclined = false
@@ -34,7 +60,8 @@ struct ModelBank {
 
     /// Every status that it ever had: a notice of any of them may still be on its way.
     var past: [Status] {
-      [.open] + (closedAt != nil ? [.closed] : []) + (status == .captured || status == .declined ? [status] : [])
+      if status == .refused { return [] }
+      return [.open] + (closedAt != nil ? [.closed] : []) + (status == .captured || status == .declined ? [status] : [])
     }
   }
 
@@ -44,47 +71,58 @@ struct ModelBank {
   }
 
   /// What a create can lead to that nobody determines.
-  var creations: [Charge.Status] { kind.sheet.createMovesMoney ? [.captured, .open, .declined] : [.open] }
+  enum Creation: CaseIterable { case open, silent, captured, declined, refused }
 
-  func verdict(_ status: Charge.Status) -> PaymentEvidence.Verdict {
+  var creations: [Creation] { sheet.createMovesMoney ? Creation.allCases : [.open, .refused] }
+
+  /// What is told of a charge, by itself or to whoever asks, when it has this status.
+  func verdict(_ status: Charge.Status, of charge: Charge) -> PaymentEvidence.Verdict {
     switch status {
-    case .open: .pending(.qrCode(content: "pay here"))
+    case .open where charge.isDeclined: .declined(Failure(code: "card", message: ""), .qrCode(content: "pay here"))
+    case .open: .pending(charge.isSilent ? nil : .qrCode(content: "pay here"))
     case .declined: .failed(Failure(code: "declined", message: ""))
     case .closed: .closed
     case .captured: .succeeded(ModelState.price)
+    case .refused: .notFound
     }
-  }
-
-  private func verdict(of charge: Charge) -> PaymentEvidence.Verdict {
-    guard charge.status == .open, charge.isDeclined else { return verdict(charge.status) }
-    return .declined(Failure(code: "card", message: ""), .qrCode(content: "pay here"))
   }
 
   /// What is told of a charge to whoever asks.
   func found(_ charge: Charge?) -> PaymentEvidence.Verdict {
     guard let charge else { return .notFound }
     if kind == .alipay, !charge.isBegun, charge.status == .open || charge.status == .closed { return .notFound }
-    return verdict(of: charge)
+    return verdict(charge.status, of: charge)
   }
 
   /// - Parameter isOver: whether the moment until which the charge may be paid has passed.
   func create(
-    _ charge: inout Charge?, _ outcome: Charge.Status, isOver: Bool, _ now: Int64
+    _ charge: inout Charge?, _ creation: Creation, isOver: Bool, _ now: Int64
   ) -> PaymentEvidence.Verdict {
+    let refusal = PaymentEvidence.Verdict.rejected(Failure(code: sheet.finalRejections[0], message: ""))
     if let known = charge {
+      if known.status == .refused { return refusal }
       if kind == .wechat, known.status != .open { return .rejected(Failure(code: "trade_over", message: "")) }
-      return verdict(of: known)
+      return verdict(known.status, of: known)
     }
     var new = Charge()
-    new.status = isOver ? .closed : outcome
-    if new.status == .closed { new.closedAt = now }
-    if new.status == .captured { new.capturedAt = now }
+    switch creation {
+    case .refused: new.status = .refused
+    case _ where isOver:
+      new.status = .closed
+      new.closedAt = now
+    case .captured:
+      new.status = .captured
+      new.capturedAt = now
+    case .declined: new.status = .declined
+    case .silent: new.isSilent = true
+    case .open: break
+    }
     charge = new
-    return verdict(new.status)
+    return new.status == .refused ? refusal : verdict(new.status, of: new)
   }
 
   func close(_ charge: inout Charge?, _ now: Int64) -> PaymentEvidence.Verdict {
-    guard var known = charge else {
+    guard var known = charge, known.status != .refused else {
       switch kind {
       case .sandbox:
         var burnt = Charge(closedAt: now)
@@ -96,7 +134,7 @@ struct ModelBank {
       case .wechat: return .rejected(Failure(code: "trade_not_exist", message: ""))
       }
     }
-    guard known.status == .open else { return verdict(known.status) }
+    guard known.status == .open else { return verdict(known.status, of: known) }
     if kind == .alipay, !known.isBegun { return .closedSoftly }
     known.status = .closed
     known.closedAt = now
@@ -106,7 +144,7 @@ struct ModelBank {
 
   /// Whether an open charge can take money without anybody showing it to a buyer first.
   func canBePaid(_ charge: Charge) -> Bool {
-    charge.status == .open && (kind.sheet.createMovesMoney || charge.isShown)
+    charge.status == .open && (sheet.createMovesMoney || charge.isShown)
   }
 
   func canBeLate(_ charge: Charge, _ now: Int64) -> Bool {

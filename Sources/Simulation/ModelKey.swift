@@ -6,27 +6,34 @@ extension ModelState {
   func key(_ rules: Rules) -> [UInt8] {
     let sheet = rules.sheets.values.first!
     var key = ModelKey(now: now)
-    func add(_ calls: CallState, _ watchUntil: Instant?) {
+    /// - Parameter end: of the watch, or of the one that a soft close would begin.
+    func add(_ calls: CallState, isEnded: Bool = false, watchedUntil end: Instant? = nil) {
       key.add(calls.nextAt == nil)
       guard calls.nextAt != nil else { return }
       key.add(calls.lease == nil ? calls.nextAt : calls.lease!.until)
       key.add(calls.lease?.kind)
-      key.add(calls.lease?.number == calls.firstSent?.number)
-      if let window = sheet.repeatWindow {
-        key.add(calls.firstSent?.at, noEarlierThan: -window.components.seconds)
-      } else {
-        key.add(calls.firstSent == nil)
+      let isFirst = calls.lease?.number == calls.firstSent?.number
+      if !isEnded {
+        key.add(isFirst)
+        if let window = sheet.repeatWindow {
+          key.add(calls.firstSent?.at, noEarlierThan: -window.components.seconds)
+        } else {
+          key.add(calls.firstSent == nil)
+        }
       }
-      key.add(calls.last?.kind)
-      key.add(calls.last?.finding)
-      // A watch may yet begin whose end is already over.
-      key.add(calls.answeredAskAt, noEarlierThan: -3)
-      if let asked = calls.answeredAskAt, let watchUntil { key.add(asked >= watchUntil) }
+      // What was found last decides about the next call, unless one is under way; but a close is tried again where
+      // closes are final.
+      if sheet.lateMoney.isEmpty || !isEnded && (isFirst || calls.lease == nil) {
+        key.add(calls.last?.kind)
+        key.add(calls.last?.finding)
+      }
+      guard let end else { return }
+      // A query speaks for the whole watch if it was asked at its end or later.
+      for asked in [calls.answeredAskAt, calls.lease?.askedAt] { key.add(asked.map { $0 < end ? 1 : 2 } ?? 0) }
     }
     key.add(order.status)
     key.add(order.closeReason)
-    // A soft close is watched for a while after it, also when that is over.
-    key.add(order.expiresAt, noEarlierThan: -2)
+    key.add(order.expiresAt)
     key.add(order.cases.count { $0.resolvedAt == nil })
     key.add(order.payments.count)
     for payment in order.payments {
@@ -36,13 +43,17 @@ extension ModelState {
         key.add(payment.action == nil)
         key.add(payment.failure == nil)
         key.add(payment.closeRequestedAt == nil)
+        key.add(payment.expiresAt, noEarlierThan: -rules.schedule.watchMargin.components.seconds)
+        add(payment.calls, watchedUntil: payment.expiresAt.advanced(by: rules.schedule.watchMargin))
+      } else {
+        key.add(payment.watchUntil)
+        add(payment.calls, isEnded: true, watchedUntil: payment.watchUntil)
       }
-      key.add(payment.watchUntil)
-      add(payment.calls, payment.watchUntil)
       let charge = charges[payment.id.ordinal - 1]
       key.add(charge?.status)
       guard let charge else { continue }
       key.add(charge.isShown)
+      key.add(charge.isSilent)
       key.add(charge.isDeclined)
       key.add(charge.isReal)
       key.add(charge.closedAt == nil)
@@ -55,8 +66,9 @@ extension ModelState {
       key.add(refund.payment.ordinal)
       key.add(refund.status)
       key.add(returned.contains(refund.id))
-      add(refund.calls, nil)
+      add(refund.calls)
     }
+    key.add(isBusy)
     key.add(faults)
     // Their order says nothing; calls that nobody waits for have no number any more.
     key.add(
@@ -110,10 +122,11 @@ extension ModelBank.Answer {
     case .payment(.failed): 2
     case .payment(.closed): 3
     case .payment(.closedSoftly): 4
+    case .payment(.pending(nil)): 18
     case .payment(.pending): 5
     case .payment(.declined): 6
     case .payment(.notFound): 7
-    case .payment(.rejected): 8
+    case .payment(.rejected(let failure)): failure.code == "invalid_charge" ? 19 : 8
     case .payment(.notSent): 9
     case .payment(.unknown): 10
     case .refund(.succeeded): 11

@@ -10,6 +10,8 @@ struct ModelState {
   /// The refunds that the bank made.
   var returned: Set<RefundID> = []
   var flights: [Flight] = []
+  /// The provider is busy: what is due next is put off.
+  var isBusy = false
   /// How many may still happen.
   var faults: Int
 
@@ -32,14 +34,15 @@ struct ModelState {
   static let start: Int64 = 1_795_000_000
   static let price = Money(1999, Currency(code: "CNY")!)
   private static let merchant = MerchantID("mer_shop")
-  private static let life: Int64 = 2
+  static let life: Int64 = 2
   private static let keys = [IdempotencyKey("a")!, IdempotencyKey("b")!]
 
-  init(_ rules: Rules, _ faults: Int) {
+  init(_ bank: ModelBank, _ rules: Rules, _ faults: Int) {
     self.faults = faults
     let start = Instant(milliseconds: Self.start * 1000)
     let registration = Order.Registration(
-      merchant: Self.merchant, reference: "r", amount: Self.price, expiresIn: Self.life)
+      merchant: Self.merchant, reference: "r", amount: Self.price, expiresIn: Self.life,
+      latePayment: bank.latePayment)
     let id = OrderID(at: start, merchant: Self.merchant, reference: "r", random: 7)
     let command = Command.register(registration, id: id, checkoutSecret: 1)
     order = decide(nil, command, now: start, rules: rules).order!
@@ -53,8 +56,10 @@ struct ModelState {
     case pay(Int)
     case closePayment(PaymentID)
     case closeOrder
+    /// Somebody looks at the payment, and has it asked about.
+    case check(PaymentID)
     /// The request comes to the bank; a create has an outcome. `isDoubled`: once more, later.
-    case arrive(Int, ModelBank.Charge.Status, isDoubled: Bool)
+    case arrive(Int, ModelBank.Creation, isDoubled: Bool)
     case answer(Int)
     case giveUp(Int)
     case refuseConnection(Int)
@@ -62,6 +67,7 @@ struct ModelState {
     case lose(Int)
     case crash
     case freeze(Int)
+    case busy
     /// What a buyer does at the bank, or the bank by itself.
     case begin(Int)
     case capture(Int)
@@ -80,6 +86,7 @@ struct ModelState {
     case .pay(let key): return "somebody pays with key \(key + 1)"
     case .closePayment(let id): return "the close of \(id.text) is asked for"
     case .closeOrder: return "the shop closes the order"
+    case .check(let id): return "somebody looks at \(id.text)"
     case .arrive(let index, let outcome, let isDoubled):
       let isNew = flights[index].kind == .charge && charges[flights[index].payment.ordinal - 1] == nil
       return "\(name(index)) arrives\(isNew ? " and is \(outcome)" : "")\(isDoubled ? ", and will once more" : "")"
@@ -90,6 +97,7 @@ struct ModelState {
     case .lose(let index): return "\(name(index)) will never arrive"
     case .crash: return "the node dies with all that it has under way"
     case .freeze(let index): return "the node stops while it waits for \(name(index))"
+    case .busy: return "the provider is busy: what is due next is put off"
     case .begin(let index): return "a buyer scans the code of payment \(index + 1)"
     case .capture(let index): return "THE BANK TAKES MONEY for payment \(index + 1)"
     case .decline(let index): return "a try to pay payment \(index + 1) is declined"
@@ -116,7 +124,7 @@ struct ModelState {
         if faults > 0 {
           actions.append(.giveUp(index))
           if flight.isUnderWay, flight.answer == nil { actions.append(.refuseConnection(index)) }
-          if flight.answer == nil { actions.append(.lie(index)) }
+          actions.append(.lie(index))
           if !flight.isFrozen { actions.append(.freeze(index)) }
         }
       } else {
@@ -124,6 +132,13 @@ struct ModelState {
       }
     }
     if faults > 0, flights.contains(where: \.isAwaited) { actions.append(.crash) }
+    if faults > 0, !isBusy { actions.append(.busy) }
+    // Without a bound on their number, queries between those of the schedule have no end.
+    for payment in order.payments where faults > 0 && (payment.isLive || payment.isWatched) {
+      if payment.calls.lease == nil, let next = payment.calls.nextAt, next > instant {
+        actions.append(.check(payment.id))
+      }
+    }
     for (index, charge) in charges.enumerated() {
       guard let charge else { continue }
       if charge.status == .open {
@@ -153,6 +168,9 @@ struct ModelState {
         .pay(order.id, key: Self.keys[key], provider: bank.kind.name, method: nil), bank, rules)
     case .closePayment(let id): return send(.closePayment(id), bank, rules)
     case .closeOrder: return send(.closeOrder(order.id), bank, rules)
+    case .check(let id):
+      faults -= 1
+      return send(.check(id), bank, rules)
     case .arrive(let index, let outcome, let isDoubled):
       arrive(index, outcome, bank)
       if isDoubled { faults -= 1 } else { flights[index].isUnderWay = false }
@@ -175,7 +193,9 @@ struct ModelState {
       return evidence(of: flight, .notSent, orOfRefund: .notSent, bank, rules)
     case .lie(let index):
       faults -= 1
-      let flight = flights.remove(at: index)
+      let flight = flights[index]
+      flights[index].isAwaited = false
+      dropDone()
       let failure = Failure(code: "try_later", message: "")
       return evidence(of: flight, .rejected(failure), orOfRefund: .unknown(""), bank, rules)
     case .lose(let index):
@@ -189,6 +209,10 @@ struct ModelState {
     case .freeze(let index):
       faults -= 1
       flights[index].isFrozen = true
+      return nil
+    case .busy:
+      faults -= 1
+      isBusy = true
       return nil
     case .begin(let index):
       charges[index]!.begunAt = now
@@ -210,7 +234,9 @@ struct ModelState {
       let id = order.payments[index].id
       return send(
         .evidence(
-          .payment(.init(payment: id, provider: bank.kind.name, call: nil, verdict: bank.verdict(status)))),
+          .payment(
+            .init(payment: id, provider: bank.kind.name, call: nil, verdict: bank.verdict(status, of: charges[index]!)))
+        ),
         bank, rules)
     case .second: return pass(bank, rules)
     }
@@ -233,7 +259,7 @@ struct ModelState {
 
   private mutating func dropDone() { flights.removeAll { !$0.isUnderWay && !$0.isAwaited } }
 
-  private mutating func arrive(_ index: Int, _ outcome: ModelBank.Charge.Status, _ bank: ModelBank) {
+  private mutating func arrive(_ index: Int, _ outcome: ModelBank.Creation, _ bank: ModelBank) {
     let flight = flights[index]
     let ordinal = flight.payment.ordinal - 1
     let answer: ModelBank.Answer
@@ -283,6 +309,15 @@ struct ModelState {
       broken = "6: an order that its shop closed took money"
     }
     for call in after.due(instant, rules: rules) {
+      if isBusy {
+        after.postpone(call, by: .zero, now: instant)
+        continue
+      }
+      if call.kind == .charge, let first = call.payment.calls.firstSent, let window = bank.sheet.repeatWindow,
+        instant.since(first.at) >= window
+      {
+        broken = "3: \(call.payment.id.text) is sent again after its key may be forgotten"
+      }
       after.lease(call, now: instant, schedule: rules.schedule)
       flights.append(
         Flight(kind: call.kind, number: call.number, payment: call.payment.id, refund: call.refund?.id, leasedAt: now))
@@ -290,6 +325,7 @@ struct ModelState {
         broken = broken ?? brokenByOpening(call.payment, bank)
       }
     }
+    isBusy = false
     order = after
     for (old, new) in zip(before.payments, after.payments) where old.status == .succeeded {
       if new.status != .succeeded || new.surplus != old.surplus { broken = broken ?? "6: a success changed" }
@@ -310,7 +346,7 @@ struct ModelState {
         return "1: \(payment.id.text) leaves while \(other.id.text) can be paid"
       case .captured where charge.capturedAt! < since:
         return "1: \(payment.id.text) leaves although \(other.id.text) had been paid"
-      case .open, .captured, .declined, .closed: break
+      case .open, .captured, .declined, .closed, .refused: break
       }
     }
     return nil
@@ -336,28 +372,36 @@ struct ModelState {
   }
 
   /// From here on everything works: does it come to its end, and to the right one?
-  /// - Parameter visited: the states from which it does.
-  func brokenInTheCalm(_ bank: ModelBank, _ rules: Rules, _ visited: inout Set<[UInt8]>) -> String? {
+  /// - Parameter good: the states from which it does.
+  func brokenInTheCalm(_ bank: ModelBank, _ rules: Rules, _ good: inout Set<[UInt8]>) -> String? {
     var state = self
-    for _ in 0..<200 {
-      if !visited.insert(state.key(rules)).inserted { return nil }
-      if let index = state.flights.indices.first {
-        let flight = state.flights[index]
-        let action: Action =
-          flight.isUnderWay ? .arrive(index, .open, isDoubled: false) : .answer(index)
+    var way: Set<[UInt8]> = []
+    while true {
+      let key = state.key(rules)
+      if good.contains(key) { break }
+      if !way.insert(key).inserted { return "10: in the calm, it goes round for ever" }
+      if let flight = state.flights.first {
+        let action: Action = flight.isUnderWay ? .arrive(0, .open, isDoubled: false) : .answer(0)
         if let broken = state.take(action, bank, rules) { return "in the calm, \(broken)" }
       } else if state.order.wakeAt != nil {
         if let broken = state.take(.second, bank, rules) { return "in the calm, \(broken)" }
+      } else if let broken = state.brokenAtRest(bank) {
+        return "at rest, \(broken)"
       } else {
-        return state.brokenAtRest(bank)
+        break
       }
       if let broken = state.broken(bank) { return "in the calm, \(broken)" }
     }
-    return "10: it does not come to rest"
+    good.formUnion(way)
+    return nil
   }
 
   private func brokenAtRest(_ bank: ModelBank) -> String? {
     guard order.status == .paid || order.status == .closed else { return "10: it is \(order.status.rawValue)" }
+    if let payment = order.payments.first(where: { $0.isLive || $0.isWatched }) {
+      return "10: \(payment.id.text) is \(payment.status.rawValue), and nobody looks at it"
+    }
+    if order.refunds.contains(where: { $0.status == .processing }) { return "10: a refund is under way" }
     if let open = order.cases.first(where: { $0.resolvedAt == nil }) { return "10: a case is open: \(open.reason)" }
     for (index, charge) in charges.enumerated() {
       let isTaken = charge?.status == .captured
