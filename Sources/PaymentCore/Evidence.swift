@@ -17,7 +17,8 @@ package struct PaymentEvidence: Hashable, Sendable {
     case failed(Failure)
     /// The provider confirms that its object can take no money any more.
     case closed
-    /// There is nothing at the provider to close yet; money may come until the object's own expiry.
+    /// There is nothing at the provider to close, or not yet; money may come until the object's own expiry. A close that
+    /// is refused since nobody knows the id says this, not `rejected`: else it would be tried for ever.
     case closedSoftly
     /// The provider has it and it is not decided; with what the buyer has to do, if anything.
     case pending(NextAction?)

@@ -1,4 +1,5 @@
 import GRDB
+import PaymentCore
 package import PaymentEngine
 
 /// The embedded store: one file, one writer, any number of readers.
@@ -38,8 +39,24 @@ func faulting<Value>(_ work: () throws -> Value) throws(Fault) -> Value {
   do { return try work() } catch { throw Fault(error) }
 }
 
-func faultingAsync<Value: Sendable>(_ work: () async throws -> Value) async throws(Fault) -> Value {
-  do { return try await work() } catch { throw Fault(error) }
+/// As `faulting`, beside the lane. A disk that hangs lets nobody go by itself, so a call that takes too long is given
+/// up: what it waits for may still happen.
+func faultingAsync<Value: Sendable>(
+  within patience: Duration = Schedule().storePatience, _ work: @escaping @Sendable () async throws -> Value
+) async throws(Fault) -> Value {
+  let (answers, answer) = AsyncStream<Result<Value, Fault>>.makeStream()
+  let working = Task {
+    do { answer.yield(.success(try await work())) } catch { answer.yield(.failure(Fault(error))) }
+  }
+  let waiting = Task {
+    if (try? await Task.sleep(for: patience)) != nil { answer.yield(.failure(.unavailable("the store does not answer"))) }
+  }
+  defer {
+    working.cancel()
+    waiting.cancel()
+  }
+  for await first in answers { return try first.get() }
+  throw .unavailable("nobody waits for the answer any more")
 }
 
 extension Fault {

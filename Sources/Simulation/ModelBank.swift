@@ -104,6 +104,7 @@ struct ModelBank {
       if kind == .wechat, known.status != .open { return .rejected(Failure(code: "trade_over", message: "")) }
       return verdict(known.status, of: known)
     }
+    if kind == .wechat, isOver { return .rejected(Failure(code: "trade_over", message: "")) }
     var new = Charge()
     switch creation {
     case .refused: new.status = .refused
@@ -130,8 +131,7 @@ struct ModelBank {
         burnt.isReal = false
         charge = burnt
         return .closed
-      case .stripe, .alipay: return .closedSoftly
-      case .wechat: return .rejected(Failure(code: "trade_not_exist", message: ""))
+      case .stripe, .alipay, .wechat: return .closedSoftly
       }
     }
     guard known.status == .open else { return verdict(known.status, of: known) }

@@ -187,7 +187,7 @@ final class Shop: @unchecked Sendable {
     let (limit, began, freezes) = (dice.within(0...8000), world.clock.now, node.executor.freezes)
     let isMet = { @Sendable (order: Order) in order.payment(id).map { !$0.isLive || $0.nextAction != nil } ?? true }
     let heard = await subscription.first(within: .milliseconds(limit), where: isMet)
-    if node.isAlive, node.executor.freezes == freezes {
+    if node.isAlive, node.executor.freezes == freezes, !node.executor.isFrozen {
       world.auditor.waited(world.clock.now - began, limit: limit, isMet: heard.map(isMet) ?? false, id.order)
     }
     if let heard, heard.payment(id) != nil { world.auditor.told(id, of: heard, under: nil) }

@@ -75,6 +75,7 @@ final class SimulatedBank: @unchecked Sendable {
       if kind == .wechat, charge.state.status != .open { return .refused(code: "trade_over") }
       return .charge(charge.state)
     }
+    if kind == .wechat, world.clock.now >= payment.expiresAt.milliseconds { return .refused(code: "trade_over") }
     let charge = add(payment.id, payment.amount, payment.method, expiresAt: payment.expiresAt.milliseconds)
     switch charge.method {
     case "ok": capture(charge)
@@ -111,8 +112,7 @@ final class SimulatedBank: @unchecked Sendable {
       case .sandbox:
         set(add(id, Money(1, Currency(code: "CNY")!), Charge.unknownMethod, expiresAt: .max), .closed)
         return .charge(charges.last!.state)
-      case .stripe, .alipay: return .softlyClosed
-      case .wechat: return .refused(code: "trade_not_exist")
+      case .stripe, .alipay, .wechat: return .softlyClosed
       }
     }
     if let paid = mine.first(where: { $0.state.status == .captured }) { return .charge(paid.state) }

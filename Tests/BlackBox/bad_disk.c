@@ -4,7 +4,8 @@
 // PAYONCE_BAD_DISK names the folder, PAYONCE_BAD_DISK_MODE a file whose first byte says what the disk does:
 //   'r' refuses every write, as a read-only file system does
 //   's' takes writes and fails to make them durable
-//   'h' does not answer, until the byte changes
+//   'h' does not answer what is written, until the byte changes
+//   'a' does not answer at all
 // anything else: works.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -42,16 +43,30 @@ static int is_ours(int file) {
 // What becomes of a call that has to do with our folder where the disk is bad in this way: 0, or the error.
 static int fault(int is_ours, char bad, int error) {
   if (!is_ours) return 0;
-  while (*mode == 'h') usleep(5000);
+  while (*mode == 'h' || *mode == 'a') usleep(5000);
   return *mode == bad ? error : 0;
 }
 
-static int is_bad(void) { return mode && *mode && strchr("rsh", *mode); }
+static int is_bad(void) { return mode && *mode && strchr("rsha", *mode); }
 static int written(int file) { return is_bad() ? fault(is_ours(file), 'r', EROFS) : 0; }
 static int synced(int file) { return is_bad() ? fault(is_ours(file), 's', EIO) : 0; }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 #define FAIL(error) do { int e = (error); if (e) { errno = e; return -1; } } while (0)
+
+static void read_from(int file) {
+  while (mode && *mode == 'a' && is_ours(file)) usleep(5000);
+}
+
+ssize_t pread(int file, void *bytes, size_t count, off_t at) {
+  read_from(file);
+  return REAL(pread)(file, bytes, count, at);
+}
+
+ssize_t pread64(int file, void *bytes, size_t count, off64_t at) {
+  read_from(file);
+  return REAL(pread64)(file, bytes, count, at);
+}
 
 ssize_t pwrite(int file, const void *bytes, size_t count, off_t at) {
   FAIL(written(file));

@@ -1,5 +1,6 @@
 """Disks that fill up, refuse, or do not answer, and become well again under a running program."""
 
+import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,8 @@ class BadDisk:
     def __init__(self, folder, store_folder):
         library = folder / "bad_disk.so"
         source = Path(__file__).with_name("bad_disk.c")
-        subprocess.run(["clang", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source], check=True)
+        compiler = shutil.which("clang") or "cc"  # Swift brings the one
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source], check=True)
         self.mode = folder / "bad_disk.mode"
         self.mode.write_bytes(b"-")
         self.environment = {
@@ -56,6 +58,9 @@ class BadDisk:
 
     def hang(self):
         self._set(b"h")
+
+    def hang_reads_too(self):
+        self._set(b"a")
 
     def be_well(self):
         self._set(b"-")

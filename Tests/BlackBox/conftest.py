@@ -66,7 +66,11 @@ class Process:
     def kill(self, number=signal.SIGKILL):
         if self.process and self.process.poll() is None:
             self.process.send_signal(number)
-            self.process.wait(30)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
         return self.process.returncode if self.process else None
 
 

@@ -15,7 +15,8 @@ class Storm:
     def __init__(self, gate, seed, buyers=8):
         self.gate, self.bank, self.seed = gate, gate.bank, seed
         self.shop = gate.client()
-        self.orders, self.payments, self.refunds = [], [], []  # what was answered
+        self.orders, self.payments, self.refunds, self.closed = [], [], [], []  # what was answered
+        self.asked = set()  # the payments of which a refund was asked for
         self.lock, self.stopping = threading.Lock(), threading.Event()
         self.threads = [threading.Thread(target=self._buy, args=(number,)) for number in range(buyers)]
 
@@ -64,8 +65,11 @@ class Storm:
             payment = answer.json()
             self._remember(self.payments, (order["id"], key, payment))
             if payment["status"] in ("processing", "requires_action") and dice.random() < 0.5:
-                client.post(f"/v1/payments/{payment['id']}/close", headers={"Prefer": "wait=0"})
+                # Somebody who waits for the close pays again beside a first payment that may still take money.
+                wait = dice.choice([0, 2])
+                client.post(f"/v1/payments/{payment['id']}/close", headers={"Prefer": f"wait={wait}"})
         if payment and payment["status"] == "succeeded" and dice.random() < 0.5:
+            self.asked.add(payment["id"])
             for _ in range(2):
                 refund = client.post(
                     f"/v1/payments/{payment['id']}/refunds", json={"amount": 300},
@@ -73,7 +77,9 @@ class Storm:
                 if refund.status_code in (201, 202):
                     self._remember(self.refunds, (payment["id"], refund.json()))
         if payment and payment["status"] == "requires_action" or dice.random() < 0.1:
-            client.post(f"/v1/orders/{order['id']}/close", headers={"Prefer": "wait=0"})
+            closed = client.post(f"/v1/orders/{order['id']}/close", headers={"Prefer": "wait=0"})
+            if closed.is_success:
+                self._remember(self.closed, order["id"])
 
     def _get(self, path):
         return self.shop.get(path).raise_for_status().json()
@@ -89,37 +95,45 @@ class Storm:
         assert len(self.orders) >= 20, "the storm was no storm"
         for order in self.orders:
             # Nobody comes to pay what waits for a buyer.
-            self.shop.post(f"/v1/orders/{order['id']}/close", headers={"Prefer": "wait=0"})
-        restless, changed_at, last = {}, time.monotonic(), None
+            until(lambda: self.shop.post(f"/v1/orders/{order['id']}/close", headers={"Prefer": "wait=0"}).status_code
+                  in (200, 202, 409), what=f"an answer to the close of {order['id']}")
+        restless, changed_at, listing = {}, time.monotonic(), None
 
         def is_over():
             """Whether all is well, and the books have not changed for longer than late money takes to come."""
-            nonlocal changed_at, last
-            listing = self.bank.books()
-            if listing != last:
+            nonlocal changed_at, listing
+            looked_at, new = time.monotonic(), self.bank.books()
+            if new != listing:
                 # All of them anew: what was well may not be any more.
-                changed_at, last = time.monotonic(), listing
+                changed_at, listing = looked_at, new
                 restless.update({order["id"]: order for order in self.orders})
             books = Books(listing)
             for order in list(restless.values()):
                 if self._trouble(order, books) is None:
                     del restless[order["id"]]
-            return not restless and time.monotonic() - changed_at > 3
+            return not restless and looked_at - changed_at > 3
 
         try:
             until(is_over, 180, "rest")
         except AssertionError as error:
-            books = Books(self.bank.books())
-            troubles = [f"{id}: {self._trouble(order, books)}" for id, order in restless.items()]
-            raise AssertionError(f"{error}\n" + "\n".join(troubles[:5])) from None
+            raise AssertionError(f"{error}\n" + "\n".join(self._troubles(restless.values(), listing)[:5])) from None
+        troubles = self._troubles(self.orders, listing)
+        assert not troubles, "it was well, and is not any more:\n" + "\n".join(troubles[:5])
         books = Books(self.bank.books())
         strangers = set(books.taken) - {order["id"] for order in self.orders}
         # An order whose registration was never answered cannot have been paid.
         assert not strangers, f"money was taken for {strangers}, and nobody was told of them"
         self._hold_answers()
-        return (f"{len(self.orders)} orders, {len(self.payments)} answered payments, {len(self.refunds)} answered "
-                f"refunds, {sum(map(len, books.taken.values()))} charges, "
-                f"{sum(map(len, books.returned.values()))} returned")
+        several = sum(len(charges) > 1 for charges in books.tried.values())
+        twice = sum(len(charges) > 1 for charges in books.taken.values())
+        assert several, "no order had two charges: nothing was tried that could be kept twice"
+        return (f"{len(self.orders)} orders, {several} with several charges, {twice} of them paid twice or more; "
+                f"{len(self.payments)} answered payments, {len(self.refunds)} answered refunds, "
+                f"{len(self.closed)} answered closes, {sum(map(len, books.returned.values()))} returns")
+
+    def _troubles(self, orders, listing):
+        books = Books(listing)
+        return [f"{order['id']}: {trouble}" for order in orders if (trouble := self._trouble(order, books))]
 
     def _trouble(self, order, books):
         """What keeps this order from being well, if anything does."""
@@ -142,10 +156,15 @@ class Storm:
         if books.kept(order["id"]) != owed:
             return f"the bank keeps {books.kept(order['id'])}, and it says {owed}: {payments} {refunds}"
         for payment in payments:
-            if len(books.charges.get(payment["id"], [])) > 1:
-                return f"{payment['id']} has several charges"
+            charge = books.charges.get(payment["id"])
+            if charge and charge["status"] in ("pending", "requires_action"):
+                return f"{payment['id']} is {payment['status']}, and its charge {charge['status']}"
             if payment["surplus"] and books.kept(order["id"], payment["id"]) != 0:
                 return f"surplus {payment['id']} was not returned, or more of it"
+        for payment in kept:
+            returned = [r["amount"] for r in books.returned.get(order["id"], []) if r["charge"] == payment["id"]]
+            if returned != ([300] if payment["id"] in self.asked and returned else []):
+                return f"{returned} went back of the kept {payment['id']}"
         return None
 
     def _hold_answers(self):
@@ -162,23 +181,28 @@ class Storm:
                 # Only money that came all the same may change that.
                 assert stored[id][payment["id"]]["status"] in (payment["status"], "succeeded")
             if payment["status"] == "succeeded":
-                assert stored[id][payment["id"]]["status"] == "succeeded"
+                now = stored[id][payment["id"]]
+                assert (now["status"], now["surplus"]) == ("succeeded", payment["surplus"]), f"{payment} became {now}"
         by_payment = {}
         for payment, refund in self.refunds:
             now = self._get(f"/v1/refunds/{refund['id']}")
-            assert now["payment"] == payment and now["amount"] == 300
+            assert (now["payment"], now["amount"], now["status"]) == (payment, 300, "succeeded"), now
             assert by_payment.setdefault(payment, refund["id"]) == refund["id"], "a key led to two refunds"
+        for id in self.closed:
+            assert self._get(f"/v1/orders/{id}")["status"] == "closed", f"the close of {id} was answered"
 
 
 class Books:
     """A bank's listing, by order and by payment. Ids at the bank begin with the order's."""
 
     def __init__(self, listing):
-        self.charges, self.taken, self.returned = {}, {}, {}
+        self.charges = {charge["id"]: charge for charge in listing["charges"]}
+        self.tried, self.taken, self.returned = {}, {}, {}
         for charge in listing["charges"]:
-            self.charges.setdefault(charge["id"], []).append(charge)
+            order = "ord_" + charge["id"][4:30]
+            self.tried.setdefault(order, []).append(charge)
             if charge["status"] == "succeeded":
-                self.taken.setdefault("ord_" + charge["id"][4:30], []).append(charge)
+                self.taken.setdefault(order, []).append(charge)
         for refund in listing["refunds"]:
             self.returned.setdefault("ord_" + refund["id"][4:30], []).append(refund)
 

@@ -28,7 +28,7 @@ def test_a_full_disk_takes_no_money(tmp_path):
         assert len(gate.bank.taken(waiting)) == 1
 
 
-@pytest.mark.parametrize("fault", ["refuse_writes", "fail_syncs", "hang"])
+@pytest.mark.parametrize("fault", ["refuse_writes", "fail_syncs", "hang", "hang_reads_too"])
 def test_a_disk_that_cannot_be_written_takes_no_money(tmp_path, fault):
     store = tmp_path / "store"
     store.mkdir()
@@ -43,8 +43,12 @@ def test_a_disk_that_cannot_be_written_takes_no_money(tmp_path, fault):
             assert answer.status_code == 503 and answer.json()["code"] == "unavailable", answer.text
             assert answer.headers["retry-after"]
             assert gate.call("GET", "/readyz").status_code == 503
-            # What is written already can be read.
-            assert gate.now(paid)["status"] == "paid"
+            read = gate.call("GET", f"/v1/orders/{paid['id']}")
+            if fault == "hang_reads_too":
+                assert read.status_code == 503 and read.json()["code"] == "unavailable", read.text
+            else:
+                # What is written already can be read.
+                assert read.json()["status"] == "paid"
             assert gate.bank.books()["charges"] == before
         finally:
             disk.be_well()

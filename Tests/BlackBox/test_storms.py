@@ -23,14 +23,14 @@ class Scene:
         self.seed = int(os.environ.get("PAYONCE_SEED", time.time_ns() % 1_000_000))
         print(f"PAYONCE_SEED={self.seed}")
         self.dice = random.Random(self.seed)
-        self.bank = Bank(folder).start()
+        self.bank = Bank(folder)
         store_folder = folder / "store"
         store_folder.mkdir()
         self.disk = BadDisk(folder, store_folder) if bad_disk else None
         self.wire = LossyWire(self.bank.port, self.seed) if lossy_wire else None
         self.gate = Gate(
             folder, self.bank, call_timeout=1, store_folder=store_folder, bank_url=self.wire and self.wire.url,
-            environment=self.disk and self.disk.environment).start()
+            environment=self.disk and self.disk.environment)
 
     def pause(self, least, most):
         time.sleep(self.dice.uniform(least, most))
@@ -63,7 +63,7 @@ class Scene:
         process.send_signal(signal.SIGCONT)
 
     def break_disk(self):
-        self.dice.choice([self.disk.refuse_writes, self.disk.fail_syncs, self.disk.hang])()
+        self.dice.choice([self.disk.refuse_writes, self.disk.fail_syncs, self.disk.hang, self.disk.hang_reads_too])()
         self.pause(0.1, 1.5)
         # Sometimes it dies before the disk is well: what was not synced may be there, or not.
         if self.dice.random() < 0.5:
@@ -77,8 +77,12 @@ class Scene:
 def scene(folder, **options):
     scene = Scene(folder, **options)
     try:
+        scene.bank.start()
+        scene.gate.start()
         yield scene
     finally:
+        if scene.disk:
+            scene.disk.be_well()
         for process in (scene.gate.process, scene.bank.process):
             if process.process and process.process.poll() is None:
                 process.process.send_signal(signal.SIGCONT)
