@@ -49,7 +49,9 @@ func faultingAsync<Value: Sendable>(
     do { answer.yield(.success(try await work())) } catch { answer.yield(.failure(Fault(error))) }
   }
   let waiting = Task {
-    if (try? await Task.sleep(for: patience)) != nil { answer.yield(.failure(.unavailable("the store does not answer"))) }
+    if (try? await Task.sleep(for: patience)) != nil {
+      answer.yield(.failure(.unavailable("the store does not answer")))
+    }
   }
   defer {
     working.cancel()
