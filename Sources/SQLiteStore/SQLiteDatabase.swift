@@ -5,11 +5,15 @@ package import PaymentEngine
 /// The embedded store: one file, one writer, any number of readers.
 package struct SQLiteDatabase: Sendable {
   let pool: DatabasePool
+  private let clock: any Clock
 
   /// Opens the file, makes it when there is none, and brings its schema up to date.
-  /// - Parameter path: its folder must exist.
+  /// - Parameters:
+  ///   - path: its folder must exist.
+  ///   - clock: by which a read that hangs is given up.
   /// - Throws: `Fault.unavailable` with what is wrong.
-  package init(path: String) throws(Fault) {
+  package init(path: String, clock: any Clock) throws(Fault) {
+    self.clock = clock
     pool = try faulting {
       var configuration = Configuration()
       configuration.foreignKeysEnabled = true
@@ -39,26 +43,37 @@ func faulting<Value>(_ work: () throws -> Value) throws(Fault) -> Value {
   do { return try work() } catch { throw Fault(error) }
 }
 
-/// As `faulting`, beside the lane. A disk that hangs lets nobody go by itself, so a call that takes too long is given
-/// up: what it waits for may still happen.
-func faultingAsync<Value: Sendable>(
-  within patience: Duration = Schedule().storePatience, _ work: @escaping @Sendable () async throws -> Value
-) async throws(Fault) -> Value {
-  let (answers, answer) = AsyncStream<Result<Value, Fault>>.makeStream()
-  let working = Task {
-    do { answer.yield(.success(try await work())) } catch { answer.yield(.failure(Fault(error))) }
+extension SQLiteDatabase {
+  /// A snapshot of its own, beside the writer.
+  func read<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws(Fault) -> Value {
+    try await patiently { [pool] in try await pool.read(work) }
   }
-  let waiting = Task {
-    if (try? await Task.sleep(for: patience)) != nil {
+
+  /// A transaction of its own, in turn with those of the lane.
+  func write<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws(Fault) -> Value {
+    try await patiently { [pool] in try await pool.write(work) }
+  }
+
+  /// A disk that hangs lets nobody go by itself, so a call that takes too long is given up: what it waits for may still
+  /// happen.
+  private func patiently<Value: Sendable>(
+    _ work: @escaping @Sendable () async throws -> Value
+  ) async throws(Fault) -> Value {
+    let (answers, answer) = AsyncStream<Result<Value, Fault>>.makeStream()
+    let working = Task {
+      do { answer.yield(.success(try await work())) } catch { answer.yield(.failure(Fault(error))) }
+    }
+    let waiting = Task { [clock] in
+      guard (try? await clock.sleep(for: Schedule().storePatience)) != nil else { return }
       answer.yield(.failure(.unavailable("the store does not answer")))
     }
+    defer {
+      working.cancel()
+      waiting.cancel()
+    }
+    for await first in answers { return try first.get() }
+    throw .unavailable("nobody waits for the answer any more")
   }
-  defer {
-    working.cancel()
-    waiting.cancel()
-  }
-  for await first in answers { return try first.get() }
-  throw .unavailable("nobody waits for the answer any more")
 }
 
 extension Fault {

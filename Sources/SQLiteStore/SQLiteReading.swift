@@ -4,9 +4,9 @@ package import PaymentEngine
 
 /// The reading side: snapshots of their own, beside the writer.
 package struct SQLiteReading: Reading {
-  private let pool: DatabasePool
+  private let database: SQLiteDatabase
 
-  package init(_ database: SQLiteDatabase) { pool = database.pool }
+  package init(_ database: SQLiteDatabase) { self.database = database }
 
   package func order(_ id: OrderID) async throws(Fault) -> Order? {
     try await orders("WHERE id = ?", [id.text]).first
@@ -33,44 +33,38 @@ package struct SQLiteReading: Reading {
   }
 
   private func orders(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [Order] {
-    try await faultingAsync {
-      try await pool.read { database in
-        var loader = OrderLoader(database)
-        try loader.load(condition, arguments)
-        return loader.orders
-      }
+    try await database.read { database in
+      var loader = OrderLoader(database)
+      try loader.load(condition, arguments)
+      return loader.orders
     }
   }
 
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
-    try await faultingAsync {
-      try await pool.read { database in
-        let sql = """
-          SELECT \(Columns.events.list) FROM events WHERE order_id = ? AND sequence > ? ORDER BY sequence LIMIT ?
-          """
-        var events: [Event] = []
-        try database.cachedStatement(sql: sql).run([order.text, after, limit]) { events.append(try Event($0)) }
-        return events
-      }
+    try await database.read { database in
+      let sql = """
+        SELECT \(Columns.events.list) FROM events WHERE order_id = ? AND sequence > ? ORDER BY sequence LIMIT ?
+        """
+      var events: [Event] = []
+      try database.cachedStatement(sql: sql).run([order.text, after, limit]) { events.append(try Event($0)) }
+      return events
     }
   }
 
   package func feed(
     of merchant: MerchantID, after position: Int64, limit: Int
   ) async throws(Fault) -> [(position: Int64, event: Event)] {
-    try await faultingAsync {
-      try await pool.read { database in
-        let sql = """
-          SELECT \(Columns.events.list), position FROM events WHERE merchant = ? AND position > ?
-          ORDER BY position LIMIT ?
-          """
-        var events: [(position: Int64, event: Event)] = []
-        try database.cachedStatement(sql: sql).run([merchant.text, position, limit]) { row in
-          guard let position = Int64.read(row, at: Columns.events.count) else { throw UnreadableRow(table: "events") }
-          events.append((position, try Event(row)))
-        }
-        return events
+    try await database.read { database in
+      let sql = """
+        SELECT \(Columns.events.list), position FROM events WHERE merchant = ? AND position > ?
+        ORDER BY position LIMIT ?
+        """
+      var events: [(position: Int64, event: Event)] = []
+      try database.cachedStatement(sql: sql).run([merchant.text, position, limit]) { row in
+        guard let position = Int64.read(row, at: Columns.events.count) else { throw UnreadableRow(table: "events") }
+        events.append((position, try Event(row)))
       }
+      return events
     }
   }
 }

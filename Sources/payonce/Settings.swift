@@ -84,7 +84,7 @@ enum StoreLocation {
     switch self {
     case .sqlite(let path):
       try makeFolder(of: path)
-      do { return try SQLiteDatabase(path: path) } catch {
+      do { return try SQLiteDatabase(path: path, clock: SystemClock()) } catch {
         let reason = if case .unavailable(let reason) = error { reason } else { "\(error)" }
         throw SetupError(
           "The store \(path) cannot be opened: \(reason). Is it a PayOnce store, and can its folder be written?")

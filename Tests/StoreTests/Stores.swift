@@ -35,9 +35,15 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
   }
 
   private static func openSQLite(_ path: String) throws -> OpenStore {
-    let database = try SQLiteDatabase(path: path)
+    let database = try SQLiteDatabase(path: path, clock: RealClock())
     return OpenStore(
       store: SQLiteStore(database), reading: SQLiteReading(database), directory: SQLiteDirectory(database),
       again: { try openSQLite(path) })
   }
+}
+
+private struct RealClock: PaymentEngine.Clock {
+  func now() -> Instant { Instant(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
+  func uptime() -> Duration { .seconds(ProcessInfo.processInfo.systemUptime) }
+  func sleep(for duration: Duration) async throws { try await Task.sleep(for: duration) }
 }

@@ -35,7 +35,7 @@ final class BenchStore: Sendable {
 
   init(folder: String, name: String) throws {
     path = "\(folder)/\(name).db"
-    database = try SQLiteDatabase(path: path)
+    database = try SQLiteDatabase(path: path, clock: SystemClock())
   }
 
   func remove() { for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) } }
