@@ -62,8 +62,10 @@ if inner {
   targets += [
     .target(name: "Contract", dependencies: ["PaymentCore"], swiftSettings: settings),
     .testTarget(name: "ContractTests", dependencies: ["PaymentCore", "Contract"], swiftSettings: settings),
+    .target(name: "OrderRows", dependencies: ["PaymentCore", "PaymentEngine"], swiftSettings: settings),
     .target(
-      name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", grdb, sqlite], swiftSettings: settings),
+      name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", "OrderRows", grdb, sqlite],
+      swiftSettings: settings),
     .testTarget(
       name: "StoreTests", dependencies: ["PaymentCore", "PaymentEngine", "SQLiteStore", "Simulation"],
       swiftSettings: settings),

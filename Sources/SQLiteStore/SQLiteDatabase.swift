@@ -1,4 +1,5 @@
 import GRDB
+import OrderRows
 import PaymentCore
 package import PaymentEngine
 

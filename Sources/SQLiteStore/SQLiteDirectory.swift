@@ -1,5 +1,6 @@
 import FoundationEssentials
 import GRDB
+import OrderRows
 package import PaymentCore
 package import PaymentEngine
 
@@ -28,10 +29,10 @@ package struct SQLiteDirectory: Directory {
     }
   }
 
-  private static func key(_ row: SQLiteStatement) throws -> StoredKey {
+  private static func key(_ row: SQLiteRow) throws -> StoredKey {
     var columns = ColumnReader(row, table: "keys")
     let id: String = try columns.next()
-    let hash: Data = try columns.next()
+    let hash: [UInt8] = try columns.next()
     let (merchant, name, operatorName): (String?, String?, String?) =
       (columns.optional(), columns.optional(), columns.optional())
     let holder: StoredKey.Holder? =
@@ -39,7 +40,7 @@ package struct SQLiteDirectory: Directory {
         operatorName.map { .operator(name: $0) }
       }
     return StoredKey(
-      id: id, hash: Array(hash), holder: try columns.must(holder), createdAt: try columns.instant(),
+      id: id, hash: hash, holder: try columns.must(holder), createdAt: try columns.instant(),
       revokedAt: columns.optionalInstant())
   }
 
@@ -57,7 +58,7 @@ package struct SQLiteDirectory: Directory {
     try await database.read { database in
       var name: String?
       try database.cachedStatement(sql: "SELECT name FROM merchants WHERE id = ?").run([id.text]) {
-        name = .read($0, at: 0)
+        name = $0.text(at: 0)
       }
       return name
     }

@@ -1,4 +1,5 @@
 import GRDB
+import OrderRows
 package import PaymentCore
 package import PaymentEngine
 
@@ -61,7 +62,7 @@ package struct SQLiteReading: Reading {
         """
       var events: [(position: Int64, event: Event)] = []
       try database.cachedStatement(sql: sql).run([merchant.text, position, limit]) { row in
-        guard let position = Int64.read(row, at: Columns.events.count) else { throw UnreadableRow(table: "events") }
+        guard let position = row.integer(at: Columns.events.all.count) else { throw UnreadableRow(table: "events") }
         events.append((position, try Event(row)))
       }
       return events

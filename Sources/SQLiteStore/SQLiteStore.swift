@@ -1,4 +1,5 @@
 import GRDB
+import OrderRows
 package import PaymentCore
 package import PaymentEngine
 
@@ -41,7 +42,8 @@ package struct SQLiteStore: Store {
   }
 
   private func write(_ changes: Changeset, _ database: Database) throws {
-    try changes.rows { sql, arguments in
+    try changes.rows { change in
+      let (sql, arguments) = change.statement
       try database.cachedStatement(sql: sql).run(arguments)
       // Somebody else than PayOnce took the row away.
       guard database.changesCount == 1 else { throw Fault.conflict }
@@ -51,62 +53,62 @@ package struct SQLiteStore: Store {
       try database.cachedStatement(sql: sql).run([probe.column])
     }
     for stray in changes.strays {
-      try database.cachedStatement(sql: Columns.cases.insert + " ON CONFLICT DO NOTHING")
+      try database.cachedStatement(sql: TableSQL.of(.cases).insert + " ON CONFLICT DO NOTHING")
         .run(stray.fixedArguments + stray.changingArguments)
     }
   }
 }
 
 extension Changeset {
-  /// Hands over the rows that differ, each as a statement with its arguments. Payments that ended come before those
-  /// that began, as the guards want it.
-  func rows(_ write: (_ sql: String, _ arguments: Arguments) throws -> Void) rethrows {
-    for change in orders {
-      let (before, after) = (change.before, change.after)
-      if before == nil {
-        try write(Columns.orders.insert, after.fixedArguments + after.changingArguments)
-      } else {
-        try write(Columns.orders.update, after.changingArguments + [after.id.text])
-      }
-      try parts(.payments, before?.payments, after.payments, after.id, write)
-      try parts(.refunds, before?.refunds, after.refunds, after.id, write)
-      try parts(.cases, before?.cases, after.cases, after.id, write)
-    }
-    for (order, event) in events { try write(Columns.insertEvent, event.arguments(of: order)) }
-  }
-
-  private func parts<Part: OrderRow>(
-    _ columns: Columns, _ before: [Part]?, _ after: [Part], _ order: OrderID,
-    _ write: (String, Arguments) throws -> Void
-  ) rethrows {
-    for (index, part) in after.enumerated() {
-      if let before, index < before.count {
-        guard before[index] != part else { continue }
-        try write(columns.update, part.changingArguments + [order.text, index + 1])
-      } else {
-        try write(columns.insert, part.fixedArguments + part.changingArguments)
-      }
-    }
-  }
-
   /// What `save` would run for this, for a measurement of what SQLite itself can do: each statement, with a function
   /// that binds its values.
   package var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] {
     var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] = []
-    rows { sql, arguments in statements.append((sql, { arguments.bind(to: $0) })) }
+    rows { change in
+      let (sql, arguments) = change.statement
+      statements.append((sql, { arguments.bind(to: $0) }))
+    }
     return statements
   }
 }
 
-/// A part of an order with a row of its own, found by the order and the part's ordinal.
-protocol OrderRow: Equatable {
-  var fixedArguments: Arguments { get }
-  var changingArguments: Arguments { get }
+extension RowChange {
+  fileprivate var statement: (sql: String, arguments: Arguments) {
+    switch self {
+    case .insert(let table, let arguments): (TableSQL.of(table).insert, arguments)
+    case .update(let table, let arguments): (TableSQL.of(table).update, arguments)
+    }
+  }
 }
 
-extension Payment: OrderRow {}
-extension Refund: OrderRow {}
-extension Case: OrderRow {}
+/// The statements of a table.
+private struct TableSQL {
+  let insert: String
+  let update: String
+  /// The rows of one order.
+  let select: String
+
+  private init(_ columns: Columns) {
+    let places = columns.all.indices.map { "?\($0 + 1)" }.joined(separator: ", ")
+    if columns.table == .events {
+      // The next position of the merchant's feed is found by the insert itself: there is one writer.
+      insert = """
+        INSERT INTO events (\(columns.list), position)
+        VALUES (\(places), (SELECT coalesce(max(position), 0) + 1 FROM events WHERE merchant = ?3))
+        """
+    } else {
+      insert = "INSERT INTO \(columns.table) (\(columns.list)) VALUES (\(places))"
+    }
+    let assignments = columns.changing.map { "\($0.text) = ?" }.joined(separator: ", ")
+    let condition = columns.key.map { "\($0.text) = ?" }.joined(separator: " AND ")
+    update = "UPDATE \(columns.table) SET \(assignments) WHERE \(condition)"
+    select = "SELECT \(columns.list) FROM \(columns.table) WHERE order_id = ? ORDER BY ordinal"
+  }
+
+  static func of(_ table: OrderTable) -> TableSQL { all[table.rawValue] }
+
+  private static let all = OrderTable.allCases.map { TableSQL(.of($0)) }
+}
 
 /// Reads whole orders, each once.
 struct OrderLoader {
@@ -137,19 +139,19 @@ struct OrderLoader {
     for head in heads {
       orders.append(
         head.order(
-          try parts(.payments, head.paymentCount, head, Payment.init),
-          try parts(.refunds, head.refundCount, head, Refund.init),
-          try parts(.cases, head.caseCount, head, Case.init)))
+          try parts(head.paymentCount, head),
+          try parts(head.refundCount, head),
+          try parts(head.caseCount, head)))
     }
   }
 
-  private func parts<Part>(
-    _ columns: Columns, _ count: Int, _ head: Order.Head, _ read: (SQLiteStatement, OrderID) throws -> Part
-  ) throws -> [Part] {
+  private func parts<Part: PartRow>(_ count: Int, _ head: Order.Head) throws -> [Part] {
     guard count > 0 else { return [] }
     var parts: [Part] = []
-    try database.cachedStatement(sql: columns.select).run([head.idText]) { parts.append(try read($0, head.id)) }
-    guard parts.count == count else { throw UnreadableRow(table: columns.table) }
+    try database.cachedStatement(sql: TableSQL.of(Part.table).select).run([head.idText]) {
+      parts.append(try Part($0, of: head.id))
+    }
+    guard parts.count == count else { throw UnreadableRow(table: "\(Part.table)") }
     return parts
   }
 }

@@ -1,26 +1,44 @@
-import FoundationEssentials
 import GRDB
 import GRDBSQLite
+import OrderRows
 
-/// What stands in one column of a row. GRDB prepares, keeps and ends statements; binding and reading go straight to
-/// SQLite, since GRDB's rows, made for any query, took half of the lane's time.
-protocol Column: Sendable {
-  func bind(to statement: SQLiteStatement, at index: Int32) -> Int32
-  /// - Returns: `nil` when the column holds something else.
-  static func read(_ statement: SQLiteStatement, at index: Int32) -> Self?
+/// A row as it stands in a running statement. GRDB prepares, keeps and ends statements; binding and reading go straight
+/// to SQLite, since GRDB's rows, made for any query, took half of the lane's time.
+struct SQLiteRow: ResultRow {
+  let statement: SQLiteStatement
+
+  func integer(at index: Int) -> Int64? {
+    let index = Int32(index)
+    return sqlite3_column_type(statement, index) == SQLITE_INTEGER ? sqlite3_column_int64(statement, index) : nil
+  }
+
+  func text(at index: Int) -> String? {
+    let index = Int32(index)
+    guard sqlite3_column_type(statement, index) == SQLITE_TEXT, let text = sqlite3_column_text(statement, index) else {
+      return nil
+    }
+    let count = Int(sqlite3_column_bytes(statement, index))
+    return String(decoding: UnsafeBufferPointer(start: text, count: count), as: UTF8.self)
+  }
+
+  func bytes(at index: Int) -> [UInt8]? {
+    let index = Int32(index)
+    guard sqlite3_column_type(statement, index) == SQLITE_BLOB else { return nil }
+    let bytes = UnsafeRawBufferPointer(
+      start: sqlite3_column_blob(statement, index), count: Int(sqlite3_column_bytes(statement, index)))
+    return Array(bytes)
+  }
 }
-
-typealias Arguments = [(any Column)?]
 
 extension Statement {
   /// Runs the statement from its beginning, and lets `read` see each row.
-  func run(_ arguments: Arguments, read: (_ row: SQLiteStatement) throws -> Void = { _ in }) throws {
+  func run(_ arguments: Arguments, read: (_ row: SQLiteRow) throws -> Void = { _ in }) throws {
     let statement = sqliteStatement
     defer { sqlite3_reset(statement) }
     try check(arguments.bind(to: statement))
     while true {
       switch sqlite3_step(statement) {
-      case SQLITE_ROW: try read(statement)
+      case SQLITE_ROW: try read(SQLiteRow(statement: statement))
       case SQLITE_DONE: return
       case let code: try check(code)
       }
@@ -39,7 +57,7 @@ extension Arguments {
   func bind(to statement: SQLiteStatement) -> Int32 {
     for (index, argument) in enumerated() {
       let place = Int32(index + 1)
-      let code = argument?.bind(to: statement, at: place) ?? sqlite3_bind_null(statement, place)
+      let code = argument?.cell.bind(to: statement, at: place) ?? sqlite3_bind_null(statement, place)
       if code != SQLITE_OK { return code }
     }
     return SQLITE_OK
@@ -49,54 +67,24 @@ extension Arguments {
 /// Tells SQLite to copy what is bound.
 private let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
 
-extension Int64: Column {
-  func bind(to statement: SQLiteStatement, at index: Int32) -> Int32 { sqlite3_bind_int64(statement, index, self) }
-
-  static func read(_ statement: SQLiteStatement, at index: Int32) -> Int64? {
-    sqlite3_column_type(statement, index) == SQLITE_INTEGER ? sqlite3_column_int64(statement, index) : nil
-  }
-}
-
-extension Int: Column {
-  func bind(to statement: SQLiteStatement, at index: Int32) -> Int32 { Int64(self).bind(to: statement, at: index) }
-  static func read(_ statement: SQLiteStatement, at index: Int32) -> Int? {
-    Int64.read(statement, at: index).map(Int.init)
-  }
-}
-
-extension String: Column {
-  func bind(to statement: SQLiteStatement, at index: Int32) -> Int32 {
-    var text = self
-    return text.withUTF8 { bytes in
-      bytes.withMemoryRebound(to: CChar.self) { characters in
-        // A text without an address would be NULL.
-        guard let start = characters.baseAddress else { return sqlite3_bind_text(statement, index, "", 0, transient) }
-        return sqlite3_bind_text(statement, index, start, Int32(characters.count), transient)
+extension Cell {
+  fileprivate func bind(to statement: SQLiteStatement, at index: Int32) -> Int32 {
+    switch self {
+    case .integer(let value): return sqlite3_bind_int64(statement, index, value)
+    case .text(var text):
+      return text.withUTF8 { bytes in
+        bytes.withMemoryRebound(to: CChar.self) { characters in
+          // A text without an address would be NULL.
+          guard let start = characters.baseAddress else { return sqlite3_bind_text(statement, index, "", 0, transient) }
+          return sqlite3_bind_text(statement, index, start, Int32(characters.count), transient)
+        }
+      }
+    case .bytes(let bytes):
+      return bytes.withUnsafeBytes { bytes in
+        bytes.isEmpty
+          ? sqlite3_bind_zeroblob(statement, index, 0)
+          : sqlite3_bind_blob(statement, index, bytes.baseAddress, Int32(bytes.count), transient)
       }
     }
-  }
-
-  static func read(_ statement: SQLiteStatement, at index: Int32) -> String? {
-    guard sqlite3_column_type(statement, index) == SQLITE_TEXT, let text = sqlite3_column_text(statement, index) else {
-      return nil
-    }
-    let count = Int(sqlite3_column_bytes(statement, index))
-    return String(decoding: UnsafeBufferPointer(start: text, count: count), as: UTF8.self)
-  }
-}
-
-extension Data: Column {
-  func bind(to statement: SQLiteStatement, at index: Int32) -> Int32 {
-    withUnsafeBytes { bytes in
-      bytes.isEmpty
-        ? sqlite3_bind_zeroblob(statement, index, 0)
-        : sqlite3_bind_blob(statement, index, bytes.baseAddress, Int32(bytes.count), transient)
-    }
-  }
-
-  static func read(_ statement: SQLiteStatement, at index: Int32) -> Data? {
-    guard sqlite3_column_type(statement, index) == SQLITE_BLOB else { return nil }
-    let count = Int(sqlite3_column_bytes(statement, index))
-    return sqlite3_column_blob(statement, index).map { Data(bytes: $0, count: count) } ?? Data()
   }
 }

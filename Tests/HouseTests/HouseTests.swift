@@ -9,7 +9,8 @@ import Testing
     "PaymentEngine": ["PaymentCore", "Logging", "Metrics", "Synchronization"],
     "CMalloc": [],
     "Contract": ["PaymentCore", "FoundationEssentials"],
-    "SQLiteStore": ["PaymentCore", "PaymentEngine", "GRDB", "GRDBSQLite", "FoundationEssentials"],
+    "OrderRows": ["PaymentCore", "PaymentEngine"],
+    "SQLiteStore": ["PaymentCore", "PaymentEngine", "OrderRows", "GRDB", "GRDBSQLite", "FoundationEssentials"],
     "Providers": [
       "PaymentCore", "PaymentEngine", "FoundationEssentials", "Crypto", "AsyncHTTPClient", "NIOCore", "NIOHTTP1",
       "NIOPosix",
@@ -101,14 +102,16 @@ import Testing
     let dice = #"\.random\(|randomElement|shuffle|SystemRandomNumberGenerator|\bUUID\(|\bHasher\("#
     let clocks =
       #"\bDate\(\)|Date\.now|SuspendingClock|clock_gettime|gettimeofday|NIODeadline\.now|DispatchTime|Task\.sleep"#
-    let deciding = ["PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Simulation"]
+    let deciding = ["PaymentCore", "PaymentEngine", "Contract", "OrderRows", "SQLiteStore", "Providers", "Simulation"]
     try Self.forbid(dice + "|" + clocks + "|ContinuousClock", in: deciding)
     // How long a request took, and how long its body has been on its way, is all that Web measures by itself.
     try Self.forbid(dice + "|" + clocks, in: ["Web"])
   }
 
   @Test func moneyIsCountedInIntegers() throws {
-    let targets = ["PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web", "Simulation"]
+    let targets = [
+      "PaymentCore", "PaymentEngine", "Contract", "OrderRows", "SQLiteStore", "Providers", "Web", "Simulation",
+    ]
     let floating = #"\b(Double|Float|Float32|Float64|CGFloat|Decimal)\b|/ 100\b|pow\("#
     // The spread of a wait and the leap years are no money.
     try Self.forbid(floating, in: targets, except: ["jitterPercent", "yearOfEra"])

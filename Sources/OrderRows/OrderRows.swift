@@ -1,0 +1,274 @@
+package import PaymentCore
+package import PaymentEngine
+
+// Both directions: the columns of a row one after the other, as `Columns` names them.
+
+extension Order {
+  /// What of an order stands in its own row.
+  package struct Head {
+    package let order: (_ payments: [Payment], _ refunds: [Refund], _ cases: [Case]) -> Order
+    package let id: OrderID
+    package let idText: String
+    package let paymentCount: Int
+    package let refundCount: Int
+    package let caseCount: Int
+  }
+
+  package static func head(_ row: some ResultRow) throws -> Head {
+    var columns = ColumnReader(row, table: "orders")
+    let idText: String = try columns.next()
+    let id = try columns.must(OrderID(text: idText))
+    let registration = try Registration(
+      merchant: MerchantID(columns.next()), reference: columns.next(), amount: columns.money(),
+      description: columns.optional(), expiresIn: columns.next(), latePayment: columns.word(),
+      returnURL: columns.optional(), metadata: columns.must(Fields(text: columns.next())))
+    let secret = try columns.must(UInt128(bytes: columns.next()))
+    let (createdAt, expiresAt) = (try columns.instant(), try columns.instant())
+    let status: Status = try columns.word()
+    let closeReason: CloseReason? = try columns.optionalWord()
+    let (paidAt, closedAt) = (columns.optionalInstant(), columns.optionalInstant())
+    let updatedAt = try columns.instant()
+    let (version, sequence): (Int, Int) = (try columns.next(), try columns.next())
+    let duplicates = PreventedDuplicates(
+      count: try columns.next(), hashes: (columns.optional() as [UInt8]?).map(Self.hashes) ?? [])
+    return Head(
+      order: {
+        Order(
+          restored: id, registration: registration, checkoutSecret: secret, createdAt: createdAt,
+          expiresAt: expiresAt, status: status, closeReason: closeReason, paidAt: paidAt, closedAt: closedAt,
+          updatedAt: updatedAt, version: version, sequence: sequence, duplicates: duplicates, payments: $0,
+          refunds: $1, cases: $2)
+      }, id: id, idText: idText, paymentCount: try columns.next(), refundCount: try columns.next(),
+      caseCount: try columns.next())
+  }
+
+  private static func hashes(_ bytes: [UInt8]) -> [UInt64] {
+    stride(from: 0, to: bytes.count - bytes.count % 8, by: 8).map { start in
+      bytes[start..<start + 8].reduce(0) { $0 << 8 | UInt64($1) }
+    }
+  }
+
+  package var fixedArguments: Arguments {
+    [
+      id.text, registration.merchant.text, registration.reference, registration.amount.amount,
+      registration.amount.currency.code, registration.description, registration.expiresIn,
+      registration.latePayment.rawValue, registration.returnURL, registration.metadata.text,
+      checkoutSecret.bytes, createdAt.column, expiresAt.column,
+    ]
+  }
+
+  package var changingArguments: Arguments {
+    let refused = duplicates.hashes.flatMap { hash in withUnsafeBytes(of: hash.bigEndian) { Array($0) } }
+    return [
+      status.rawValue, closeReason?.rawValue, paidAt?.column, closedAt?.column, updatedAt.column, version, sequence,
+      duplicates.count, refused.isEmpty ? nil : refused, payments.count, refunds.count, cases.count, wakeAt?.column,
+    ]
+  }
+}
+
+extension Payment {
+  package init(_ row: some ResultRow, of order: OrderID) throws {
+    var columns = ColumnReader(row, table: "payments")
+    let _: String = try columns.next()
+    self = try Payment(
+      restored: PaymentID(order: order, ordinal: columns.next()), key: columns.must(IdempotencyKey(columns.next())),
+      provider: ProviderName(columns.next()), method: columns.next(), amount: columns.money(),
+      createdAt: columns.instant(), expiresAt: columns.instant(), status: columns.word(),
+      surplus: columns.optionalWord(), received: columns.optionalMoney(), unknownSince: columns.optionalInstant(),
+      action: NextAction(kind: columns.optional(), value: columns.optional()), failure: columns.failure(),
+      providerReference: columns.optional(), closeRequestedAt: columns.optionalInstant(),
+      watchUntil: columns.optionalInstant(), updatedAt: columns.instant(), calls: columns.calls())
+  }
+
+  package var fixedArguments: Arguments {
+    [
+      id.order.text, id.ordinal, key.text, provider.text, method, amount.amount, amount.currency.code,
+      createdAt.column, expiresAt.column,
+    ]
+  }
+
+  package var changingArguments: Arguments {
+    [
+      status.rawValue, surplus?.rawValue, received?.amount, received?.currency.code, unknownSince?.column,
+      action?.kind, action?.value, failure?.code, failure?.message, providerReference, closeRequestedAt?.column,
+      watchUntil?.column, updatedAt.column,
+    ] + calls.arguments
+  }
+}
+
+extension NextAction {
+  fileprivate init?(kind: String?, value: String?) {
+    switch (kind, value) {
+    case ("redirect", let url?): self = .redirect(url: url)
+    case ("qr_code", let content?): self = .qrCode(content: content)
+    case ("client_secret", let secret?): self = .clientSecret(secret)
+    default: return nil
+    }
+  }
+
+  fileprivate var kind: String {
+    switch self {
+    case .redirect: "redirect"
+    case .qrCode: "qr_code"
+    case .clientSecret: "client_secret"
+    }
+  }
+
+  fileprivate var value: String {
+    switch self {
+    case .redirect(let url): url
+    case .qrCode(let content): content
+    case .clientSecret(let secret): secret
+    }
+  }
+}
+
+extension Refund {
+  package init(_ row: some ResultRow, of order: OrderID) throws {
+    var columns = ColumnReader(row, table: "refunds")
+    let _: String = try columns.next()
+    let id = RefundID(order: order, ordinal: try columns.next())
+    let payment = PaymentID(order: order, ordinal: try columns.next())
+    let key: IdempotencyKey? = (columns.optional() as String?).flatMap { IdempotencyKey($0) }
+    let currency = try columns.must(Currency(code: try columns.next()))
+    let asked: Int64? = columns.optional()
+    let cause: Cause = try columns.word()
+    let reason: String? = columns.optional()
+    let createdAt = try columns.instant()
+    let amount = Money(try columns.next(), currency)
+    self = try Refund(
+      restored: id, payment: payment, key: key, amount: amount, asked: asked, cause: cause, reason: reason,
+      createdAt: createdAt, status: columns.word(), unknownSince: columns.optionalInstant(),
+      failure: columns.failure(), providerReference: columns.optional(), updatedAt: columns.instant(),
+      calls: columns.calls())
+  }
+
+  package var fixedArguments: Arguments {
+    [
+      id.order.text, id.ordinal, payment.ordinal, key?.text, amount.currency.code, asked, cause.rawValue, reason,
+      createdAt.column,
+    ]
+  }
+
+  package var changingArguments: Arguments {
+    [
+      amount.amount, status.rawValue, unknownSince?.column, failure?.code, failure?.message, providerReference,
+      updatedAt.column,
+    ] + calls.arguments
+  }
+}
+
+extension Case {
+  package init(_ row: some ResultRow, of order: OrderID) throws {
+    var columns = ColumnReader(row, table: "cases")
+    let _: String = try columns.next()
+    let id = CaseID(order: order, ordinal: try columns.next())
+    self = try Case(
+      restored: id, reason: columns.word(),
+      payment: (columns.optional() as Int?).map { PaymentID(order: order, ordinal: $0) },
+      refund: (columns.optional() as Int?).map { RefundID(order: order, ordinal: $0) },
+      provider: ProviderName(columns.next()), amount: columns.money(), note: columns.next(),
+      openedAt: columns.instant(), resolvedAt: columns.optionalInstant(), choice: columns.optionalWord())
+  }
+
+  package var fixedArguments: Arguments {
+    [
+      id.order.text, id.ordinal, reason.rawValue, payment?.ordinal, refund?.ordinal, provider.text, amount.amount,
+      amount.currency.code, note, openedAt.column,
+    ]
+  }
+
+  package var changingArguments: Arguments { [resolvedAt?.column, choice?.rawValue] }
+}
+
+extension Event {
+  package init(_ row: some ResultRow) throws {
+    var columns = ColumnReader(row, table: "events")
+    let order = try columns.must(OrderID(text: columns.next()))
+    let sequence: Int = try columns.next()
+    let _: String = try columns.next()
+    self = try Event(
+      id: EventID(order: order, sequence: sequence), type: columns.word(), at: columns.instant(),
+      data: columns.must(Fields(text: columns.next())))
+  }
+
+  package func arguments(of order: Order) -> Arguments {
+    [
+      order.id.text, id.sequence, order.registration.merchant.text, type.rawValue, at.column, data.text,
+    ]
+  }
+}
+
+extension UInt128 {
+  fileprivate init?(bytes: [UInt8]) {
+    guard bytes.count == 16 else { return nil }
+    self = bytes.reduce(0) { $0 << 8 | UInt128($1) }
+  }
+
+  fileprivate var bytes: [UInt8] { (0..<16).reversed().map { UInt8(truncatingIfNeeded: self >> UInt128(8 * $0)) } }
+}
+
+extension Instant {
+  package var column: Int64 { milliseconds }
+}
+
+extension CallState {
+  fileprivate var arguments: Arguments {
+    [
+      nextAt?.column, lease?.kind.rawValue, lease?.number, lease?.askedAt.column, lease?.until.column, made, step,
+      firstSent?.number, firstSent?.at.column, last?.kind.rawValue, last?.at.column, last?.finding.rawValue,
+      answeredAskAt?.column,
+    ]
+  }
+}
+
+/// A part of an order with a row of its own, found by the order and the part's ordinal.
+package protocol PartRow: Equatable {
+  static var table: OrderTable { get }
+  init(_ row: some ResultRow, of order: OrderID) throws
+  var fixedArguments: Arguments { get }
+  var changingArguments: Arguments { get }
+}
+
+extension Payment: PartRow { package static var table: OrderTable { .payments } }
+extension Refund: PartRow { package static var table: OrderTable { .refunds } }
+extension Case: PartRow { package static var table: OrderTable { .cases } }
+
+/// A row to write.
+package enum RowChange {
+  /// The fixed columns, then the changing ones.
+  case insert(OrderTable, Arguments)
+  /// The changing columns, then the key.
+  case update(OrderTable, Arguments)
+}
+
+extension Changeset {
+  /// Hands over the rows that differ. An order comes before its parts, and its payments that ended before those that
+  /// began, as the guards want it. Strays and the probe are left to the store.
+  package func rows(_ write: (RowChange) throws -> Void) rethrows {
+    for change in orders {
+      let (before, after) = (change.before, change.after)
+      try write(
+        before == nil
+          ? .insert(.orders, after.fixedArguments + after.changingArguments)
+          : .update(.orders, after.changingArguments + [after.id.text]))
+      try parts(before?.payments, after.payments, after.id, write)
+      try parts(before?.refunds, after.refunds, after.id, write)
+      try parts(before?.cases, after.cases, after.id, write)
+    }
+    for (order, event) in events { try write(.insert(.events, event.arguments(of: order))) }
+  }
+
+  private func parts<Part: PartRow>(
+    _ before: [Part]?, _ after: [Part], _ order: OrderID, _ write: (RowChange) throws -> Void
+  ) rethrows {
+    for (index, part) in after.enumerated() {
+      if let before, index < before.count {
+        guard before[index] != part else { continue }
+        try write(.update(Part.table, part.changingArguments + [order.text, index + 1]))
+      } else {
+        try write(.insert(Part.table, part.fixedArguments + part.changingArguments))
+      }
+    }
+  }
+}
