@@ -109,7 +109,9 @@ extension Decider {
       guard isUnsent ? asked.isWatched : asked.id == id && (asked.isLive || asked.isWatched), calls.lease == nil,
         let next = calls.nextAt
       else { continue }
-      let soonest = max(now, calls.last.map { $0.at.advanced(by: rules.schedule.readerInterval) } ?? now)
+      var soonest = max(now, calls.last.map { $0.at.advanced(by: rules.schedule.readerInterval) } ?? now)
+      // An answer from before the moment until which the charge was put off would be old by then.
+      if isUnsent { soonest = max(soonest, payment.calls.nextAt ?? soonest) }
       guard soonest < next else { continue }
       order.payments[index].calls.nextAt = soonest
       // Readers ask beside the schedule; they do not use it up.

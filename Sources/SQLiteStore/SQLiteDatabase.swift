@@ -2,11 +2,13 @@ import GRDB
 import OrderRows
 import PaymentCore
 package import PaymentEngine
+import Synchronization
 
 /// The embedded store: one file, one writer, any number of readers.
 package struct SQLiteDatabase: Sendable {
   let pool: DatabasePool
   private let clock: any Clock
+  private let underWay = CallsUnderWay()
 
   /// Opens the file, makes it when there is none, and brings its schema up to date.
   /// - Parameters:
@@ -50,18 +52,20 @@ extension SQLiteDatabase {
     try await patiently { [pool] in try await pool.read(work) }
   }
 
-  /// A transaction of its own, in turn with those of the lane.
+  /// A transaction of its own, not while a lane of this process runs: one of a lane spans two turns of the writer.
   func write<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws(Fault) -> Value {
     try await patiently { [pool] in try await pool.write(work) }
   }
 
   /// A disk that hangs lets nobody go by itself, so a call that takes too long is given up: what it waits for may still
-  /// happen.
+  /// happen, and until then it counts as under way.
   private func patiently<Value: Sendable>(
     _ work: @escaping @Sendable () async throws -> Value
   ) async throws(Fault) -> Value {
+    guard underWay.begin() else { throw .overloaded }
     let (answers, answer) = AsyncStream<Result<Value, Fault>>.makeStream()
-    let working = Task {
+    let working = Task { [underWay] in
+      defer { underWay.end() }
       do { answer.yield(.success(try await work())) } catch { answer.yield(.failure(Fault(error))) }
     }
     let waiting = Task { [clock] in
@@ -75,6 +79,22 @@ extension SQLiteDatabase {
     for await first in answers { return try first.get() }
     throw .unavailable("nobody waits for the answer any more")
   }
+}
+
+/// How many calls are under way, and whether there may be one more.
+private final class CallsUnderWay: Sendable {
+  private let count = Mutex(0)
+  private static let limit = 4096
+
+  func begin() -> Bool {
+    count.withLock { count in
+      guard count < Self.limit else { return false }
+      count += 1
+      return true
+    }
+  }
+
+  func end() { count.withLock { $0 -= 1 } }
 }
 
 extension Fault {

@@ -225,19 +225,20 @@ final class Auditor: @unchecked Sendable {
 
   /// A charge is asked for the first time: whatever was started before must be out of the way, as far as anybody can know.
   private func opens(_ payment: Payment, of order: Order) {
+    let waited = payment.waitedUntil.milliseconds
     for other in order.payments where other.id != payment.id && other.status != .succeeded {
       for charge in bank(of: other).charges(of: other.id) {
         let seenSince = Int64(5000) + longestLag
         switch charge.state.status {
         case .open where other.provider == BankKind.alipay.name:
           hold(
-            charge.begunAt.map { $0 + seenSince > payment.createdAt.milliseconds } ?? true, "1: one live payment",
+            charge.begunAt.map { $0 + seenSince > waited } ?? true, "1: one live payment",
             "\(payment.id.text) was sent while a buyer was paying \(other.id.text)", order.id)
         case .open where charge.isShown || other.provider != BankKind.stripe.name:
           fail("1: one live payment", "\(payment.id.text) was sent while \(other.id.text) could be paid", order.id)
         case .captured:
           hold(
-            charge.capturedAt! + seenSince > payment.createdAt.milliseconds, "1: one live payment",
+            charge.capturedAt! + seenSince > waited, "1: one live payment",
             "\(payment.id.text) was sent although \(other.id.text) had long been paid", order.id)
         case .open, .closed, .declined: break
         }
@@ -360,4 +361,10 @@ final class Auditor: @unchecked Sendable {
   private func bank(of payment: Payment) -> SimulatedBank {
     world.banks.first { $0.kind.name == payment.provider }!
   }
+}
+
+extension Payment {
+  /// Until when its charge waited, from its start or since it was put off: whatever was started before it is asked about
+  /// from that moment on.
+  var waitedUntil: Instant { max(createdAt, calls.nextAt ?? createdAt) }
 }

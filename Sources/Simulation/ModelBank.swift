@@ -5,40 +5,41 @@ struct ModelBank {
   let kind: BankKind
   /// Whether closed charges may still take money for a while.
   var isEverLate: Bool { !sheet.lateMoney.isEmpty }
+  /// For how many seconds after the one of its close.
+  let lateness: Int64
   /// The kind's own sheet, in seconds instead of hours: a second is the model's unit of time.
   let sheet: CapabilitySheet
   /// What the shop wants done with money that comes when its order is over.
   let latePayment: Order.Registration.LatePayment
   let name: String
 
-  /// What is checked, what takes longest first: each kind of bank, and the sandbox also for a shop that takes late money,
-  /// and without any.
+  /// What is checked, what takes longest first: each kind of bank, and some of them otherwise.
   static let all =
-    BankKind.allCases.reversed().map { ModelBank($0) }
-    + [
-      ModelBank(.sandbox, latePayment: .accept, ", late is fine"),
-      ModelBank(.sandbox, isEverLate: false, ", never late"),
+    BankKind.allCases.reversed().map { ModelBank($0) } + [
+      ModelBank(.sandbox, "late for longer, and the shop takes it", lateness: 1, latePayment: .accept),
+      ModelBank(.sandbox, "never late", lateness: nil), ModelBank(.stripe, "keys soon forgotten", repeatWindow: 2),
     ]
 
+  /// - Parameters:
+  ///   - lateness: for how many seconds after the one of its close a charge may take money, where it ever may.
+  ///   - repeatWindow: for how many seconds a key is known, where it is ever forgotten.
   private init(
-    _ kind: BankKind, isEverLate: Bool = true, latePayment: Order.Registration.LatePayment = .refund,
-    _ suffix: String = ""
+    _ kind: BankKind, _ difference: String = "", lateness: Int64? = 0, repeatWindow: Int64 = 4,
+    latePayment: Order.Registration.LatePayment = .refund
   ) {
     self.kind = kind
     self.latePayment = latePayment
-    name = kind.rawValue + suffix
+    self.lateness = lateness ?? 0
+    name = kind.rawValue + (difference.isEmpty ? "" : ", ") + difference
     let full = kind.sheet
     sheet = CapabilitySheet(
-      methods: ["any"], repeatWindow: full.repeatWindow.map { _ in .seconds(2) },
+      methods: ["any"], repeatWindow: full.repeatWindow.map { _ in .seconds(repeatWindow) },
       createMovesMoney: full.createMovesMoney, absence: full.absence, burning: full.burning,
       finalRejections: full.finalRejections,
-      lateMoney: isEverLate && !full.lateMoney.isEmpty ? ["any": .seconds(Self.lateness)] : [:],
+      lateMoney: full.lateMoney.isEmpty ? [:] : lateness.map { ["any": .seconds($0)] } ?? [:],
       // Where codes live shorter than orders do, a payment's deadline comes before its order's.
       actionLife: .seconds(full.actionLife < .seconds(86_400) ? 1 : ModelState.life))
   }
-
-  /// For how many seconds after the one of its close.
-  static let lateness: Int64 = 0
 
   /// A charge in the books. Only what decides about what can happen.
   struct Charge {
@@ -149,6 +150,6 @@ struct ModelBank {
 
   func canBeLate(_ charge: Charge, _ now: Int64) -> Bool {
     guard isEverLate, charge.isReal, charge.status == .closed, let closedAt = charge.closedAt else { return false }
-    return now <= closedAt + Self.lateness
+    return now <= closedAt + lateness
   }
 }

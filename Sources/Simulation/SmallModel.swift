@@ -30,7 +30,7 @@ package struct SmallModel {
   private let faults: Int
 
   /// - Parameter faults: how many there may be on one way: a time-out, a refused connection, a request that arrives
-  ///   twice, an error that means nothing, a node that dies or freezes.
+  ///   twice, an error that means nothing, a node that dies or freezes, a provider that is busy, a reader who has it asked.
   init(_ bank: ModelBank, faults: Int) {
     self.bank = bank
     self.faults = faults
@@ -48,29 +48,35 @@ package struct SmallModel {
 
   private struct Parent {
     /// `nil` for that of the start.
-    let state: [UInt8]?
-    let action: Int
+    let state: UInt128?
+    let action: UInt8
+  }
+
+  /// Where a step leads, and what it breaks.
+  private struct Way: Hashable {
+    let key: UInt128
+    let broken: String?
   }
 
   /// Visits every state, nearest first, until one breaks a rule.
   func check() -> Report {
     var report = Report(name: bank.name)
     let start = ModelState(bank, rules, faults)
-    var layer = [(key: start.key(rules), state: start)]
+    var layer = [(key: start.key(bank, rules), state: start)]
     var parents = [layer[0].key: Parent(state: nil, action: 0)]
-    var calm: Set<[UInt8]> = []
-    var waysOn: [[UInt8]: Set<[UInt8]>] = [:]
+    var calm: Set<UInt128> = []
+    var waysOn: [UInt128: Set<Way>] = [:]
     while !layer.isEmpty, !Task.isCancelled {
-      var next: [(key: [UInt8], state: ModelState)] = []
+      var next: [(key: UInt128, state: ModelState)] = []
       for (here, state) in layer {
         for (index, action) in state.actions(bank).enumerated() {
           var after = state
           var broken = after.take(action, bank, rules)
           report.steps += 1
-          let there = after.key(rules)
+          let there = after.key(bank, rules)
           let isNew = parents[there] == nil
           if isNew {
-            parents[there] = Parent(state: here, action: index)
+            parents[there] = Parent(state: here, action: UInt8(index))
             broken = broken ?? after.broken(bank) ?? after.brokenInTheCalm(bank, rules, &calm)
             if parents.count > Self.mostStates { broken = "more than \(Self.mostStates) states" }
             next.append((there, after))
@@ -79,8 +85,8 @@ package struct SmallModel {
             let ways = Set(
               after.actions(bank).map { action in
                 var onwards = after
-                _ = onwards.take(action, bank, rules)
-                return onwards.key(rules)
+                let broken = onwards.take(action, bank, rules)
+                return Way(key: onwards.key(bank, rules), broken: broken)
               })
             if waysOn[there, default: ways] != ways { broken = broken ?? "two states are taken for one" }
             waysOn[there] = ways
@@ -101,7 +107,7 @@ package struct SmallModel {
 
   /// Whether everything that is held for this state is looked at: does it lead to the same states? If each step does,
   /// every way does. One state in 64 is enough to notice what is missing in `ModelState.key`.
-  private func isCompared(_ key: [UInt8]) -> Bool { key.reduce(0) { $0 &* 31 &+ UInt64($1) } % 64 == 0 }
+  private func isCompared(_ key: UInt128) -> Bool { key % 64 == 0 }
 
   /// Checks every kind of provider, `width` at the same time, until one breaks a rule.
   /// - Parameter finished: hears of each when it is done.
@@ -127,11 +133,11 @@ package struct SmallModel {
   }
 
   /// The way to a state, told by walking it again.
-  private func story(to end: [UInt8], then last: ModelState.Action, _ parents: [[UInt8]: Parent]) -> [String] {
+  private func story(to end: UInt128, then last: ModelState.Action, _ parents: [UInt128: Parent]) -> [String] {
     var way: [Int] = []
     var here = end
     while let parent = parents[here], let before = parent.state {
-      way.append(parent.action)
+      way.append(Int(parent.action))
       here = before
     }
     var state = ModelState(bank, rules, faults)

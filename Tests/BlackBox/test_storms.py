@@ -40,7 +40,9 @@ class Scene:
         with Storm(self.gate, self.seed) as storm:
             if self.wire:
                 self.wire.is_bad = True
+            self.people = storm
             happen()
+            until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
             if self.wire:
                 self.wire.is_bad = False
         print(storm.audit())
@@ -51,6 +53,7 @@ class Scene:
             self.dice.choice(blows)()
 
     def kill(self):
+        assert self.gate.process.process.poll() is None, "PayOnce ended by itself"
         self.gate.process.kill()
         self.gate.start()
 
@@ -66,11 +69,20 @@ class Scene:
         self.dice.choice([self.disk.refuse_writes, self.disk.fail_syncs, self.disk.hang, self.disk.hang_reads_too])()
         self.pause(0.1, 1.5)
         # Sometimes it dies before the disk is well: what was not synced may be there, or not.
-        if self.dice.random() < 0.5:
+        dies = self.dice.random() < 0.5
+        assert self.gate.process.process.poll() is None, "PayOnce ended by itself"
+        if dies:
             self.gate.process.kill()
         self.disk.be_well()
-        if self.gate.process.process.poll() is not None:
+        if dies:
             self.gate.start()
+
+    def hang_disk(self):
+        """For so long that people are answered without it, and what they asked for is written afterwards."""
+        told = self.people.unavailable
+        self.disk.hang()
+        until(lambda: self.people.unavailable >= told + 5, 30, "an answer without the disk")
+        self.disk.be_well()
 
 
 @contextmanager
@@ -107,7 +119,7 @@ def test_lossy_wire(tmp_path):
 
 def test_bad_disk(tmp_path):
     with scene(tmp_path, bad_disk=True) as s:
-        s.storm(lambda: s.strike(BLOWS, s.break_disk, least=0.2, most=0.8))
+        s.storm(lambda: (s.strike(BLOWS, s.break_disk, least=0.2, most=0.8), s.hang_disk()))
 
 
 def test_everything_at_once(tmp_path):

@@ -10,7 +10,7 @@ import Testing
     "CMalloc": [],
     "Contract": ["PaymentCore", "FoundationEssentials"],
     "OrderRows": ["PaymentCore", "PaymentEngine"],
-    "SQLiteStore": ["PaymentCore", "PaymentEngine", "OrderRows", "GRDB", "GRDBSQLite", "FoundationEssentials"],
+    "SQLiteStore": ["PaymentCore", "PaymentEngine", "OrderRows", "GRDB", "GRDBSQLite", "FoundationEssentials", "Synchronization"],
     "Providers": [
       "PaymentCore", "PaymentEngine", "FoundationEssentials", "Crypto", "AsyncHTTPClient", "NIOCore", "NIOHTTP1",
       "NIOPosix",
