@@ -66,8 +66,12 @@ if inner {
     .target(
       name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", "OrderRows", grdb, sqlite],
       swiftSettings: settings),
+    .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .target(
+      name: "PostgresStore", dependencies: ["PaymentCore", "PaymentEngine", "OrderRows", "CLibPQ"],
+      swiftSettings: settings),
     .testTarget(
-      name: "StoreTests", dependencies: ["PaymentCore", "PaymentEngine", "SQLiteStore", "Simulation"],
+      name: "StoreTests", dependencies: ["PaymentCore", "PaymentEngine", "PostgresStore", "SQLiteStore", "Simulation"],
       swiftSettings: settings),
     .target(
       name: "Providers", dependencies: ["PaymentCore", "PaymentEngine", crypto, client, httpTypes] + nio,

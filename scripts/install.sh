@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian or Ubuntu machine, and says so.
 #   scripts/install.sh build   what a build needs beside Swift
-#   scripts/install.sh test    that, a browser with its driver, and the Python of the black-box tests
+#   scripts/install.sh test    that, PostgreSQL, a browser with its driver, and the Python of the black-box tests
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,8 @@ need() { # PACKAGE, then a command that succeeds when it is there
 }
 
 need libsqlite3-dev test -e /usr/include/sqlite3.h
+need libpq-dev test -e /usr/include/postgresql/libpq-fe.h
+need pkg-config command -v pkg-config
 if [ "${1:-build}" = test ]; then
   # Ubuntu's browser comes by its own names.
   if grep -q '^ID=ubuntu' /etc/os-release; then
@@ -27,6 +29,7 @@ if [ "${1:-build}" = test ]; then
     need chromium command -v chromium
     need chromium-driver command -v chromedriver
   fi
+  need postgresql sh -c 'test -x "$(pg_config --bindir)/initdb"'
   need fonts-noto-cjk test -d /usr/share/fonts/opentype/noto
   need python3-venv python3 -c 'import ensurepip, venv'
 fi

@@ -20,6 +20,10 @@ timings=()
 part "what the tests need" scripts/install.sh test
 part "format" swift format lint --strict --parallel --recursive Package.swift Sources Tests
 part "build" swift build --build-tests --explicit-target-dependency-import-check error
+postgres=$(mktemp -d)
+trap 'scripts/postgres.sh stop "$postgres"' EXIT
+PAYONCE_TEST_POSTGRES=$(scripts/postgres.sh start "$postgres")
+export PAYONCE_TEST_POSTGRES
 part "swift tests" timeout 600 swift test --skip-build
 part "simulation" scripts/simulate.sh
 pytest=(timeout 1200 .build/python/bin/pytest --quiet --color=no)

@@ -7,10 +7,14 @@ import Testing
   static let imports: [String: Set<String>] = [
     "PaymentCore": [],
     "PaymentEngine": ["PaymentCore", "Logging", "Metrics", "Synchronization"],
+    "CLibPQ": [],
     "CMalloc": [],
     "Contract": ["PaymentCore", "FoundationEssentials"],
     "OrderRows": ["PaymentCore", "PaymentEngine"],
     "SQLiteStore": ["PaymentCore", "PaymentEngine", "OrderRows", "GRDB", "GRDBSQLite", "FoundationEssentials", "Synchronization"],
+    "PostgresStore": [
+      "PaymentCore", "PaymentEngine", "OrderRows", "CLibPQ", "Foundation", "Glibc", "Synchronization",
+    ],
     "Providers": [
       "PaymentCore", "PaymentEngine", "FoundationEssentials", "Crypto", "AsyncHTTPClient", "NIOCore", "NIOHTTP1",
       "NIOPosix",
@@ -102,7 +106,7 @@ import Testing
     let dice = #"\.random\(|randomElement|shuffle|SystemRandomNumberGenerator|\bUUID\(|\bHasher\("#
     let clocks =
       #"\bDate\(\)|Date\.now|SuspendingClock|clock_gettime|gettimeofday|NIODeadline\.now|DispatchTime|Task\.sleep"#
-    let deciding = ["PaymentCore", "PaymentEngine", "Contract", "OrderRows", "SQLiteStore", "Providers", "Simulation"]
+    let deciding = ["PaymentCore", "PaymentEngine", "Contract", "OrderRows", "PostgresStore", "SQLiteStore", "Providers", "Simulation"]
     try Self.forbid(dice + "|" + clocks + "|ContinuousClock", in: deciding)
     // How long a request took, and how long its body has been on its way, is all that Web measures by itself.
     try Self.forbid(dice + "|" + clocks, in: ["Web"])

@@ -99,6 +99,36 @@ import Testing
     #expect(world.calling(2) == nil)
   }
 
+  @Test func aReaderDoesNotHaveTheWatchedAskedTooEarly() {
+    var world = waiting()
+    let evidence = PaymentEvidence(
+      payment: world.payment(1).id, provider: World.sandbox, call: world.payment(1).calls.lease?.number,
+      verdict: .notFound)
+    world.order = decide(world.order, .evidence(.payment(evidence)), now: world.now, rules: world.rules).order
+    let charge = world.order!.due(world.now, rules: world.rules)
+    world.order!.postpone(charge[0], by: .seconds(60), now: world.now)
+    world.pass(.seconds(10))
+    world.send(.check(world.payment(2).id))
+    // Asked now, its answer would be old when the charge leaves.
+    #expect(world.calling(1) == nil)
+    world.pass(.seconds(90))
+    #expect(world.calling(1) == .query)
+  }
+
+  @Test func whatItsProviderNeverTakesAndNeverKnewCanBeClosed() {
+    var world = open(World.forgetting)
+    world.pay("a")
+    world.answer(.unknown("reset"))
+    world.close()
+    world.answer(.notFound)
+    #expect(world.calling() == .charge)
+    world.answer(.rejected(Failure(code: "time_expired", message: "")))
+    #expect(world.calling() == .close)
+    world.answer(.closedSoftly)
+    #expect(world.payment().status == .closed)
+    #expect(world.payment().isWatched)
+  }
+
   @Test func anAnswerAgesWhenTheChargeDidNotLeave() {
     var world = waiting()
     world.answer(1, .notFound)

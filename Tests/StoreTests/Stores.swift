@@ -1,6 +1,7 @@
 import Foundation
 import PaymentCore
 import PaymentEngine
+import PostgresStore
 import SQLiteStore
 import Simulation
 import Testing
@@ -20,7 +21,31 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
   /// Opens an empty one.
   let open: @Sendable () throws -> OpenStore
 
-  static let all = [sqlite, simulated]
+  /// PostgreSQL only where `scripts/postgres.sh` started one, as `make test` does.
+  static let all = [sqlite, simulated] + (server == nil ? [] : [postgres])
+
+  private static let server = ProcessInfo.processInfo.environment["PAYONCE_TEST_POSTGRES"]
+
+  static let postgres = StoreKind(testDescription: "PostgreSQL") {
+    let name = "t_\(UUID().uuidString.lowercased().filter { $0 != "-" })"
+    let psql = Process()
+    psql.executableURL = URL(filePath: "/usr/bin/env")
+    psql.arguments = ["psql", "--quiet", "--no-psqlrc", "--dbname", server!, "--command", "CREATE DATABASE \(name)"]
+    try psql.run()
+    psql.waitUntilExit()
+    try #require(psql.terminationStatus == 0)
+    let address = try PostgresAddress(url: server![...server!.lastIndex(of: "/")!] + name)
+    try PostgresMigrator.migrate(address, clock: RealClock())
+    return openPostgres(address)
+  }
+
+  private static func openPostgres(_ address: PostgresAddress) -> OpenStore {
+    let id = UUID().uuidString
+    let readers = PostgresReaders(address, id: id, clock: RealClock(), count: 2)
+    return OpenStore(
+      store: PostgresStore(address, id: id, clock: RealClock()), reading: PostgresReading(readers),
+      directory: PostgresDirectory(readers), again: { openPostgres(address) })
+  }
 
   static let simulated = StoreKind(testDescription: "simulated") { open(SimulatedStore()) }
 

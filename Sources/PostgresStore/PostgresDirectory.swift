@@ -1,0 +1,91 @@
+import OrderRows
+package import PaymentCore
+package import PaymentEngine
+
+/// Merchants and keys. Written rarely, by the command line as well as by a running server.
+package struct PostgresDirectory: Directory {
+  private let readers: PostgresReaders
+
+  package init(_ readers: PostgresReaders) { self.readers = readers }
+
+  package func key(_ id: String) async throws(Fault) -> StoredKey? { try await keys("WHERE k.id = $1", [id]).first }
+
+  package func keys() async throws(Fault) -> [StoredKey] { try await keys("ORDER BY k.created_at, k.id", []) }
+
+  private func keys(_ condition: String, _ arguments: [String]) async throws(Fault) -> [StoredKey] {
+    let sql = """
+      SELECT k.id, k.hash, k.merchant, m.name, k.operator, k.created_at, k.revoked_at
+      FROM keys k LEFT JOIN merchants m ON m.id = k.merchant \(condition)
+      """
+    return try await readers.use { connection throws(PostgresFailure) in
+      let results = try connection.run(
+        [PostgresCall(PostgresStatement(name: nil, sql: sql), arguments)], within: PostgresSession.limit)
+      do { return try results[0].rows.map(Self.key) } catch {
+        throw .statement(code: "XX001", message: "\(error)")
+      }
+    }
+  }
+
+  private static func key(_ row: PostgresRow) throws -> StoredKey {
+    var columns = ColumnReader(row, table: "keys")
+    let id: String = try columns.next()
+    let hash: [UInt8] = try columns.next()
+    let (merchant, name, operatorName): (String?, String?, String?) =
+      (columns.optional(), columns.optional(), columns.optional())
+    let holder: StoredKey.Holder? =
+      if let merchant, let name { .merchant(MerchantID(merchant), name: name) } else {
+        operatorName.map { .operator(name: $0) }
+      }
+    return StoredKey(
+      id: id, hash: hash, holder: try columns.must(holder), createdAt: try columns.instant(),
+      revokedAt: columns.optionalInstant())
+  }
+
+  package func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID {
+    let stored = try await first(
+      """
+      INSERT INTO merchants (id, name, created_at) VALUES ($1, $2, 0)
+      ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
+      """, [id.text, name])
+    return (stored ?? nil).map { MerchantID($0) } ?? id
+  }
+
+  package func merchantName(_ id: MerchantID) async throws(Fault) -> String? {
+    try await first("SELECT name FROM merchants WHERE id = $1", [id.text]) ?? nil
+  }
+
+  package func add(_ key: StoredKey) async throws(Fault) {
+    var merchant: String?
+    var operatorName: String?
+    switch key.holder {
+    case .merchant(let id, _): merchant = id.text
+    case .operator(let name): operatorName = name
+    }
+    _ = try await first(
+      """
+      INSERT INTO keys (id, hash, merchant, operator, created_at, revoked_at)
+      VALUES ($1, $2::bytea, $3, $4, $5::bigint, $6::bigint)
+      """,
+      [
+        key.id, PostgresSQL.bytes(key.hash), merchant, operatorName, "\(key.createdAt.milliseconds)",
+        key.revokedAt.map { "\($0.milliseconds)" },
+      ])
+  }
+
+  package func revoke(_ id: String, at now: Instant) async throws(Fault) -> Bool {
+    let row = try await first(
+      "UPDATE keys SET revoked_at = $1::bigint WHERE id = $2 AND revoked_at IS NULL RETURNING 1",
+      ["\(now.milliseconds)", id])
+    return row != nil
+  }
+
+  /// The first column of the first row.
+  private func first(_ sql: String, _ arguments: [String?]) async throws(Fault) -> String?? {
+    try await readers.use { connection throws(PostgresFailure) in
+      try connection.run(
+        [PostgresCall(PostgresStatement(name: nil, sql: sql), arguments)], within: PostgresSession.limit
+      )
+      .first?.rows.first.map { $0.text(at: 0) }
+    }
+  }
+}

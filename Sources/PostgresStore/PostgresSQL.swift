@@ -1,0 +1,164 @@
+import OrderRows
+import PaymentEngine
+
+/// The statements that write and read orders. Sets of rows go in as an array for each column.
+enum PostgresSQL {
+  private static let columns = OrderTable.allCases.map { Columns.of($0) }
+  private static let inserts = columns.map { insert($0, suffix: "") }
+  private static let updates = columns.map(update)
+  private static let partsOf = columns.map { columns in
+    PostgresStatement(
+      name: "parts_\(columns.table)",
+      sql: """
+        SELECT \(columns.list) FROM \(columns.table) WHERE order_id = ANY($1::text[]) ORDER BY order_id, ordinal
+        """)
+  }
+
+  static let lockByID = PostgresStatement(
+    name: "lock_by_id",
+    sql: "SELECT \(Columns.orders.list) FROM orders WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE")
+
+  /// Also by merchants and references. One statement, so that all nodes lock in the order of the ids.
+  static let lockByIDOrReference = PostgresStatement(
+    name: "lock_by_id_or_reference",
+    sql: """
+      SELECT \(Columns.orders.list) FROM orders WHERE id IN (
+        SELECT unnest($1::text[]) UNION
+        SELECT o.id FROM unnest($2::text[], $3::text[]) AS r (merchant, reference)
+        JOIN orders o ON o.merchant = r.merchant AND o.reference = r.reference)
+      ORDER BY id FOR UPDATE
+      """)
+
+  static let lockDue = PostgresStatement(
+    name: "lock_due",
+    sql: """
+      SELECT \(Columns.orders.list) FROM orders WHERE wake_at <= $1::bigint
+      ORDER BY wake_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+      """)
+
+  static func parts(_ table: OrderTable) -> PostgresStatement { partsOf[table.rawValue] }
+
+  /// What somebody else has written already stays as it is.
+  static let insertStrays = insert(.cases, suffix: " ON CONFLICT (order_id, ordinal) DO NOTHING")
+
+  /// Notes that this session writes its next batch. After its fence was moved it cannot.
+  static let advance = PostgresStatement(
+    name: "advance",
+    sql: counted(
+      """
+      UPDATE sessions SET batch = $2::bigint, at = $3::bigint
+      WHERE id = $1 AND batch = $2::bigint - 1 AND fence = $4::bigint
+      """, expecting: "1"))
+
+  /// Says what this session wrote last, and sees to it that nothing more comes of what it sent. It waits for whatever is
+  /// being committed, and is itself a write: once it is acknowledged, so is what it tells.
+  static let fence = PostgresStatement(
+    name: nil, sql: "UPDATE sessions SET fence = fence + 1 WHERE id = $1 RETURNING batch, fence")
+
+  /// The first write of a connection: once it is acknowledged, everything that the connection sees is safe, too.
+  static let open = PostgresStatement(
+    name: nil,
+    sql: """
+      INSERT INTO sessions (id, batch, fence, at) VALUES ($1, 0, 0, $2::bigint)
+      ON CONFLICT (id) DO UPDATE SET at = excluded.at RETURNING batch, fence
+      """)
+
+  static let forgetSessions = PostgresStatement(name: nil, sql: "DELETE FROM sessions WHERE at < $1::bigint")
+
+  // MARK: Sets of rows
+
+  private static func array(_ index: Int, _ form: Columns.Name.Form) -> String {
+    switch form {
+    case .text: "$\(index)::text[]"
+    case .integer: "$\(index)::bigint[]"
+    case .bytes: "$\(index)::bytea[]"
+    }
+  }
+
+  private static func insert(_ columns: Columns, suffix: String) -> PostgresStatement {
+    let arrays = columns.all.enumerated().map { array($0.offset + 1, $0.element.form) }.joined(separator: ", ")
+    return PostgresStatement(
+      name: "insert_\(columns.table)\(suffix.isEmpty ? "" : "_if_new")",
+      sql: "INSERT INTO \(columns.table) (\(columns.list)) SELECT * FROM unnest(\(arrays))\(suffix)")
+  }
+
+  private static func update(_ columns: Columns) -> PostgresStatement {
+    let all = columns.changing + columns.key
+    let arrays = all.enumerated().map { array($0.offset + 1, $0.element.form) }.joined(separator: ", ")
+    let assignments = columns.changing.map { "\($0.text) = n.\($0.text)" }.joined(separator: ", ")
+    let condition = columns.key.map { "t.\($0.text) = n.\($0.text)" }.joined(separator: " AND ")
+    return PostgresStatement(
+      name: "update_\(columns.table)",
+      sql: counted(
+        """
+        UPDATE \(columns.table) AS t SET \(assignments)
+        FROM unnest(\(arrays)) AS n (\(all.map(\.text).joined(separator: ", "))) WHERE \(condition)
+        """, expecting: "$\(all.count + 1)::bigint"))
+  }
+
+  /// A change that fails, and with it the transaction, unless it finds all of its rows.
+  private static func counted(_ change: String, expecting count: String) -> String {
+    "WITH done AS (\(change) RETURNING 1) SELECT 1 / (CASE WHEN count(*) = \(count) THEN 1 ELSE 0 END) FROM done"
+  }
+
+  /// The changes of a batch, in the order that the guards want: what ended is written before what began.
+  static func calls(_ changes: Changeset) -> [PostgresCall] {
+    var rows: [OrderTable: (inserts: [Arguments], updates: [Arguments])] = [:]
+    changes.rows { change in
+      switch change {
+      case .insert(let table, let arguments): rows[table, default: ([], [])].inserts.append(arguments)
+      case .update(let table, let arguments): rows[table, default: ([], [])].updates.append(arguments)
+      }
+    }
+    var calls: [PostgresCall] = []
+    for table in OrderTable.allCases {
+      guard let updates = rows[table]?.updates, !updates.isEmpty else { continue }
+      calls.append(PostgresCall(Self.updates[table.rawValue], arrays(updates) + ["\(updates.count)"]))
+    }
+    for table in OrderTable.allCases {
+      guard let inserts = rows[table]?.inserts, !inserts.isEmpty else { continue }
+      calls.append(PostgresCall(Self.inserts[table.rawValue], arrays(inserts)))
+    }
+    if !changes.strays.isEmpty {
+      calls.append(
+        PostgresCall(insertStrays, arrays(changes.strays.map { $0.fixedArguments + $0.changingArguments })))
+    }
+    return calls
+  }
+
+  private static func arrays(_ rows: [Arguments]) -> [String] {
+    rows[0].indices.map { column in array(rows.lazy.map { $0[column]?.cell }) }
+  }
+
+  /// An array in PostgreSQL's text form.
+  static func array(_ cells: some Sequence<Cell?>) -> String {
+    var text = "{"
+    for cell in cells {
+      if text.utf8.count > 1 { text += "," }
+      switch cell {
+      case nil: text += "NULL"
+      case .integer(let value): text += String(value)
+      case .text(let value): text.append(quoted: value)
+      case .bytes(let value): text.append(quoted: bytes(value))
+      }
+    }
+    return text + "}"
+  }
+
+  static func bytes(_ bytes: [UInt8]) -> String { "\\x" + bytes.map(\.hexadecimal).joined() }
+}
+
+extension String {
+  fileprivate mutating func append(quoted value: String) {
+    append("\"")
+    for byte in value.unicodeScalars {
+      if byte == "\"" || byte == "\\" { append("\\") }
+      unicodeScalars.append(byte)
+    }
+    append("\"")
+  }
+}
+
+extension UInt8 {
+  fileprivate var hexadecimal: String { (self < 16 ? "0" : "") + String(self, radix: 16) }
+}

@@ -1,0 +1,152 @@
+import Glibc
+import OrderRows
+package import PaymentCore
+package import PaymentEngine
+import Synchronization
+
+/// The writing side, for one lane of one node. A batch is two round trips: its orders are locked and read, in the order of
+/// their ids; and what changed is written and committed.
+package final class PostgresStore: Store {
+  private struct State {
+    var session: PostgresSession?
+    var batch: Int64 = 0
+    var fence: Int64 = 0
+    /// Whether a transaction is open, and whether it saw anything.
+    var isOpen = false
+    var hasSeen = false
+  }
+  private let state = Mutex(State())
+  private let address: PostgresAddress
+  private let id: String
+  private let clock: any Clock
+
+  /// For how long it is tried to find out what became of a commit.
+  private static let doubtLimit: Duration = .seconds(30)
+
+  /// - Parameter id: unique among all lanes of all nodes, also of earlier ones.
+  package init(_ address: PostgresAddress, id: String, clock: any Clock) {
+    self.address = address
+    self.id = id
+    self.clock = clock
+  }
+
+  package func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+    try state.withLock { state throws(Fault) in
+      do throws(PostgresFailure) { return try load(scopes, &state) } catch .lost {
+        // Nothing was changed yet: another connection may do, once.
+        state.session = nil
+        do throws(PostgresFailure) { return try load(scopes, &state) } catch { throw abandon(error, &state) }
+      } catch { throw abandon(error, &state) }
+    }
+  }
+
+  package func save(_ changes: Changeset) throws(Fault) {
+    try state.withLock { state throws(Fault) in
+      guard state.isOpen, let session = state.session else { throw .unavailable("no transaction is open") }
+      state.isOpen = false
+      // An answer rests on what was seen, and that is safe once a later write is: so an answer is never without one.
+      let isWriting = !changes.isEmpty || state.hasSeen
+      var calls: [PostgresCall] = []
+      if isWriting {
+        let now = clock.now().milliseconds
+        calls.append(
+          PostgresCall(PostgresSQL.advance, [id, "\(state.batch + 1)", "\(now)", "\(state.fence)"]))
+        calls += PostgresSQL.calls(changes)
+      }
+      do throws(PostgresFailure) {
+        _ = try session.connection.run(calls + [.commit], within: PostgresSession.limit)
+        if isWriting { state.batch += 1 }
+      } catch .lost where isWriting {
+        state.session = nil
+        guard try hasCommitted(state.batch + 1, &state) else { throw .conflict }
+      } catch { throw abandon(error, &state) }
+    }
+  }
+
+  // MARK: Reading
+
+  private func load(_ scopes: [Scope], _ state: inout State) throws(PostgresFailure) -> [Order] {
+    let session = try session(&state)
+    var (ids, references): ([OrderID], [(MerchantID, String)]) = ([], [])
+    var calls = [PostgresCall.begin]
+    var due: [PostgresCall] = []
+    for scope in scopes {
+      switch scope {
+      case .order(let id): ids.append(id)
+      case .reference(let merchant, let reference): references.append((merchant, reference))
+      case .due(let now, let limit): due.append(PostgresCall(PostgresSQL.lockDue, ["\(now.milliseconds)", "\(limit)"]))
+      }
+    }
+    let idArray = PostgresSQL.array(ids.map { .text($0.text) })
+    if !references.isEmpty {
+      calls.append(
+        PostgresCall(
+          PostgresSQL.lockByIDOrReference,
+          [
+            idArray, PostgresSQL.array(references.map { .text($0.0.text) }),
+            PostgresSQL.array(references.map { .text($0.1) }),
+          ]))
+    } else if !ids.isEmpty {
+      calls.append(PostgresCall(PostgresSQL.lockByID, [idArray]))
+    }
+    calls += due
+    let heads = calls.count
+    if !ids.isEmpty { calls += OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [idArray]) } }
+    let results = try session.connection.run(calls, within: PostgresSession.limit)
+    var loader = OrderParts()
+    try loader.read(heads: results[1..<heads], parts: results[heads...])
+    let others = loader.missing(besides: Set(ids))
+    if !others.isEmpty {
+      let array = PostgresSQL.array(others.map { .text($0.text) })
+      let more = try session.connection.run(
+        OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [array]) }, within: PostgresSession.limit)
+      try loader.read(heads: [], parts: more[...])
+    }
+    let orders = try loader.orders()
+    state.isOpen = true
+    state.hasSeen = !orders.isEmpty
+    return orders
+  }
+
+  private func session(_ state: inout State) throws(PostgresFailure) -> PostgresSession {
+    if let session = state.session { return session }
+    let session = try PostgresSession(address, id: id, clock: clock)
+    (state.session, state.batch, state.fence) = (session, session.batch, session.fence)
+    return session
+  }
+
+  // MARK: Failures
+
+  /// Ends the transaction, of which nothing was committed.
+  private func abandon(_ failure: PostgresFailure, _ state: inout State) -> Fault {
+    state.isOpen = false
+    if case .statement = failure, let session = state.session,
+      (try? session.connection.run([.rollback], within: PostgresSession.limit)) != nil
+    {
+      return failure.fault
+    }
+    state.session = nil
+    return failure.fault
+  }
+
+  /// Finds out whether a batch was committed, of which that was not acknowledged, by a write that conflicts with it.
+  /// - Throws: `unknownCommit` when that cannot be found out in time.
+  private func hasCommitted(_ batch: Int64, _ state: inout State) throws(Fault) -> Bool {
+    let end = clock.uptime() + Self.doubtLimit
+    while clock.uptime() < end {
+      do throws(PostgresFailure) {
+        let session = try PostgresSession(address, id: id, clock: clock)
+        let results = try session.connection.run([PostgresCall(PostgresSQL.fence, [id])], within: PostgresSession.limit)
+        guard let row = results.first?.rows.first, let last = row.integer(at: 0), let fence = row.integer(at: 1) else {
+          throw .lost("a session has no row")
+        }
+        (state.session, state.batch, state.fence) = (session, last, fence)
+        return last == batch
+      } catch {
+        // Until a standby is promoted, or the one who still commits is done.
+        poll(nil, 0, 200)
+      }
+    }
+    throw .unknownCommit
+  }
+}
