@@ -13,12 +13,12 @@ struct ModelBank {
   let latePayment: Order.Registration.LatePayment
   let name: String
 
-  /// What is checked, what takes longest first: each kind of bank, and some of them otherwise.
-  static let all =
-    BankKind.allCases.reversed().map { ModelBank($0) } + [
-      ModelBank(.sandbox, "late for longer, and the shop takes it", lateness: 1, latePayment: .accept),
-      ModelBank(.sandbox, "never late", lateness: nil), ModelBank(.stripe, "keys soon forgotten", repeatWindow: 2),
-    ]
+  /// What is checked, what is done soonest first: each kind of bank, and some of them otherwise.
+  static let all = [
+    ModelBank(.stripe), ModelBank(.stripe, "keys soon forgotten", repeatWindow: 2),
+    ModelBank(.sandbox, "never late", lateness: nil), ModelBank(.alipay), ModelBank(.sandbox), ModelBank(.wechat),
+    ModelBank(.sandbox, "late for longer, and the shop takes it", lateness: 1, latePayment: .accept),
+  ]
 
   /// - Parameters:
   ///   - lateness: for how many seconds after the one of its close a charge may take money, where it ever may.

@@ -11,7 +11,9 @@ import Testing
     "CMalloc": [],
     "Contract": ["PaymentCore", "FoundationEssentials"],
     "OrderRows": ["PaymentCore", "PaymentEngine"],
-    "SQLiteStore": ["PaymentCore", "PaymentEngine", "OrderRows", "GRDB", "GRDBSQLite", "FoundationEssentials", "Synchronization"],
+    "SQLiteStore": [
+      "PaymentCore", "PaymentEngine", "OrderRows", "GRDB", "GRDBSQLite", "FoundationEssentials", "Synchronization",
+    ],
     "PostgresStore": [
       "PaymentCore", "PaymentEngine", "OrderRows", "CLibPQ", "Foundation", "Glibc", "Synchronization",
     ],
@@ -106,7 +108,10 @@ import Testing
     let dice = #"\.random\(|randomElement|shuffle|SystemRandomNumberGenerator|\bUUID\(|\bHasher\("#
     let clocks =
       #"\bDate\(\)|Date\.now|SuspendingClock|clock_gettime|gettimeofday|NIODeadline\.now|DispatchTime|Task\.sleep"#
-    let deciding = ["PaymentCore", "PaymentEngine", "Contract", "OrderRows", "PostgresStore", "SQLiteStore", "Providers", "Simulation"]
+    let deciding = [
+      "PaymentCore", "PaymentEngine", "Contract", "OrderRows", "PostgresStore", "SQLiteStore", "Providers",
+      "Simulation",
+    ]
     try Self.forbid(dice + "|" + clocks + "|ContinuousClock", in: deciding)
     // How long a request took, and how long its body has been on its way, is all that Web measures by itself.
     try Self.forbid(dice + "|" + clocks, in: ["Web"])

@@ -5,7 +5,7 @@
 
 Each fault is a small change of a copy of the sources, built in .build-mutants and run over seeds 1 to 3000. Printed is
 after how many worlds it was found, and by which invariant; and whether the small model finds it, too, without faults of
-the surroundings or with one, within a minute. Exits 1 when the worlds miss one, when the small model misses one of those
+the surroundings or with one, within 40 s. Exits 1 when the worlds miss one, when the small model misses one of those
 that it must find, or when one no longer fits the sources.
 """
 
@@ -179,7 +179,7 @@ def check_model():
     program = ROOT / ".build-mutants/build/release/simulate"
     for faults in 0, 1:
         try:
-            answer = subprocess.run([program, "model", str(faults)], capture_output=True, text=True, timeout=60)
+            answer = subprocess.run([program, "model", str(faults)], capture_output=True, text=True, timeout=40)
             lines, code = answer.stdout, answer.returncode
         except subprocess.TimeoutExpired as stopped:
             lines, code = (stopped.stdout or b"").decode(), 0
