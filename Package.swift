@@ -100,7 +100,8 @@ if inner {
       name: "payonce",
       dependencies: [
         "CMalloc",
-        "PaymentCore", "PaymentEngine", "Contract", "SQLiteStore", "Providers", "Web", "Bank", "Simulation",
+        "PaymentCore", "PaymentEngine", "Contract", "PostgresStore", "SQLiteStore", "Providers", "Web", "Bank",
+        "Simulation",
         hummingbird, hummingbirdCore, client, logging, lifecycle, sqlite,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

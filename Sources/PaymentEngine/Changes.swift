@@ -97,6 +97,16 @@ package final class Changes: Sendable {
     for subscription in all { subscription.expire(now: nil) }
   }
 
+  /// The orders to which somebody listens, with the last version that was heard of, `-1` for none; at most `limit`.
+  func heard(limit: Int) -> [OrderID: Int] {
+    state.withLock { state in
+      // Those who have listened longest come first, so that the same ones come every time and none is left out for ever.
+      let oldest = state.subscriptions.sorted { ($0.value.first?.number ?? 0) < ($1.value.first?.number ?? 0) }
+      return Dictionary(
+        uniqueKeysWithValues: oldest.prefix(limit).map { id, list in (id, list.map(\.version).min() ?? -1) })
+    }
+  }
+
   /// How many listen.
   package var count: Int { state.withLock { $0.count } }
 }
@@ -144,6 +154,9 @@ package final class Subscription: Sendable {
       expire(now: nil)
     }
   }
+
+  /// Of the latest state that was heard; `-1` when there is none.
+  fileprivate var version: Int { state.withLock { $0.latest?.version ?? -1 } }
 
   /// Whether waiting is over for good, since the process is stopping or the task was cancelled.
   package var isOver: Bool { state.withLock { $0.isOver } }

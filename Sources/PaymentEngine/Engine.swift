@@ -9,13 +9,16 @@ package struct Engine: Sendable {
   package let clock: any Clock
   private let dispatcher: Dispatcher
   private let sweeper: Sweeper
+  private let neighbours: Neighbours?
 
   /// - Parameters:
   ///   - stores: one per lane.
+  ///   - shared: where to hear of what other nodes do; `nil` when no other node writes to this store.
   ///   - callLimit: how many calls to one provider may be under way at once.
   ///   - sweepInterval: the pause between two looks for what is due.
   package init(
-    stores: [any Store], providers: [any Provider], rules: Rules, clock: any Clock, logger: Logger,
+    stores: [any Store], shared: (any Reading)? = nil, providers: [any Provider], rules: Rules, clock: any Clock,
+    logger: Logger,
     callLimit: Int = 256, sweepInterval: Duration = .milliseconds(200)
   ) {
     let changes = Changes(clock: clock)
@@ -27,6 +30,7 @@ package struct Engine: Sendable {
       })
     sweeper = Sweeper(
       journal: journal, dispatcher: dispatcher, clock: clock, logger: logger, interval: sweepInterval)
+    neighbours = shared.map { Neighbours(reading: $0, changes: changes, clock: clock, logger: logger) }
     self.changes = changes
     self.dispatcher = dispatcher
     self.rules = rules
@@ -40,6 +44,7 @@ package struct Engine: Sendable {
     await withTaskGroup(of: Void.self) { all in
       // A lane that shares its thread with others cannot be watched from there.
       if executors != nil { all.addTask { await watch() } }
+      if let neighbours { all.addTask { await neighbours.run() } }
       await work(on: executors)
       all.cancelAll()
     }

@@ -53,6 +53,9 @@ package protocol Reading: Sendable {
   func orders(of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int) async throws(Fault)
     -> [Order]
 
+  /// Of these orders those that have changed since they had the version that is known, in no particular order.
+  func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order]
+
   /// The events of an order, oldest first, beginning after the number `after`.
   func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event]
 

@@ -54,6 +54,19 @@ package struct PostgresReading: Reading {
     }
   }
 
+  package func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
+    try await orders(
+      "changed",
+      """
+      WHERE id IN (
+        SELECT o.id FROM unnest($1::text[], $2::bigint[]) AS k (id, version)
+        JOIN orders o ON o.id = k.id AND o.version > k.version)
+      """,
+      [
+        PostgresSQL.array(known.map { .text($0.key.text) }), PostgresSQL.array(known.map { .integer(Int64($0.value)) }),
+      ])
+  }
+
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     let statement = PostgresStatement(
       name: "events_of_order",

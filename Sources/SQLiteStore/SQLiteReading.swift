@@ -41,6 +41,16 @@ package struct SQLiteReading: Reading {
     }
   }
 
+  package func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
+    try await database.read { database in
+      var loader = OrderLoader(database)
+      for (id, version) in known {
+        try loader.load("WHERE id = ? AND version > ?", [id.text, version])
+      }
+      return loader.orders
+    }
+  }
+
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     try await database.read { database in
       let sql = """

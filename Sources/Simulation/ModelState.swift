@@ -157,7 +157,7 @@ struct ModelState {
   /// - Returns: the rule that the action broke, if it did.
   mutating func take(_ action: Action, _ bank: ModelBank, _ rules: Rules) -> String? {
     let broken = act(action, bank, rules)
-    for index in order.payments.indices where order.payments[index].action != nil { charges[index]?.isShown = true }
+    for index in order.payments.indices where order.payments[index].nextAction != nil { charges[index]?.isShown = true }
     return broken
   }
 

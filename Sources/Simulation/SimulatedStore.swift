@@ -172,6 +172,13 @@ extension SimulatedStore: Reading {
     }
   }
 
+  package func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
+    contents.withLock { contents in
+      // Sorted, so that it is the same in every process.
+      known.keys.sorted().compactMap { contents.orders[$0] }.filter { $0.version > known[$0.id]! }
+    }
+  }
+
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     contents.withLock { Array($0.events[order, default: []].dropFirst(after).prefix(limit)) }
   }

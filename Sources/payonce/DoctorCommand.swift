@@ -6,7 +6,6 @@ import NIOCore
 import NIOHTTP1
 import PaymentEngine
 import Providers
-import SQLiteStore
 
 struct DoctorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -52,11 +51,11 @@ struct DoctorCommand: AsyncParsableCommand {
       if isNew {
         return [.warning("store: \(path) does not exist yet; `payonce serve` or `payonce keys create` makes it")]
       }
-      let database = try store.location().open()
+      let opened = try store.location().open()
       var findings: [Finding] = [.fine("store: \(path) opens, with a durable write-ahead log and the current schema")]
       // A full or read-only disk shows only when something is written.
       do throws(Fault) {
-        let store = SQLiteStore(database)
+        let store = opened.writing[0]
         _ = try store.load([])
         var changes = Changeset()
         changes.probe = SystemClock().now()
@@ -75,7 +74,7 @@ struct DoctorCommand: AsyncParsableCommand {
             ? .warning("disk: \(megabytes) MB free; a full disk stops payments, make room")
             : .fine("disk: \(megabytes) MB free"))
       }
-      let keys = try await SQLiteDirectory(database).keys().filter { $0.revokedAt == nil }
+      let keys = try await opened.directory.keys().filter { $0.revokedAt == nil }
       findings.append(
         keys.isEmpty
           ? .warning("keys: none yet; `payonce keys create --merchant NAME` makes one")

@@ -3,7 +3,6 @@ import Contract
 import Foundation
 import PaymentCore
 import PaymentEngine
-import SQLiteStore
 import Web
 
 struct KeysCommand: AsyncParsableCommand {
@@ -32,7 +31,7 @@ struct KeysCommand: AsyncParsableCommand {
         guard (1...80).contains(name.utf8.count), !name.unicodeScalars.contains(where: { $0.value < 0x20 }) else {
           throw SetupError("A name is 1 to 80 bytes long, without control characters.")
         }
-        let directory = SQLiteDirectory(try store.location().open())
+        let directory = try store.location().open().directory
         let randomness = SystemRandomness()
         let key: AccessKey
         let holder: StoredKey.Holder
@@ -62,7 +61,7 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        for key in try await SQLiteDirectory(try store.location().openExisting()).keys() {
+        for key in try await store.location().openExisting().directory.keys() {
           let kind =
             switch key.holder {
             case .merchant: "merchant"
@@ -84,7 +83,7 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        let directory = SQLiteDirectory(try store.location().openExisting())
+        let directory = try store.location().openExisting().directory
         guard try await directory.revoke(String(key.prefix(19)), at: SystemClock().now()) else {
           throw SetupError("There is no such key that is not revoked. `payonce keys list` shows them all.")
         }

@@ -7,7 +7,6 @@ import NIOHTTP1
 import PaymentCore
 import PaymentEngine
 import Providers
-import SQLiteStore
 import Web
 
 struct ServeCommand: AsyncParsableCommand {
@@ -24,6 +23,8 @@ struct ServeCommand: AsyncParsableCommand {
   @Option(help: "Where to listen; port 0 takes a free one. (default: 127.0.0.1:8080)")
   var listen: String?
   @OptionGroup var store: StoreOption
+  @Option(help: .hidden)
+  var lanes: Int?
   @Option(help: "The address at which buyers reach this server. (default: http:// and where it listens)")
   var publicURL: String?
   @Option(help: "The sandbox bank as a provider: on or off. (default: on)")
@@ -54,9 +55,10 @@ struct ServeCommand: AsyncParsableCommand {
     let hasDemo = try Self.isOn(demo, "DEMO", default: hasSandbox)
     guard hasSandbox || !hasDemo else { throw SetupError("--demo on needs the sandbox bank: say --sandbox on too.") }
     var schedule = Schedule()
-    if let seconds = try Self.seconds(callTimeout, "CALL_TIMEOUT") { schedule.callTimeout = .seconds(seconds) }
+    if let seconds = try Self.number(callTimeout, "CALL_TIMEOUT", 1...120) { schedule.callTimeout = .seconds(seconds) }
     let location = try store.location()
-    let database = try location.open()
+    let lanes = try Self.number(lanes, "LANES", 1...64) ?? 4
+    let opened = try location.open(lanes: lanes)
     if case .sqlite(let path) = location { try holdAlone(path) }
 
     let sandbox =
@@ -68,14 +70,14 @@ struct ServeCommand: AsyncParsableCommand {
       enabled: providers.map(\.name))
 
     let engine = Engine(
-      stores: [SQLiteStore(database)], providers: providers, rules: rules, clock: SystemClock(), logger: logger)
-    let directory = SQLiteDirectory(database)
+      stores: opened.writing, shared: location.isShared ? opened.reading : nil, providers: providers, rules: rules,
+      clock: SystemClock(), logger: logger)
     var demo: DemoShop?
     if hasDemo, let bankURL = sandbox?.bankURL {
-      demo = try await Self.demoShop(directory, bankURL: bankURL, client: client)
+      demo = try await Self.demoShop(opened.directory, bankURL: bankURL, client: client)
     }
     let services = WebServices(
-      engine: engine, reading: SQLiteReading(database), directory: directory, providers: providers,
+      engine: engine, reading: opened.reading, directory: opened.directory, providers: providers,
       randomness: SystemRandomness(), publicURL: publicURL, redirectOrigins: sandbox.map { [$0.bankURL] } ?? [],
       demo: demo, logger: logger)
 
@@ -140,7 +142,7 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   private static func demoShop(
-    _ directory: SQLiteDirectory, bankURL: String, client: HTTPClient
+    _ directory: any Directory, bankURL: String, client: HTTPClient
   ) async throws -> DemoShop {
     let merchant = try await directory.merchant(
       named: "Demo shop", id: KeysCommand.Create.newMerchant(SystemRandomness()))
@@ -166,12 +168,12 @@ struct ServeCommand: AsyncParsableCommand {
     }
   }
 
-  static func seconds(_ option: Int?, _ name: String) throws -> Int? {
+  static func number(_ option: Int?, _ name: String, _ range: ClosedRange<Int>) throws -> Int? {
     guard let text = Setting.value(option.map(String.init), name) else { return nil }
-    guard let seconds = Int(text), (1...120).contains(seconds) else {
-      throw SetupError("PAYONCE_\(name) must be 1 to 120 seconds. It is: \(text)")
+    guard let number = Int(text), range.contains(number) else {
+      throw SetupError("PAYONCE_\(name) must be \(range.lowerBound) to \(range.upperBound). It is: \(text)")
     }
-    return seconds
+    return number
   }
 }
 

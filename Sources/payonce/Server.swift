@@ -20,14 +20,14 @@ enum Server {
       router: services.router(), server: .http1(configuration: http),
       configuration: .init(address: .hostname(address.host, port: address.port), backlog: 4096),
       onServerRunning: { _ in announce("listening on http://\(address)") }, logger: logger)
-    let thread = LaneThread(name: "lane")
+    let threads = (1...engine.journal.lanes.count).map { LaneThread(name: "lane \($0)") }
     // Stopped from the last to the first: requests, then calls and their evidence, then what is beside.
     var configuration = ServiceGroupConfiguration(
       services: beside + [
         ClosureService {
           // Cancelled when another service failed: a bind that did not work must end the program, and say so.
           await withTaskCancellationOrGracefulShutdownHandler {
-            await engine.run(on: [thread])
+            await engine.run(on: threads)
           } onCancelOrGracefulShutdown: {
             engine.stop()
           }

@@ -5,7 +5,6 @@ import Logging
 import NIOCore
 import NIOPosix
 import PaymentEngine
-import SQLiteStore
 
 /// Looks an option up: the command line wins over the environment, the environment over the default.
 struct Setting {
@@ -64,43 +63,6 @@ struct ListenAddress: CustomStringConvertible {
   }
 }
 
-/// Which store, from `--store`.
-enum StoreLocation {
-  case sqlite(path: String)
-
-  init(_ text: String) throws {
-    if text.hasPrefix("sqlite:") {
-      let path = String(text.dropFirst(7))
-      guard !path.isEmpty else { throw SetupError("--store sqlite: needs a file, such as sqlite:./data/payonce.db") }
-      self = .sqlite(path: path)
-    } else if text.hasPrefix("postgres:") || text.hasPrefix("postgresql:") {
-      throw SetupError("This version has the embedded store only. Use --store sqlite:./data/payonce.db")
-    } else {
-      throw SetupError("--store must begin with sqlite: such as sqlite:./data/payonce.db. It is: \(text)")
-    }
-  }
-
-  func open() throws -> SQLiteDatabase {
-    switch self {
-    case .sqlite(let path):
-      try makeFolder(of: path)
-      do { return try SQLiteDatabase(path: path, clock: SystemClock()) } catch {
-        let reason = if case .unavailable(let reason) = error { reason } else { "\(error)" }
-        throw SetupError(
-          "The store \(path) cannot be opened: \(reason). Is it a PayOnce store, and can its folder be written?")
-      }
-    }
-  }
-
-  /// Opens one that must be there already.
-  func openExisting() throws -> SQLiteDatabase {
-    if case .sqlite(let path) = self, !FileManager.default.fileExists(atPath: path) {
-      throw SetupError("There is no store at \(path). Name yours with --store, or run this in the server's folder.")
-    }
-    return try open()
-  }
-}
-
 /// Holds a file for this process alone, as long as it lives: a second server on the same store would not be told of what
 /// the first one does.
 func holdAlone(_ path: String) throws {
@@ -119,15 +81,6 @@ func makeFolder(of path: String) throws {
   guard !folder.isEmpty, !FileManager.default.fileExists(atPath: folder) else { return }
   do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
     throw SetupError("The folder \(folder) cannot be made: \(error.localizedDescription)")
-  }
-}
-
-struct StoreOption: ParsableArguments {
-  @Option(help: "The store: sqlite:FILE. (default: sqlite:./data/payonce.db)")
-  var store: String?
-
-  func location() throws -> StoreLocation {
-    try StoreLocation(Setting.value(store, "STORE") ?? "sqlite:./data/payonce.db")
   }
 }
 

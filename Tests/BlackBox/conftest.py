@@ -20,6 +20,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("PAYONCE_PROGRAM", ROOT / ".build" / "debug" / "payonce"))
+# The PostgreSQL on which everything is tried that does not say where its orders are; `None` for SQLite.
+POSTGRES = os.environ.get("PAYONCE_TEST_POSTGRES") if os.environ.get("PAYONCE_TEST_STORE") == "postgres" else None
+if POSTGRES:
+    os.environ["PAYONCE_UNFINISHED"] = "postgres"
+
+
+def new_database():
+    """The URL of an empty database."""
+    name = f"b_{uuid.uuid4().hex}"
+    subprocess.run(
+        ["psql", "--quiet", "--no-psqlrc", "--dbname", POSTGRES, "--command", f"CREATE DATABASE {name}"], check=True)
+    return POSTGRES.rpartition("/")[0] + "/" + name
 
 
 def free_port():
@@ -113,16 +125,23 @@ class Gate:
     """PayOnce, with an API key of one merchant."""
 
     def __init__(self, folder, bank, call_timeout=2, log_level="notice", name="serve", arguments=(),
-                 store_folder=None, bank_url=None, environment=None):
+                 store_folder=None, bank_url=None, environment=None, store=None, key=None, public_url=None):
         self.folder, self.bank = folder, bank
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.store = f"sqlite:{store_folder or folder}/payonce.db"
+        if store:
+            self.store = store
+        elif POSTGRES and not store_folder:
+            self.store = new_database()
+        else:
+            self.store = f"sqlite:{store_folder or folder}/payonce.db"
+        if public_url:
+            arguments = [*arguments, "--public-url", public_url]
         self.process = Process(
             folder, name,
             ["serve", "--listen", f"127.0.0.1:{self.port}", "--store", self.store, "--bank", bank_url or bank.url,
              "--call-timeout", str(call_timeout), "--log-level", log_level, *arguments], environment)
-        self.key = self.new_key("shop")
+        self.key = key or self.new_key("shop")
         self.references = itertools.count()
 
     def new_key(self, merchant):

@@ -24,8 +24,10 @@ class Scene:
         print(f"PAYONCE_SEED={self.seed}")
         self.dice = random.Random(self.seed)
         self.bank = Bank(folder)
-        store_folder = folder / "store"
-        store_folder.mkdir()
+        # A disk that goes bad is SQLite's; a database looks after its own.
+        store_folder = folder / "store" if bad_disk else None
+        if store_folder:
+            store_folder.mkdir()
         self.disk = BadDisk(folder, store_folder) if bad_disk else None
         self.wire = LossyWire(self.bank.port, self.seed) if lossy_wire else None
         self.gate = Gate(

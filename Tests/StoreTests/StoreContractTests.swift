@@ -241,6 +241,20 @@ import Testing
     #expect(try await page(.paid, nil, 10).isEmpty)
   }
 
+  @Test(arguments: StoreKind.all) func whatChangedIsToldByVersions(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    let (old, new) = (Self.order(merchant, "old"), Self.order(merchant, "new"))
+    for made in [old, new] { try Self.write(made.changes, open.store) }
+    let closed = Self.change(new.order, .closeOrder(new.order.id))
+    try Self.write(closed.changes, open.store)
+    let unknown = OrderID(at: Self.now, merchant: merchant, reference: "z", random: 9)
+    let known = [old.order.id: old.order.version, new.order.id: new.order.version, unknown: -1]
+    #expect(try await open.reading.changed(since: known) == [closed.order])
+    #expect(try await open.reading.changed(since: [old.order.id: -1]) == [old.order])
+    #expect(try await open.reading.changed(since: [:]).isEmpty)
+  }
+
   @Test(arguments: StoreKind.all) func theFeedOnlyGrows(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let (tea, coffee) = (try await Self.merchant(open), try await Self.merchant(open, "coffee"))

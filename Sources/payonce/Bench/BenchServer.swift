@@ -18,13 +18,13 @@ struct BenchServerCommand: AsyncParsableCommand {
     try await reporting {
       let logger = try log.logger("bench")
       let address = try await ListenAddress(listen, option: "--listen").reserved(option: "--listen")
-      let database = try store.location().open()
+      let opened = try store.location().open(lanes: 4)
       let provider = InstantProvider()
       let engine = Engine(
-        stores: [SQLiteStore(database)], providers: [provider], rules: InstantProvider.rules, clock: SystemClock(),
+        stores: opened.writing, providers: [provider], rules: InstantProvider.rules, clock: SystemClock(),
         logger: logger)
       let services = WebServices(
-        engine: engine, reading: SQLiteReading(database), directory: SQLiteDirectory(database), providers: [provider],
+        engine: engine, reading: opened.reading, directory: opened.directory, providers: [provider],
         randomness: SystemRandomness(), publicURL: "http://\(address)", redirectOrigins: [], demo: nil, logger: logger)
       try await Server.run(engine, services, at: address, logger: logger)
     }

@@ -1,0 +1,91 @@
+import ArgumentParser
+import Foundation
+import PaymentEngine
+import PostgresStore
+import SQLiteStore
+
+/// A store with everything that writes and reads it.
+struct OpenedStore {
+  /// One per lane.
+  let writing: [any Store]
+  let reading: any Reading
+  let directory: any Directory
+}
+
+/// Which store, from `--store`.
+enum StoreLocation {
+  case sqlite(path: String)
+  case postgres(PostgresAddress)
+
+  init(_ text: String) throws {
+    if text.hasPrefix("sqlite:") {
+      let path = String(text.dropFirst(7))
+      guard !path.isEmpty else { throw SetupError("--store sqlite: needs a file, such as sqlite:./data/payonce.db") }
+      self = .sqlite(path: path)
+    } else if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") {
+      guard Setting.value(nil, "UNFINISHED") == "postgres" else {
+        throw SetupError("PostgreSQL is not finished in this version. Use --store sqlite:./data/payonce.db")
+      }
+      do { self = .postgres(try PostgresAddress(url: text)) } catch {
+        throw SetupError("--store: \(Self.reason(error)).")
+      }
+    } else {
+      throw SetupError(
+        "--store must begin with sqlite: such as sqlite:./data/payonce.db. It is: \(text)")
+    }
+  }
+
+  /// Whether several nodes can work on it.
+  var isShared: Bool { if case .postgres = self { true } else { false } }
+
+  /// Opens it, makes it where there is none, and brings its schema up to date.
+  /// - Parameter lanes: how many transactions there may be at once, where the store has more than one writer.
+  func open(lanes: Int = 1) throws -> OpenedStore {
+    let clock = SystemClock()
+    switch self {
+    case .sqlite(let path):
+      try makeFolder(of: path)
+      do {
+        let database = try SQLiteDatabase(path: path, clock: clock)
+        return OpenedStore(
+          writing: [SQLiteStore(database)], reading: SQLiteReading(database), directory: SQLiteDirectory(database))
+      } catch {
+        throw SetupError(
+          "The store \(path) cannot be opened: \(Self.reason(error)). Is it a PayOnce store, and can its folder be "
+            + "written?")
+      }
+    case .postgres(let address):
+      do {
+        try PostgresMigrator.migrate(address, clock: clock)
+      } catch {
+        throw SetupError("The database \(address.shown) cannot be used: \(Self.reason(error)).")
+      }
+      let id = UUID().uuidString.lowercased()
+      let readers = PostgresReaders(address, id: id, clock: clock)
+      return OpenedStore(
+        writing: (1...lanes).map { PostgresStore(address, id: "\(id)-lane-\($0)", clock: clock) },
+        reading: PostgresReading(readers), directory: PostgresDirectory(readers))
+    }
+  }
+
+  /// Opens one that must be there already.
+  func openExisting() throws -> OpenedStore {
+    if case .sqlite(let path) = self, !FileManager.default.fileExists(atPath: path) {
+      throw SetupError("There is no store at \(path). Name yours with --store, or run this in the server's folder.")
+    }
+    return try open()
+  }
+
+  private static func reason(_ fault: Fault) -> String {
+    if case .unavailable(let reason) = fault { reason } else { "\(fault)" }
+  }
+}
+
+struct StoreOption: ParsableArguments {
+  @Option(help: "The store: sqlite:FILE. (default: sqlite:./data/payonce.db)")
+  var store: String?
+
+  func location() throws -> StoreLocation {
+    try StoreLocation(Setting.value(store, "STORE") ?? "sqlite:./data/payonce.db")
+  }
+}
