@@ -50,6 +50,10 @@ final class FakeHouse: Store, Reading, Directory {
     try check()
     return []
   }
+  func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
+    try check()
+    return []
+  }
   func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     try check()
     return []
