@@ -28,6 +28,8 @@ part "swift tests" timeout 600 swift test --skip-build
 part "simulation" scripts/simulate.sh
 pytest=(timeout 1200 .build/python/bin/pytest --quiet --color=no)
 part "black-box and browser tests" "${pytest[@]}" --ignore Tests/BlackBox/test_storms.py Tests/BlackBox
+part "several nodes and fail-over on PostgreSQL" env PAYONCE_TEST_STORE=postgres "${pytest[@]}" -n 3 \
+  Tests/BlackBox/test_nodes.py Tests/BlackBox/test_failover.py
 # Most of a storm is waiting for its calm.
 part "storms" "${pytest[@]}" -n 5 Tests/BlackBox/test_storms.py
 

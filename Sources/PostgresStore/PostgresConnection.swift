@@ -145,7 +145,10 @@ final class PostgresConnection {
   private static func withStrings<Value>(
     _ strings: [String?], _ work: ([UnsafePointer<CChar>?]) -> Value
   ) -> Value {
-    let copies = strings.map { $0.flatMap { strdup($0) } }
+    // PostgreSQL has no NUL in its texts, and a provider may say one.
+    let copies = strings.map { text in
+      text.flatMap { strdup($0.utf8.contains(0) ? $0.replacing("\0", with: "\u{FFFD}") : $0) }
+    }
     defer { for copy in copies { free(copy) } }
     return work(copies.map { UnsafePointer($0) })
   }

@@ -2,10 +2,12 @@
 
 import signal
 import time
+from urllib.parse import urlsplit
 
 import pytest
 from cluster import cluster
-from conftest import POSTGRES, until
+from conftest import POSTGRES, new_database, until
+from lossy_wire import LossyWire
 from nodes import running_nodes
 from storm import Storm
 
@@ -65,3 +67,18 @@ def test_a_database_that_forgot_what_it_acknowledged(tmp_path):
         assert second.status_code == 201 and second.json()["status"] == "succeeded"
         assert second.json()["id"] == first["id"]
         assert len(nodes.bank.taken(order)) == 1 and nodes.bank.kept(order) == order["amount"]
+
+
+def test_a_lossy_wire_to_the_database(tmp_path):
+    """Commits whose answers are lost: each is found out about before anybody is answered."""
+    url = urlsplit(new_database())
+    seed = int(time.time())
+    wire = LossyWire(url.port, seed)
+    store = url._replace(netloc=f"{url.username}@127.0.0.1:{wire.port}").geturl()
+    with running_nodes(tmp_path, store, count=2, call_timeout=1) as nodes:
+        with Storm(nodes, seed) as storm:
+            wire.is_bad = True
+            until(lambda: min(wire.counts.values()) >= 5, 120, "everything that goes wrong on a wire")
+            wire.is_bad = False
+            until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
+        print(storm.audit(), wire.counts)

@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import PaymentCore
 import PaymentEngine
-import SQLiteStore
 
 /// Measures what this machine can do, layer by layer and in one run, so that the ratios can be relied on.
 struct BenchCommand: AsyncParsableCommand {
@@ -27,6 +26,8 @@ struct BenchCommand: AsyncParsableCommand {
   var rounds = 3
   @Option(help: "Go on paying until there are this many orders, and say whether it became slower; 0 for not at all.")
   var orders = 0
+  @Option(help: .hidden)
+  var postgres: String?
   @Option(help: "The folder for the stores. It is on the disk that is measured. (default: a new one in the system's)")
   var folder: String?
 
@@ -37,6 +38,7 @@ struct BenchCommand: AsyncParsableCommand {
       let own = (base as NSString).appendingPathComponent("payonce-bench-\(ProcessInfo.processInfo.processIdentifier)")
       try makeFolder(of: own + "/x")
       defer { try? FileManager.default.removeItem(atPath: own) }
+      if let postgres { return try await onPostgres(postgres, own) }
       try await layers(own)
       if orders > 0 { try await growth(own) }
     }
@@ -102,6 +104,48 @@ struct BenchCommand: AsyncParsableCommand {
     ratio("engine of raw", "engine, 128 callers", "raw, 128 callers")
     ratio("http of raw", "http, 128 connections", "raw, 128 callers")
     ratio("http of no-op", "http, 128 connections", "no-op, 128 connections")
+  }
+
+  // MARK: PostgreSQL
+
+  /// Beside what pgbench reaches on the same server.
+  private func onPostgres(_ url: String, _ folder: String) async throws {
+    let store = try BenchStore(url, lanes: 4)
+    let pgbench = PgBench(url: url, folder: folder)
+    var first = Int(Date().timeIntervalSince1970) * 1_000_000
+    func note(_ name: String, _ rate: Rate) {
+      announce("  \(name.padding(toLength: 44, withPad: " ", startingAt: 0)) \(rate)")
+    }
+    for round in 1...rounds {
+      announce("round \(round) of \(rounds)")
+      for clients in [32, 128] {
+        for style in PgBench.Style.allCases {
+          note(
+            "pgbench, \(style.rawValue), \(clients) clients",
+            try pgbench.measure(style, payments: payments, clients: clients, first: first))
+          first += payments
+        }
+        note("engine, \(clients) callers", try await EngineBench(store).measure(payments: payments, callers: clients))
+      }
+      for nodes in [1, 2] {
+        var servers: [BenchServer] = []
+        for number in 1...nodes {
+          servers.append(try await BenchServer.start(store, folder: folder, name: "node\(number)"))
+        }
+        let orders = try await store.register(payments)
+        let rates = try await withThrowingTaskGroup(of: Rate.self) { group in
+          for (index, server) in servers.enumerated() {
+            let mine = stride(from: index, to: orders.count, by: nodes).map { server.paying(orders[$0]) }
+            group.addTask {
+              try await LoadGenerator(port: server.port, connections: 128 / nodes).run(mine, expecting: 201)
+            }
+          }
+          return try await group.reduce(into: [Rate]()) { $0.append($1) }
+        }
+        for rate in rates { note("http, \(nodes) nodes, \(128 / nodes) connections each", rate) }
+        for server in servers { server.stop() }
+      }
+    }
   }
 
   // MARK: Growth

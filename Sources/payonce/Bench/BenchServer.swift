@@ -3,7 +3,6 @@ import Foundation
 import NIOCore
 import PaymentCore
 import PaymentEngine
-import SQLiteStore
 import Web
 
 /// The server that `bench` loads: that of `serve`, with a provider that answers at once.
@@ -37,8 +36,8 @@ struct BenchServer {
   private let process: Process
   private let key: String
 
-  static func start(_ store: BenchStore, folder: String) async throws -> BenchServer {
-    let directory = SQLiteDirectory(store.database)
+  static func start(_ store: BenchStore, folder: String, name: String = "server") async throws -> BenchServer {
+    let directory = store.opened.directory
     _ = try await directory.merchant(named: "bench", id: BenchStore.merchant)
     let key = AccessKey.merchant(SystemRandomness())
     try await directory.add(
@@ -48,10 +47,10 @@ struct BenchServer {
 
     let process = Process()
     process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.arguments = ["bench", "server", "--listen", "127.0.0.1:0", "--store", "sqlite:\(store.path)"]
+    process.arguments = ["bench", "server", "--listen", "127.0.0.1:0", "--store", store.url]
     let output = Pipe()
     process.standardOutput = output
-    let log = folder + "/server.log"
+    let log = folder + "/\(name).log"
     _ = FileManager.default.createFile(atPath: log, contents: nil)
     process.standardError = FileHandle(forWritingAtPath: log)
     try process.run()

@@ -2,7 +2,6 @@ import Foundation
 import Logging
 import PaymentCore
 import PaymentEngine
-import SQLiteStore
 import Synchronization
 
 /// A provider that takes the money at once, in this process.
@@ -28,31 +27,40 @@ struct InstantProvider: Provider {
 
 /// A store that is measured.
 final class BenchStore: Sendable {
-  let path: String
-  let database: SQLiteDatabase
+  /// As `--store` takes it.
+  let url: String
+  let opened: OpenedStore
   private let references = Mutex(0)
+  /// Tells the orders of one store from those that an earlier run left in the same database.
+  private let prefix = BenchStore.newKey().text
   static let merchant = MerchantID("mer_bench")
 
-  init(folder: String, name: String) throws {
-    path = "\(folder)/\(name).db"
-    database = try SQLiteDatabase(path: path, clock: SystemClock())
+  /// - Parameter lanes: as for `StoreLocation.open`.
+  init(_ url: String, lanes: Int = 1) throws {
+    self.url = url
+    opened = try StoreLocation(url).open(lanes: lanes)
   }
+
+  convenience init(folder: String, name: String) throws { try self.init("sqlite:\(folder)/\(name).db") }
+
+  /// The file of an embedded one.
+  var path: String { String(url.dropFirst("sqlite:".count)) }
 
   func remove() { for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) } }
 
   /// Registers orders, 250 to a transaction.
   func register(_ count: Int) async throws -> [Order] {
-    _ = try await SQLiteDirectory(database).merchant(named: "bench", id: Self.merchant)
+    _ = try await opened.directory.merchant(named: "bench", id: Self.merchant)
     let first = references.withLock { references in
       defer { references += count }
       return references
     }
-    let store = SQLiteStore(database)
+    let store = opened.writing[0]
     var orders: [Order] = []
     for start in stride(from: first, to: first + count, by: 250) {
       var changes = Changeset()
       for number in start..<min(start + 250, first + count) {
-        let decision = Self.register(number)
+        let decision = Self.register("\(prefix)-\(number)")
         guard let order = decision.order else { continue }
         changes.orders.append(.init(before: nil, after: order))
         for event in decision.events { changes.events.append((order, event)) }
@@ -64,10 +72,10 @@ final class BenchStore: Sendable {
     return orders
   }
 
-  private static func register(_ number: Int) -> Decision {
+  private static func register(_ reference: String) -> Decision {
     let (now, dice) = (SystemClock().now(), SystemRandomness())
     let registration = Order.Registration(
-      merchant: merchant, reference: "order-\(number)", amount: Money(1999, Currency(code: "CNY")!),
+      merchant: merchant, reference: reference, amount: Money(1999, Currency(code: "CNY")!),
       description: "A pound of tea", expiresIn: 86_400)
     let id = OrderID(at: now, merchant: merchant, reference: registration.reference, random: dice.next())
     return decide(
@@ -81,11 +89,11 @@ final class BenchStore: Sendable {
 
 /// A store whose commits are counted.
 final class CountedStore: Store {
-  private let store: SQLiteStore
+  private let store: any Store
   private let count = Mutex(0)
   var commits: Int { count.withLock { $0 } }
 
-  init(_ store: SQLiteStore) { self.store = store }
+  init(_ store: any Store) { self.store = store }
 
   func load(_ scopes: [Scope]) throws(Fault) -> [Order] { try store.load(scopes) }
 
@@ -102,13 +110,13 @@ struct EngineBench {
 
   func measure(payments: Int, callers: Int) async throws -> Rate {
     let orders = try await store.register(payments)
-    let counted = CountedStore(SQLiteStore(store.database))
+    let counted = store.opened.writing.map { CountedStore($0) }
     let engine = Engine(
-      stores: [counted], providers: [InstantProvider()], rules: InstantProvider.rules,
+      stores: counted, providers: [InstantProvider()], rules: InstantProvider.rules,
       clock: SystemClock(), logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
-    let thread = LaneThread(name: "lane")
+    let threads = counted.indices.map { LaneThread(name: "lane \($0 + 1)") }
     return try await withThrowingTaskGroup(of: [Int64].self) { group in
-      async let running: Void = engine.run(on: [thread])
+      async let running: Void = engine.run(on: threads)
       let start = ContinuousClock.now
       for caller in 0..<callers {
         group.addTask {
@@ -125,7 +133,7 @@ struct EngineBench {
       let duration = ContinuousClock.now - start
       engine.stop()
       await running
-      return Rate(count: payments, in: duration, latencies: latencies, commits: counted.commits)
+      return Rate(count: payments, in: duration, latencies: latencies, commits: counted.map(\.commits).reduce(0, +))
     }
   }
 
