@@ -97,13 +97,11 @@ package final class Changes: Sendable {
     for subscription in all { subscription.expire(now: nil) }
   }
 
-  /// The orders to which somebody listens, with the last version that was heard of, `-1` for none; at most `limit`.
-  func heard(limit: Int) -> [OrderID: Int] {
+  /// The orders to which somebody listens, with the last version that was heard of, `-1` for none. In an order that is the
+  /// same in every process.
+  var heard: [(OrderID, Int)] {
     state.withLock { state in
-      // Those who have listened longest come first, so that the same ones come every time and none is left out for ever.
-      let oldest = state.subscriptions.sorted { ($0.value.first?.number ?? 0) < ($1.value.first?.number ?? 0) }
-      return Dictionary(
-        uniqueKeysWithValues: oldest.prefix(limit).map { id, list in (id, list.map(\.version).min() ?? -1) })
+      state.subscriptions.map { ($0.key, $0.value.map(\.version).min() ?? -1) }.sorted { $0.0 < $1.0 }
     }
   }
 

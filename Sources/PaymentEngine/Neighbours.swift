@@ -2,23 +2,27 @@ import Logging
 import PaymentCore
 
 /// What other nodes do to orders that somebody listens to here. Where a store is shared, it is asked for the versions of
-/// those orders, all in one question.
+/// those orders, many in one question.
 struct Neighbours: Sendable {
   let reading: any Reading
   let changes: Changes
   let clock: any Clock
   let logger: Logger
 
-  /// How often the store is asked, and for how many orders at once.
+  /// How often the store is asked, and for how many orders in one question.
   private static let interval: Duration = .milliseconds(500)
   private static let limit = 1000
 
   /// Asks until it is cancelled.
   func run() async {
     while (try? await clock.sleep(for: Self.interval)) != nil {
-      let heard = changes.heard(limit: Self.limit)
-      guard !heard.isEmpty else { continue }
-      do throws(Fault) { changes.publish(try await reading.changed(since: heard)) } catch {
+      let heard = changes.heard
+      do throws(Fault) {
+        for start in stride(from: 0, to: heard.count, by: Self.limit) {
+          let some = heard[start..<min(start + Self.limit, heard.count)]
+          changes.publish(try await reading.changed(since: Dictionary(uniqueKeysWithValues: some)))
+        }
+      } catch {
         logger.warning("what other nodes did is not heard at the moment", metadata: ["fault": "\(error)"])
       }
     }

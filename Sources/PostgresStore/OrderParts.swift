@@ -29,7 +29,7 @@ struct OrderParts {
       try Self.read(parts[first + 1], &refunds)
       try Self.read(parts[first + 2], &cases)
     } catch {
-      throw .statement(code: "XX001", message: "\(error)")
+      throw .statement(code: PostgresFailure.unreadable, message: "\(error)")
     }
   }
 
@@ -52,7 +52,7 @@ struct OrderParts {
     for head in heads {
       let (payments, refunds, cases) = (payments[head.id] ?? [], refunds[head.id] ?? [], cases[head.id] ?? [])
       guard (payments.count, refunds.count, cases.count) == (head.paymentCount, head.refundCount, head.caseCount)
-      else { throw .statement(code: "XX001", message: "parts of \(head.idText) are missing") }
+      else { throw .statement(code: PostgresFailure.unreadable, message: "parts of \(head.idText) are missing") }
       orders.append(head.order(payments, refunds, cases))
     }
     return orders

@@ -6,31 +6,36 @@ package import PaymentEngine
 /// the file that PGPASSFILE names, and is never told.
 package struct PostgresAddress: Sendable {
   private let url: String
+  private let options: String
   /// What is told of it.
   package let shown: String
 
   /// - Throws: `Fault.unavailable` with what is wrong.
   package init(url: String) throws(Fault) {
     var message: UnsafeMutablePointer<CChar>?
-    guard let options = PQconninfoParse(url, &message) else {
+    guard let list = PQconninfoParse(url, &message) else {
       let text = message.map { String(cString: $0) } ?? "it cannot be read"
       PQfreemem(message)
       throw .unavailable("the address of the database is not one: \(text.filter { !$0.isNewline })")
     }
-    defer { PQconninfoFree(options) }
+    defer { PQconninfoFree(list) }
     var values: [String: String] = [:]
-    var option = options
+    var option = list
     while let keyword = option.pointee.keyword {
       if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
       option += 1
     }
-    let hosts = (values["host"] ?? values["hostaddr"] ?? "").split(separator: ",").map(String.init)
-    let isLocal = hosts.allSatisfy { $0.hasPrefix("/") || $0.hasPrefix("127.") || ["localhost", "::1"].contains($0) }
-    guard isLocal || values["sslmode"] != nil || getenv("PGSSLMODE") != nil else {
+    for (keyword, variable) in [("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("sslmode", "PGSSLMODE")] {
+      values[keyword] = values[keyword] ?? getenv(variable).map { String(cString: $0) }
+    }
+    let hosts = (values["hostaddr"] ?? values["host"] ?? "").split(separator: ",").map(String.init)
+    let isNamedElsewhere = values["service"] != nil || getenv("PGSERVICE") != nil
+    guard hosts.allSatisfy(Self.isLocal) && !isNamedElsewhere || values["sslmode"] != nil else {
       throw .unavailable(
         "say how the connection to \(hosts.joined(separator: ",")) is protected: add sslmode=verify-full and "
           + "sslrootcert=FILE to the address, or sslmode=disable where the network itself is trusted")
     }
+    options = values["options"] ?? getenv("PGOPTIONS").map { String(cString: $0) } ?? ""
     self.url = url
     shown = "\(values["dbname"] ?? "postgres") on \(hosts.isEmpty ? "this machine" : hosts.joined(separator: ","))"
   }
@@ -41,10 +46,21 @@ package struct PostgresAddress: Sendable {
       ("application_name", "payonce"), ("target_session_attrs", "read-write"), ("connect_timeout", "2"),
       ("keepalives_idle", "10"), ("keepalives_interval", "5"), ("keepalives_count", "3"), ("dbname", url),
       ("client_encoding", "UTF8"),
+      // All shorter than a round trip may take, so that nothing goes on when nobody waits for it any more.
       (
         "options",
-        "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c bytea_output=hex"
+        """
+        -c statement_timeout=6s -c lock_timeout=3s -c idle_in_transaction_session_timeout=5s \(options) \
+        -c bytea_output=hex -c client_min_messages=warning
+        """
       ),
     ]
+  }
+
+  /// A socket, or loopback.
+  private static func isLocal(_ host: String) -> Bool {
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return host.hasPrefix("/") || ["localhost", "::1"].contains(host)
+      || (parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil })
   }
 }

@@ -61,6 +61,9 @@ final class PostgresConnection {
           Unmanaged<Notices>.fromOpaque(context).takeUnretainedValue().isUnreplicated = true
         }
       }, Unmanaged.passUnretained(notices).toOpaque())
+    guard PQparameterStatus(handle, "server_encoding").map({ String(cString: $0) }) == "UTF8" else {
+      throw .lost("the database is not in UTF8: make one with ENCODING 'UTF8'")
+    }
     guard PQsetnonblocking(handle, 1) == 0, PQenterPipelineMode(handle) == 1 else { throw lost() }
   }
 

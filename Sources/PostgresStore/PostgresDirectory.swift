@@ -21,7 +21,7 @@ package struct PostgresDirectory: Directory {
       let results = try connection.run(
         [PostgresCall(PostgresStatement(name: nil, sql: sql), arguments)], within: PostgresSession.limit)
       do { return try results[0].rows.map(Self.key) } catch {
-        throw .statement(code: "XX001", message: "\(error)")
+        throw .statement(code: PostgresFailure.unreadable, message: "\(error)")
       }
     }
   }
@@ -61,22 +61,24 @@ package struct PostgresDirectory: Directory {
     case .merchant(let id, _): merchant = id.text
     case .operator(let name): operatorName = name
     }
-    _ = try await first(
+    let added = try await first(
       """
       INSERT INTO keys (id, hash, merchant, operator, created_at, revoked_at)
-      VALUES ($1, $2::bytea, $3, $4, $5::bigint, $6::bigint)
+      VALUES ($1, $2::bytea, $3, $4, $5::bigint, $6::bigint) ON CONFLICT (id) DO UPDATE
+      SET hash = excluded.hash WHERE keys.hash = excluded.hash RETURNING id
       """,
       [
         key.id, PostgresSQL.bytes(key.hash), merchant, operatorName, "\(key.createdAt.milliseconds)",
         key.revokedAt.map { "\($0.milliseconds)" },
       ])
+    guard added != nil else { throw .conflict }
   }
 
   package func revoke(_ id: String, at now: Instant) async throws(Fault) -> Bool {
-    let row = try await first(
-      "UPDATE keys SET revoked_at = $1::bigint WHERE id = $2 AND revoked_at IS NULL RETURNING 1",
+    let revokedAt = try await first(
+      "UPDATE keys SET revoked_at = coalesce(revoked_at, $1::bigint) WHERE id = $2 RETURNING revoked_at",
       ["\(now.milliseconds)", id])
-    return row != nil
+    return revokedAt == "\(now.milliseconds)"
   }
 
   /// The first column of the first row.

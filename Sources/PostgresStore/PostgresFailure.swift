@@ -24,10 +24,10 @@ enum PostgresFailure: Error {
   /// What it means as long as nothing can have been committed.
   var fault: Fault {
     switch self {
-    // Serialization, deadlock, and the guards of the schema: decided again, alone if need be, it shows who is at fault.
-    case .statement("40001", _), .statement("40P01", _), .statement("23505", _), .statement("23514", _),
-      .statement("23502", _), .statement(Self.divisionByZero, _):
-      .conflict
+    // Serialization, deadlock, a lock that was not had, a value or row that cannot be, and the guards of the schema:
+    // decided again, alone if need be, it shows who is at fault.
+    case .statement(let code, _) where ["40001", "40P01", "55P03", Self.unreadable].contains(code): .conflict
+    case .statement(let code, _) where code.hasPrefix("22") || code.hasPrefix("23"): .conflict
     case .statement(let code, let message): .unavailable("PostgreSQL \(code): \(message)")
     case .lost(let message): .unavailable("PostgreSQL: \(message)")
     }
@@ -35,4 +35,6 @@ enum PostgresFailure: Error {
 
   /// How a statement says that it did not find the rows that it should change.
   static let divisionByZero = "22012"
+  /// What is said of a row that does not hold what the schema promises.
+  static let unreadable = "XX001"
 }

@@ -4,10 +4,12 @@ package import PaymentEngine
 /// Threads with a connection each, for whoever reads and for whatever is not an order: their round trips block, which no
 /// thread of the concurrency pool should.
 package final class PostgresReaders: Sendable {
+  /// Is given the thread's session, if it has one, and how to get another; gives back the one to go on with. It is told
+  /// why when there is to be none.
   private struct Job: Sendable {
     let since: Duration
-    /// Is given no session when it waited too long, or there is none.
-    let run: @Sendable (Result<PostgresConnection, PostgresFailure>) -> Bool
+    let run: @Sendable (PostgresSession?, _ connect: () throws(PostgresFailure) -> PostgresSession) -> PostgresSession?
+    let refuse: @Sendable () -> Void
   }
 
   private let jobs: JobQueue<Job>
@@ -29,18 +31,13 @@ package final class PostgresReaders: Sendable {
         Thread.current.name = "reader \(number)"
         var session: PostgresSession?
         while let job = jobs.next() {
-          guard clock.uptime() - job.since < Self.patience else {
-            _ = job.run(.failure(.lost("nobody had time for it")))
-            continue
+          if clock.uptime() - job.since > Self.patience {
+            job.refuse()
+          } else {
+            session = job.run(session) { () throws(PostgresFailure) in
+              try PostgresSession(address, id: "\(id)-reader-\(number)", clock: clock)
+            }
           }
-          do throws(PostgresFailure) {
-            let open =
-              if let session { session } else {
-                try PostgresSession(address, id: "\(id)-reader-\(number)", clock: clock)
-              }
-            // A connection that failed is not used again.
-            session = job.run(.success(open.connection)) ? open : nil
-          } catch { _ = job.run(.failure(error)) }
         }
       }
       thread.start()
@@ -49,30 +46,32 @@ package final class PostgresReaders: Sendable {
 
   deinit { jobs.close() }
 
-  /// Makes one round trip after the other on a connection. Should the connection turn out to be dead, all of it is done
-  /// once more on a new one.
+  /// Makes one round trip after the other on a connection. Should that turn out to be dead, all of it is done once more on
+  /// a new one: what writes must bear to be repeated.
   func use<Value: Sendable>(
     _ work: @escaping @Sendable (PostgresConnection) throws(PostgresFailure) -> Value
   ) async throws(Fault) -> Value {
-    do throws(PostgresFailure) { return try await once(work) } catch .lost {
-      do throws(PostgresFailure) { return try await once(work) } catch { throw error.fault }
-    } catch { throw error.fault }
-  }
-
-  private func once<Value: Sendable>(
-    _ work: @escaping @Sendable (PostgresConnection) throws(PostgresFailure) -> Value
-  ) async throws(PostgresFailure) -> Value {
-    let result = await withCheckedContinuation {
-      (continuation: CheckedContinuation<Result<Value, PostgresFailure>, Never>) in
-      let job = Job(since: clock.uptime()) { connection in
-        var result: Result<Value, PostgresFailure>
-        do throws(PostgresFailure) { result = .success(try work(try connection.get())) } catch {
-          result = .failure(error)
+    let result: Result<Value, Fault> = await withCheckedContinuation { continuation in
+      let job = Job(since: clock.uptime()) { session, connect in
+        var session = session
+        while true {
+          let isOld = session != nil
+          do throws(PostgresFailure) {
+            let open = if let session { session } else { try connect() }
+            continuation.resume(returning: .success(try work(open.connection)))
+            return open
+          } catch {
+            // A connection that failed is not used again, whatever state it is in.
+            session = nil
+            if case .lost = error, isOld { continue }
+            continuation.resume(returning: .failure(error.fault))
+            return nil
+          }
         }
-        continuation.resume(returning: result)
-        return if case .success = result { true } else { false }
+      } refuse: {
+        continuation.resume(returning: .failure(.overloaded))
       }
-      if !jobs.add(job) { continuation.resume(returning: .failure(.lost("too many wait for the database"))) }
+      if !jobs.add(job) { job.refuse() }
     }
     return try result.get()
   }

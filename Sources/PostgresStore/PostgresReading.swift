@@ -33,7 +33,7 @@ package struct PostgresReading: Reading {
       [merchant.text, after?.text ?? Self.last, "\(limit)"])
   }
 
-  /// Sorts behind every id, in whatever way the database sorts letters.
+  /// Sorts behind every id.
   private static let last = "ord_" + String(repeating: "z", count: 26)
 
   /// - Parameter name: of the condition, for the prepared statement.
@@ -84,7 +84,8 @@ package struct PostgresReading: Reading {
   // MARK: The feed
 
   private static let hasUnplaced = PostgresStatement(
-    name: "has_unplaced", sql: "SELECT 1 FROM events WHERE merchant = $1 AND position IS NULL LIMIT 1")
+    name: "has_unplaced",
+    sql: "SELECT 1 FROM events WHERE merchant = $1 AND position IS NULL ORDER BY at, order_id, sequence LIMIT 1")
   private static let lockFeed = [
     PostgresStatement(
       name: "make_feed", sql: "INSERT INTO feeds (merchant, last) VALUES ($1, 0) ON CONFLICT (merchant) DO NOTHING"),
@@ -135,6 +136,6 @@ package struct PostgresReading: Reading {
   ) throws(PostgresFailure) -> [(position: Int64?, event: Event)] {
     do {
       return try result.rows.map { ($0.integer(at: Columns.events.all.count), try Event($0)) }
-    } catch { throw .statement(code: "XX001", message: "\(error)") }
+    } catch { throw .statement(code: PostgresFailure.unreadable, message: "\(error)") }
   }
 }

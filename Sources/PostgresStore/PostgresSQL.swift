@@ -50,20 +50,16 @@ enum PostgresSQL {
       WHERE id = $1 AND batch = $2::bigint - 1 AND fence = $4::bigint
       """, expecting: "1"))
 
-  /// Says what this session wrote last, and sees to it that nothing more comes of what it sent. It waits for whatever is
-  /// being committed, and is itself a write: once it is acknowledged, so is what it tells.
-  static let fence = PostgresStatement(
-    name: nil, sql: "UPDATE sessions SET fence = fence + 1 WHERE id = $1 RETURNING batch, fence")
-
-  /// The first write of a connection: once it is acknowledged, everything that the connection sees is safe, too.
+  /// The first write of a connection. Once it is acknowledged, everything that the connection sees is safe, too. It waits
+  /// for whatever is still being committed under this id, says what was written last, and by moving the fence sees to it
+  /// that nothing more comes of what was sent before.
   static let open = PostgresStatement(
     name: nil,
     sql: """
       INSERT INTO sessions (id, batch, fence, at) VALUES ($1, 0, 0, $2::bigint)
-      ON CONFLICT (id) DO UPDATE SET at = excluded.at RETURNING batch, fence
+      ON CONFLICT (id) DO UPDATE SET fence = sessions.fence + 1, at = excluded.at
+      RETURNING batch, fence, current_setting('synchronous_commit')
       """)
-
-  static let forgetSessions = PostgresStatement(name: nil, sql: "DELETE FROM sessions WHERE at < $1::bigint")
 
   // MARK: Sets of rows
 

@@ -1,7 +1,8 @@
 /// The rules of the domain, said again where they cannot be got round. Times are milliseconds since 1970, amounts minor
 /// units. Only what engines that speak PostgreSQL's protocol share: no triggers, sequences, advisory locks; every unique
 /// key holds the order's id, by which tables can be distributed; and no foreign keys, whose locks on a merchant's row
-/// all of its orders would share.
+/// all of its orders would share. Keys are sorted by their bytes: a standby with another C library sorts letters in another
+/// way, and would not find them.
 enum PostgresSchema {
   /// Every change of the schema, in the order in which it was made. One that was released never changes.
   static let migrations = [orders]
@@ -22,16 +23,16 @@ enum PostgresSchema {
   private static let orders = [
     """
     CREATE TABLE merchants (
-      id TEXT PRIMARY KEY,
-      name TEXT NOT NULL UNIQUE,
+      id TEXT COLLATE "C" PRIMARY KEY,
+      name TEXT COLLATE "C" NOT NULL UNIQUE,
       created_at BIGINT NOT NULL
     )
     """,
     """
     CREATE TABLE keys (
-      id TEXT PRIMARY KEY,
+      id TEXT COLLATE "C" PRIMARY KEY,
       hash BYTEA NOT NULL CHECK (length(hash) = 32),
-      merchant TEXT,
+      merchant TEXT COLLATE "C",
       operator TEXT,
       created_at BIGINT NOT NULL,
       revoked_at BIGINT,
@@ -40,9 +41,9 @@ enum PostgresSchema {
     """,
     """
     CREATE TABLE orders (
-      id TEXT PRIMARY KEY CHECK (length(id) = 30),
-      merchant TEXT NOT NULL,
-      reference TEXT NOT NULL,
+      id TEXT COLLATE "C" PRIMARY KEY CHECK (length(id) = 30),
+      merchant TEXT COLLATE "C" NOT NULL,
+      reference TEXT COLLATE "C" NOT NULL,
       amount BIGINT NOT NULL CHECK (amount > 0),
       currency TEXT NOT NULL CHECK (length(currency) = 3),
       description TEXT,
@@ -77,9 +78,9 @@ enum PostgresSchema {
     "CREATE INDEX orders_to_wake ON orders (wake_at) WHERE wake_at IS NOT NULL",
     """
     CREATE TABLE payments (
-      order_id TEXT NOT NULL,
+      order_id TEXT COLLATE "C" NOT NULL,
       ordinal BIGINT NOT NULL CHECK (ordinal BETWEEN 1 AND 1023),
-      key TEXT NOT NULL,
+      key TEXT COLLATE "C" NOT NULL,
       provider TEXT NOT NULL,
       method TEXT NOT NULL,
       amount BIGINT NOT NULL CHECK (amount > 0),
@@ -117,10 +118,10 @@ enum PostgresSchema {
     "CREATE UNIQUE INDEX one_kept_payment ON payments (order_id) WHERE status = 'succeeded' AND surplus IS NULL",
     """
     CREATE TABLE refunds (
-      order_id TEXT NOT NULL,
+      order_id TEXT COLLATE "C" NOT NULL,
       ordinal BIGINT NOT NULL CHECK (ordinal BETWEEN 1 AND 1023),
       payment BIGINT NOT NULL,
-      key TEXT,
+      key TEXT COLLATE "C",
       amount BIGINT NOT NULL CHECK (amount > 0),
       currency TEXT NOT NULL CHECK (length(currency) = 3),
       asked BIGINT CHECK (asked > 0),
@@ -144,7 +145,7 @@ enum PostgresSchema {
     """,
     """
     CREATE TABLE cases (
-      order_id TEXT NOT NULL,
+      order_id TEXT COLLATE "C" NOT NULL,
       ordinal BIGINT NOT NULL CHECK (ordinal BETWEEN 1 AND 1023),
       reason TEXT NOT NULL,
       payment BIGINT,
@@ -164,9 +165,9 @@ enum PostgresSchema {
     // feed before it is committed: a reader of the feed gives places to those that have none yet.
     """
     CREATE TABLE events (
-      order_id TEXT NOT NULL,
+      order_id TEXT COLLATE "C" NOT NULL,
       sequence BIGINT NOT NULL CHECK (sequence > 0),
-      merchant TEXT NOT NULL,
+      merchant TEXT COLLATE "C" NOT NULL,
       type TEXT NOT NULL,
       at BIGINT NOT NULL,
       data TEXT NOT NULL,
@@ -175,12 +176,12 @@ enum PostgresSchema {
     )
     """,
     "CREATE INDEX events_of_feed ON events (merchant, position) WHERE position IS NOT NULL",
-    "CREATE INDEX events_to_place ON events (merchant) WHERE position IS NULL",
-    "CREATE TABLE feeds (merchant TEXT PRIMARY KEY, last BIGINT NOT NULL)",
+    "CREATE INDEX events_to_place ON events (merchant, at, order_id, sequence) WHERE position IS NULL",
+    #"CREATE TABLE feeds (merchant TEXT COLLATE "C" PRIMARY KEY, last BIGINT NOT NULL)"#,
     // One row for each connection that writes or reads: what it wrote last, and the barrier before its first answer.
     """
     CREATE TABLE sessions (
-      id TEXT PRIMARY KEY,
+      id TEXT COLLATE "C" PRIMARY KEY,
       batch BIGINT NOT NULL,
       fence BIGINT NOT NULL,
       at BIGINT NOT NULL

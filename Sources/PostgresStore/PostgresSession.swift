@@ -19,6 +19,9 @@ struct PostgresSession {
     guard let row = results.first?.rows.first, let batch = row.integer(at: 0), let fence = row.integer(at: 1) else {
       throw .lost("a session has no row")
     }
+    guard row.text(at: 2) != "off" else {
+      throw .lost("synchronous_commit is off, so that payments could be lost: set it to on")
+    }
     self.batch = batch
     self.fence = fence
   }

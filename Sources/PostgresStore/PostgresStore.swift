@@ -117,10 +117,10 @@ package final class PostgresStore: Store {
 
   // MARK: Failures
 
-  /// Ends the transaction, of which nothing was committed.
+  /// Ends the transaction, of which nothing was committed. When rows were not found, they may be this session's own.
   private func abandon(_ failure: PostgresFailure, _ state: inout State) -> Fault {
     state.isOpen = false
-    if case .statement = failure, let session = state.session,
+    if case .statement(let code, _) = failure, code != PostgresFailure.divisionByZero, let session = state.session,
       (try? session.connection.run([.rollback], within: PostgresSession.limit)) != nil
     {
       return failure.fault
@@ -135,13 +135,7 @@ package final class PostgresStore: Store {
     let end = clock.uptime() + Self.doubtLimit
     while clock.uptime() < end {
       do throws(PostgresFailure) {
-        let session = try PostgresSession(address, id: id, clock: clock)
-        let results = try session.connection.run([PostgresCall(PostgresSQL.fence, [id])], within: PostgresSession.limit)
-        guard let row = results.first?.rows.first, let last = row.integer(at: 0), let fence = row.integer(at: 1) else {
-          throw .lost("a session has no row")
-        }
-        (state.session, state.batch, state.fence) = (session, last, fence)
-        return last == batch
+        return try session(&state).batch == batch
       } catch {
         // Until a standby is promoted, or the one who still commits is done.
         poll(nil, 0, 200)

@@ -331,10 +331,12 @@ import Testing
     #expect(try await open.directory.key("sk_a") == keys[0])
     #expect(try await open.directory.key("sk_c") == nil)
     #expect(try await open.directory.revoke("sk_a", at: Self.now))
-    #expect(try await !open.directory.revoke("sk_a", at: Self.now))
+    #expect(try await !open.directory.revoke("sk_a", at: Self.now.advanced(by: .seconds(1))))
     #expect(try await !open.directory.revoke("sk_c", at: Self.now))
     #expect(try await open.directory.key("sk_a")?.revokedAt == Self.now)
-    await #expect(throws: Fault.conflict) { try await open.directory.add(keys[0]) }
+    let other = StoredKey(
+      id: keys[0].id, hash: Array(repeating: 9, count: 32), holder: keys[0].holder, createdAt: Self.now, revokedAt: nil)
+    await #expect(throws: Fault.conflict) { try await open.directory.add(other) }
   }
 }
 
