@@ -140,6 +140,9 @@ FOUND_BY_MODEL = {
     "a repeat of a key that failed is a new payment": 0,
 }
 
+# Those that only the small model sees: the auditor of the worlds gives everybody five seconds to know.
+FOUND_BY_MODEL_ALONE = {"a charge that is put off goes by old answers"}
+
 # What a wrong trade number is made with.
 RENUMBERED = """
 extension Payment {
@@ -222,7 +225,7 @@ def main(names):
         (COPY / file).write_text(text)
         build()
         began = time.monotonic()
-        head, broken = simulate()
+        head, broken = simulate() if name not in FOUND_BY_MODEL_ALONE else ("-", "by the small model alone")
         worlds = head.split(" ", 1)[0] or "?"
         spent = time.monotonic() - began
         faults = FOUND_BY_MODEL.get(name)
