@@ -46,11 +46,12 @@ package struct PostgresAddress: Sendable {
       ("application_name", "payonce"), ("target_session_attrs", "read-write"), ("connect_timeout", "2"),
       ("keepalives_idle", "10"), ("keepalives_interval", "5"), ("keepalives_count", "3"), ("dbname", url),
       ("client_encoding", "UTF8"),
-      // All shorter than a round trip may take, so that nothing goes on when nobody waits for it any more.
+      // Shorter than a round trip may take, so that nothing goes on when nobody waits for it any more; and a node that
+      // stops between reading and writing does not keep its orders locked for long.
       (
         "options",
         """
-        -c statement_timeout=6s -c lock_timeout=3s -c idle_in_transaction_session_timeout=5s \(options) \
+        -c statement_timeout=6s -c lock_timeout=3s -c idle_in_transaction_session_timeout=15s \(options) \
         -c bytea_output=hex -c client_min_messages=warning
         """
       ),

@@ -37,8 +37,8 @@ struct ModelBank {
       createMovesMoney: full.createMovesMoney, absence: full.absence, burning: full.burning,
       finalRejections: full.finalRejections,
       lateMoney: full.lateMoney.isEmpty ? [:] : lateness.map { ["any": .seconds($0)] } ?? [:],
-      // Where codes live shorter than orders do, a payment's deadline comes before its order's.
-      actionLife: .seconds(full.actionLife < .seconds(86_400) ? 1 : ModelState.life))
+      // For one of them a payment's deadline comes before its order's.
+      actionLife: .seconds(kind == .wechat ? 1 : ModelState.life))
   }
 
   /// A charge in the books. Only what decides about what can happen.

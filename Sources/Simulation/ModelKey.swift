@@ -52,7 +52,7 @@ extension ModelState {
       let charge = charges[payment.id.ordinal - 1]
       key.add(charge?.status)
       guard let charge else { continue }
-      key.add(charge.isShown)
+      key.add(charge.isShown || sheet.createMovesMoney)
       key.add(charge.isSilent)
       key.add(charge.isDeclined)
       key.add(charge.isReal)
