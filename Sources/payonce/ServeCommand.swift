@@ -55,7 +55,9 @@ struct ServeCommand: AsyncParsableCommand {
     let hasDemo = try Self.isOn(demo, "DEMO", default: hasSandbox)
     guard hasSandbox || !hasDemo else { throw SetupError("--demo on needs the sandbox bank: say --sandbox on too.") }
     var schedule = Schedule()
-    if let seconds = try Self.number(callTimeout, "CALL_TIMEOUT", 1...120) { schedule.callTimeout = .seconds(seconds) }
+    if let seconds = try Self.number(callTimeout, "CALL_TIMEOUT", 1...120, unit: " seconds") {
+      schedule.callTimeout = .seconds(seconds)
+    }
     let location = try store.location()
     let lanes = try Self.number(lanes, "LANES", 1...64) ?? 4
     let opened = try location.open(lanes: lanes)
@@ -168,10 +170,12 @@ struct ServeCommand: AsyncParsableCommand {
     }
   }
 
-  static func number(_ option: Int?, _ name: String, _ range: ClosedRange<Int>) throws -> Int? {
+  static func number(
+    _ option: Int?, _ name: String, _ range: ClosedRange<Int>, unit: String = ""
+  ) throws -> Int? {
     guard let text = Setting.value(option.map(String.init), name) else { return nil }
     guard let number = Int(text), range.contains(number) else {
-      throw SetupError("PAYONCE_\(name) must be \(range.lowerBound) to \(range.upperBound). It is: \(text)")
+      throw SetupError("PAYONCE_\(name) must be \(range.lowerBound) to \(range.upperBound)\(unit). It is: \(text)")
     }
     return number
   }

@@ -73,7 +73,7 @@ def test_storm(gate, name):
     clicks = [order for order in orders for _ in range(3)]
     together(len(clicks), lambda n: gate.pay(clicks[n], key=f"key {n % 2}", method=methods[clicks[n]["id"]], wait=1))
     for order in orders:
-        assert gate.until_status(order, "paid", 60)["status"] == "paid"
+        assert gate.until_status(order, "paid", 120)["status"] == "paid"
         assert len(gate.bank.taken(order)) == 1, order["id"]
         assert gate.bank.kept(order) == 1999
         numbers = [event["sequence"] for event in gate.events(order)]
