@@ -79,3 +79,15 @@ package struct Columns: Sendable {
   package static let events = Columns(
     .events, keys: 2, fixed: "order_id, sequence#, merchant, type, at#, data", changing: "")
 }
+
+extension Order.Status? {
+  /// Narrows a list down to the orders of this status, if there is one. An index knows those under way, who may be few
+  /// among millions; it is used where its own condition is said.
+  package var condition: String {
+    switch self {
+    case nil: ""
+    case .open?, .closing?: "AND status IN ('open', 'closing') AND status = '\(self!.rawValue)'"
+    case .paid?, .closed?: "AND status = '\(self!.rawValue)'"
+    }
+  }
+}

@@ -13,32 +13,14 @@ package struct PostgresDirectory: Directory {
   package func keys() async throws(Fault) -> [StoredKey] { try await keys("ORDER BY k.created_at, k.id", []) }
 
   private func keys(_ condition: String, _ arguments: [String]) async throws(Fault) -> [StoredKey] {
-    let sql = """
-      SELECT k.id, k.hash, k.merchant, m.name, k.operator, k.created_at, k.revoked_at
-      FROM keys k LEFT JOIN merchants m ON m.id = k.merchant \(condition)
-      """
+    let sql = "\(StoredKey.select) \(condition)"
     return try await readers.use { connection throws(PostgresFailure) in
       let results = try connection.run(
         [PostgresCall(PostgresStatement(name: nil, sql: sql), arguments)], within: PostgresSession.limit)
-      do { return try results[0].rows.map(Self.key) } catch {
+      do { return try results[0].rows.map { try StoredKey($0) } } catch {
         throw .statement(code: PostgresFailure.unreadable, message: "\(error)")
       }
     }
-  }
-
-  private static func key(_ row: PostgresRow) throws -> StoredKey {
-    var columns = ColumnReader(row, table: "keys")
-    let id: String = try columns.next()
-    let hash: [UInt8] = try columns.next()
-    let (merchant, name, operatorName): (String?, String?, String?) =
-      (columns.optional(), columns.optional(), columns.optional())
-    let holder: StoredKey.Holder? =
-      if let merchant, let name { .merchant(MerchantID(merchant), name: name) } else {
-        operatorName.map { .operator(name: $0) }
-      }
-    return StoredKey(
-      id: id, hash: hash, holder: try columns.must(holder), createdAt: try columns.instant(),
-      revokedAt: columns.optionalInstant())
   }
 
   package func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID {

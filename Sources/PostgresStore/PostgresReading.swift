@@ -19,17 +19,10 @@ package struct PostgresReading: Reading {
   package func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {
-    // Ids begin with their time, so the newest come first. An index knows those under way, who may be few among
-    // millions; it is used where its own condition is said.
-    let condition =
-      switch status {
-      case nil: ""
-      case .open, .closing: "AND status IN ('open', 'closing') AND status = '\(status!.rawValue)'"
-      case .paid, .closed: "AND status = '\(status!.rawValue)'"
-      }
+    // Ids begin with their time, so the newest come first.
     return try await orders(
       "of_merchant_\(status?.rawValue ?? "any")",
-      "WHERE merchant = $1 AND id < $2 \(condition) ORDER BY id DESC LIMIT $3::bigint",
+      "WHERE merchant = $1 AND id < $2 \(status.condition) ORDER BY id DESC LIMIT $3::bigint",
       [merchant.text, after?.text ?? Self.last, "\(limit)"])
   }
 

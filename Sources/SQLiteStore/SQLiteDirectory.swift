@@ -10,11 +10,6 @@ package struct SQLiteDirectory: Directory {
 
   package init(_ database: SQLiteDatabase) { self.database = database }
 
-  private static let columns = """
-    SELECT k.id, k.hash, k.merchant, m.name, k.operator, k.created_at, k.revoked_at
-    FROM keys k LEFT JOIN merchants m ON m.id = k.merchant
-    """
-
   package func key(_ id: String) async throws(Fault) -> StoredKey? { try await keys("WHERE k.id = ?", [id]).first }
 
   package func keys() async throws(Fault) -> [StoredKey] { try await keys("ORDER BY k.created_at, k.id", []) }
@@ -22,26 +17,11 @@ package struct SQLiteDirectory: Directory {
   private func keys(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [StoredKey] {
     try await database.read { database in
       var keys: [StoredKey] = []
-      try database.cachedStatement(sql: "\(Self.columns) \(condition)").run(arguments) {
-        keys.append(try Self.key($0))
+      try database.cachedStatement(sql: "\(StoredKey.select) \(condition)").run(arguments) {
+        keys.append(try StoredKey($0))
       }
       return keys
     }
-  }
-
-  private static func key(_ row: SQLiteRow) throws -> StoredKey {
-    var columns = ColumnReader(row, table: "keys")
-    let id: String = try columns.next()
-    let hash: [UInt8] = try columns.next()
-    let (merchant, name, operatorName): (String?, String?, String?) =
-      (columns.optional(), columns.optional(), columns.optional())
-    let holder: StoredKey.Holder? =
-      if let merchant, let name { .merchant(MerchantID(merchant), name: name) } else {
-        operatorName.map { .operator(name: $0) }
-      }
-    return StoredKey(
-      id: id, hash: hash, holder: try columns.must(holder), createdAt: try columns.instant(),
-      revokedAt: columns.optionalInstant())
   }
 
   package func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID {

@@ -22,15 +22,8 @@ package struct SQLiteReading: Reading {
   ) async throws(Fault) -> [Order] {
     // Ids begin with their time, so the newest come first; `~` sorts behind every id.
     let before = after?.text ?? "~"
-    // An index knows those under way, who may be few among millions; it is used where its own condition is said.
-    let condition =
-      switch status {
-      case nil: ""
-      case .open, .closing: "AND status IN ('open', 'closing') AND status = '\(status!.rawValue)'"
-      case .paid, .closed: "AND status = '\(status!.rawValue)'"
-      }
     return try await orders(
-      "WHERE merchant = ? AND id < ? \(condition) ORDER BY id DESC LIMIT ?", [merchant.text, before, limit])
+      "WHERE merchant = ? AND id < ? \(status.condition) ORDER BY id DESC LIMIT ?", [merchant.text, before, limit])
   }
 
   private func orders(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [Order] {

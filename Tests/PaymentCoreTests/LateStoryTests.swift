@@ -23,6 +23,19 @@ import Testing
     return world
   }
 
+  /// The same, when the answer has come and the second charge is put off for a minute.
+  private func putOff() -> World {
+    var world = waiting()
+    let evidence = PaymentEvidence(
+      payment: world.payment(1).id, provider: World.sandbox, call: world.payment(1).calls.lease?.number,
+      verdict: .notFound)
+    world.order = decide(world.order, .evidence(.payment(evidence)), now: world.now, rules: world.rules).order
+    let charge = world.order!.due(world.now, rules: world.rules)
+    #expect(charge.map(\.kind) == [.charge])
+    world.order!.postpone(charge[0], by: .seconds(60), now: world.now)
+    return world
+  }
+
   // MARK: Stale answers
 
   @Test func aLateAnswerDoesNotSpeakOfNow() {
@@ -86,27 +99,14 @@ import Testing
   }
 
   @Test func anAnswerAgesWhileTheChargeIsPutOff() {
-    var world = waiting()
-    let evidence = PaymentEvidence(
-      payment: world.payment(1).id, provider: World.sandbox, call: world.payment(1).calls.lease?.number,
-      verdict: .notFound)
-    world.order = decide(world.order, .evidence(.payment(evidence)), now: world.now, rules: world.rules).order
-    let charge = world.order!.due(world.now, rules: world.rules)
-    #expect(charge.map(\.kind) == [.charge])
-    world.order!.postpone(charge[0], by: .seconds(60), now: world.now)
+    var world = putOff()
     world.pass(.seconds(100))
     #expect(world.calling(1) == .query)
     #expect(world.calling(2) == nil)
   }
 
   @Test func aReaderDoesNotHaveTheWatchedAskedTooEarly() {
-    var world = waiting()
-    let evidence = PaymentEvidence(
-      payment: world.payment(1).id, provider: World.sandbox, call: world.payment(1).calls.lease?.number,
-      verdict: .notFound)
-    world.order = decide(world.order, .evidence(.payment(evidence)), now: world.now, rules: world.rules).order
-    let charge = world.order!.due(world.now, rules: world.rules)
-    world.order!.postpone(charge[0], by: .seconds(60), now: world.now)
+    var world = putOff()
     world.pass(.seconds(10))
     world.send(.check(world.payment(2).id))
     // Asked now, its answer would be old when the charge leaves.
