@@ -29,7 +29,8 @@ var targets: [Target] = [
   .testTarget(name: "HouseTests", swiftSettings: settings),
   .testTarget(name: "PaymentCoreTests", dependencies: ["PaymentCore"], swiftSettings: settings),
   .testTarget(
-    name: "PaymentEngineTests", dependencies: ["PaymentCore", "PaymentEngine", logging], swiftSettings: settings),
+    name: "PaymentEngineTests", dependencies: ["PaymentCore", "PaymentEngine", "Simulation", logging],
+    swiftSettings: settings),
 ]
 
 if inner {

@@ -11,10 +11,12 @@ package struct Columns: Sendable {
     package let form: Form
 
     /// - Parameter text: followed by `#` for an integer, by `%` for bytes.
-    fileprivate init(_ text: Substring) {
+    private init(_ text: Substring) {
       form = text.hasSuffix("#") ? .integer : text.hasSuffix("%") ? .bytes : .text
       self.text = form == .text ? String(text) : String(text.dropLast())
     }
+
+    static func list(_ text: String) -> [Name] { text.split { ", \n".contains($0) }.map { Name($0) } }
   }
   package let table: OrderTable
   package let fixed: [Name]
@@ -28,11 +30,10 @@ package struct Columns: Sendable {
   package var key: ArraySlice<Name> { fixed.prefix(keys) }
 
   private init(_ table: OrderTable, keys: Int, fixed: String, changing: String) {
-    func names(_ text: String) -> [Name] { text.split(whereSeparator: { ", \n".contains($0) }).map { Name($0) } }
     self.table = table
     self.keys = keys
-    self.fixed = names(fixed)
-    self.changing = names(changing)
+    self.fixed = Name.list(fixed)
+    self.changing = Name.list(changing)
     list = (self.fixed + self.changing).map(\.text).joined(separator: ", ")
   }
 

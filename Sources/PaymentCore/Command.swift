@@ -11,6 +11,8 @@ package enum Command: Hashable, Sendable {
   case refund(PaymentID, key: IdempotencyKey, amount: Int64?, reason: String?)
   case evidence(Evidence)
   case resolve(CaseID, Case.Choice)
+  /// Take in a payment of which the provider knows and the store does not: a database that was restored has forgotten it.
+  case adopt(PaymentID, ProviderName)
   /// Time has passed: look at the deadline, the leases and what is due.
   case wake(OrderID)
 
@@ -19,7 +21,7 @@ package enum Command: Hashable, Sendable {
     switch self {
     case .register: nil
     case .pay(let id, _, _, _), .closeOrder(let id), .wake(let id): id
-    case .closePayment(let id), .check(let id), .refund(let id, _, _, _): id.order
+    case .closePayment(let id), .check(let id), .refund(let id, _, _, _), .adopt(let id, _): id.order
     case .evidence(.payment(let evidence)): evidence.payment.order
     case .evidence(.refund(let evidence)): evidence.refund.order
     case .resolve(let id, _): id.order

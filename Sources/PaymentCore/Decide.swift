@@ -24,6 +24,7 @@ package func decide(
     case .evidence(.payment(let evidence)): decider.take(evidence)
     case .evidence(.refund(let evidence)): decider.take(evidence)
     case .resolve(let id, let choice): decider.resolve(id, choice)
+    case .adopt(let id, let provider): decider.adopt(id, provider)
     case .wake: .success(.noted)
     }
   return decider.decision(outcome)

@@ -94,6 +94,30 @@ extension Decider {
     return .success(.payment(id, of: order, isRepeat: false))
   }
 
+  /// Takes in a forgotten payment as one that has ended and may have taken money all the same: its provider is asked at
+  /// once, nothing is ever sent for it, and what is still open there is closed. Which method it had is not known.
+  mutating func adopt(_ id: PaymentID, _ provider: ProviderName) -> Outcome {
+    guard id.ordinal == order.payments.count + 1, id.ordinal <= Order.maximumPayments,
+      let method = rules.sheets[provider]?.methods.first, let key = IdempotencyKey("adopted \(id.text)"),
+      !order.payments.contains(where: { $0.key == key })
+    else { return .success(.noted) }
+    let amount = order.registration.amount
+    var payment = Payment(
+      id: id, key: key, provider: provider, method: method, amount: amount, createdAt: now,
+      expiresAt: max(now, order.expiresAt))
+    payment.status = .closed
+    payment.watchUntil = payment.expiresAt.advanced(by: rules.schedule.watchMargin)
+    order.payments.append(payment)
+    emit(
+      .paymentStarted,
+      [
+        "payment": .text(id.text), "provider": .text(provider.text), "method": .text(method),
+        "amount": .integer(amount.amount), "currency": .text(amount.currency.code), "adopted": .text("true"),
+      ])
+    emit(.paymentClosed, ["payment": .text(id.text)])
+    return .success(.payment(id, of: order, isRepeat: false))
+  }
+
   mutating func closePayment(_ id: PaymentID) -> Outcome {
     guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
     if payment.isLive { requestClose(id.ordinal - 1) }

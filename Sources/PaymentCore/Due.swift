@@ -32,6 +32,9 @@ extension Order {
     return calls
   }
 
+  /// A question about a payment that the order may not have.
+  package func query(_ payment: Payment) -> Call { call(.query, payment, nil) }
+
   private func call(_ kind: Call.Kind, _ payment: Payment, _ refund: Refund?) -> Call {
     Call(
       kind: kind, number: (refund?.calls.made ?? payment.calls.made) + 1, payment: payment, refund: refund,

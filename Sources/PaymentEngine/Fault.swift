@@ -8,4 +8,7 @@ package enum Fault: Error, Hashable, Sendable {
   case unknownCommit
   /// As much is under way as this process takes at once.
   case overloaded
+
+  /// For a person to read.
+  package var reason: String { if case .unavailable(let reason) = self { reason } else { "\(self)" } }
 }

@@ -38,7 +38,3 @@ package enum PostgresMigrator {
       changes + ["UPDATE schema_versions SET version = \(migrations.count) WHERE id = 1", "COMMIT"])
   }
 }
-
-extension Fault {
-  fileprivate var reason: String { if case .unavailable(let reason) = self { reason } else { "\(self)" } }
-}

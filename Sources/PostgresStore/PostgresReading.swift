@@ -26,6 +26,17 @@ package struct PostgresReading: Reading {
       [merchant.text, after?.text ?? Self.last, "\(limit)"])
   }
 
+  package func orders(
+    payableFrom start: Instant, to end: Instant, after: OrderID?, limit: Int
+  ) async throws(Fault) -> [Order] {
+    try await orders(
+      "payable",
+      """
+      WHERE id > $1 AND created_at <= $2::bigint AND (status IN ('open', 'closing') OR updated_at >= $3::bigint)
+      ORDER BY id LIMIT $4::bigint
+      """, [after?.text ?? "", "\(end.milliseconds)", "\(start.milliseconds)", "\(limit)"])
+  }
+
   /// Sorts behind every id.
   private static let last = "ord_" + String(repeating: "z", count: 26)
 

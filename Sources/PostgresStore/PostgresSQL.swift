@@ -63,7 +63,7 @@ enum PostgresSQL {
 
   // MARK: Sets of rows
 
-  private static func array(_ index: Int, _ form: Columns.Name.Form) -> String {
+  private static func parameter(_ index: Int, _ form: Columns.Name.Form) -> String {
     switch form {
     case .text: "$\(index)::text[]"
     case .integer: "$\(index)::bigint[]"
@@ -72,15 +72,20 @@ enum PostgresSQL {
   }
 
   private static func insert(_ columns: Columns, suffix: String) -> PostgresStatement {
-    let arrays = columns.all.enumerated().map { array($0.offset + 1, $0.element.form) }.joined(separator: ", ")
     return PostgresStatement(
       name: "insert_\(columns.table)\(suffix.isEmpty ? "" : "_if_new")",
-      sql: "INSERT INTO \(columns.table) (\(columns.list)) SELECT * FROM unnest(\(arrays))\(suffix)")
+      sql: insert(into: "\(columns.table)", columns.all) + suffix)
+  }
+
+  /// Takes an array for each column.
+  static func insert(into table: String, _ columns: [Columns.Name]) -> String {
+    let arrays = columns.enumerated().map { parameter($0.offset + 1, $0.element.form) }.joined(separator: ", ")
+    return "INSERT INTO \(table) (\(columns.map(\.text).joined(separator: ", "))) SELECT * FROM unnest(\(arrays))"
   }
 
   private static func update(_ columns: Columns) -> PostgresStatement {
     let all = columns.changing + columns.key
-    let arrays = all.enumerated().map { array($0.offset + 1, $0.element.form) }.joined(separator: ", ")
+    let arrays = all.enumerated().map { parameter($0.offset + 1, $0.element.form) }.joined(separator: ", ")
     let assignments = columns.changing.map { "\($0.text) = n.\($0.text)" }.joined(separator: ", ")
     let condition = columns.key.map { "t.\($0.text) = n.\($0.text)" }.joined(separator: " AND ")
     return PostgresStatement(

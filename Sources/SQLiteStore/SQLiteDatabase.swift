@@ -1,5 +1,5 @@
 import GRDB
-import OrderRows
+package import OrderRows
 import PaymentCore
 package import PaymentEngine
 import Synchronization
@@ -111,6 +111,29 @@ extension Fault {
       self = .unavailable("a row of \(error.table) cannot be read")
     } else {
       self = .unavailable("\(type(of: error))")
+    }
+  }
+}
+
+extension SQLiteDatabase {
+  /// Reads everything, as it stood at one moment, table by table.
+  /// - Parameter take: is given some rows of a table at a time.
+  package func rows(
+    of tables: [WholeTable], atATime count: Int, _ take: (WholeTable, [[Cell?]]) throws -> Void
+  ) throws(Fault) {
+    try faulting {
+      try pool.read { database in
+        for table in tables {
+          var rows: [[Cell?]] = []
+          try database.cachedStatement(sql: "SELECT \(table.list) FROM \(table.name)").run([]) { row in
+            rows.append(table.cells(row))
+            guard rows.count == count else { return }
+            try take(table, rows)
+            rows = []
+          }
+          if !rows.isEmpty { try take(table, rows) }
+        }
+      }
     }
   }
 }

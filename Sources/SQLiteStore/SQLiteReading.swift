@@ -26,6 +26,15 @@ package struct SQLiteReading: Reading {
       "WHERE merchant = ? AND id < ? \(status.condition) ORDER BY id DESC LIMIT ?", [merchant.text, before, limit])
   }
 
+  package func orders(
+    payableFrom start: Instant, to end: Instant, after: OrderID?, limit: Int
+  ) async throws(Fault) -> [Order] {
+    try await orders(
+      """
+      WHERE id > ? AND created_at <= ? AND (status IN ('open', 'closing') OR updated_at >= ?) ORDER BY id LIMIT ?
+      """, [after?.text ?? "", end.column, start.column, limit])
+  }
+
   private func orders(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [Order] {
     try await database.read { database in
       var loader = OrderLoader(database)

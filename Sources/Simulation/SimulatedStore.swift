@@ -40,7 +40,7 @@ package final class SimulatedStore: Sendable {
 
   func restore(_ snapshot: Contents) { contents.withLock { $0 = snapshot } }
 
-  subscript(id: OrderID) -> Order? { contents.withLock { $0.orders[id] } }
+  package subscript(id: OrderID) -> Order? { contents.withLock { $0.orders[id] } }
 
   // MARK: Transactions
 
@@ -169,6 +169,17 @@ extension SimulatedStore: Reading {
         order.registration.merchant == merchant && (status.map { $0 == order.status } ?? true)
           && (after.map { order.id < $0 } ?? true)
       }.sorted { $0.id > $1.id }.prefix(limit).map { $0 }
+    }
+  }
+
+  package func orders(
+    payableFrom start: Instant, to end: Instant, after: OrderID?, limit: Int
+  ) async throws(Fault) -> [Order] {
+    contents.withLock { contents in
+      contents.orders.values.filter { order in
+        order.createdAt <= end && (order.status == .open || order.status == .closing || order.updatedAt >= start)
+          && (after.map { order.id > $0 } ?? true)
+      }.sorted { $0.id < $1.id }.prefix(limit).map { $0 }
     }
   }
 

@@ -23,7 +23,7 @@ struct ServeCommand: AsyncParsableCommand {
   @Option(help: "Where to listen; port 0 takes a free one. (default: 127.0.0.1:8080)")
   var listen: String?
   @OptionGroup var store: StoreOption
-  @Option(help: .hidden)
+  @Option(help: "How many transactions to have under way at once on PostgreSQL. (default: 2)")
   var lanes: Int?
   @Option(help: "The address at which buyers reach this server. (default: http:// and where it listens)")
   var publicURL: String?
@@ -59,7 +59,7 @@ struct ServeCommand: AsyncParsableCommand {
       schedule.callTimeout = .seconds(seconds)
     }
     let location = try store.location()
-    let lanes = try Self.number(lanes, "LANES", 1...64) ?? 4
+    let lanes = try Self.number(lanes, "LANES", 1...64) ?? 2
     let opened = try location.open(lanes: lanes)
     if case .sqlite(let path) = location { try holdAlone(path) }
 

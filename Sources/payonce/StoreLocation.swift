@@ -17,21 +17,21 @@ enum StoreLocation {
   case sqlite(path: String)
   case postgres(PostgresAddress)
 
-  init(_ text: String) throws {
+  /// - Parameter option: that it was given with, for complaints.
+  init(_ text: String, option: String = "--store") throws {
     if text.hasPrefix("sqlite:") {
       let path = String(text.dropFirst(7))
-      guard !path.isEmpty else { throw SetupError("--store sqlite: needs a file, such as sqlite:./data/payonce.db") }
+      guard !path.isEmpty else { throw SetupError("\(option) sqlite: needs a file, such as sqlite:./data/payonce.db") }
       self = .sqlite(path: path)
     } else if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") {
-      guard Setting.value(nil, "UNFINISHED") == "postgres" else {
-        throw SetupError("PostgreSQL is not finished in this version. Use --store sqlite:./data/payonce.db")
-      }
       do { self = .postgres(try PostgresAddress(url: text)) } catch {
-        throw SetupError("--store: \(Self.reason(error)).")
+        throw SetupError("\(option): \(error.reason).")
       }
     } else {
+      // What was meant may hold a password.
       throw SetupError(
-        "--store must begin with sqlite: such as sqlite:./data/payonce.db. It is: \(text)")
+        "\(option) must be sqlite:FILE, such as sqlite:./data/payonce.db, or postgres://USER@HOST/DATABASE. It begins "
+          + "with: \(text.prefix { $0 != ":" && $0 != "/" })")
     }
   }
 
@@ -51,14 +51,14 @@ enum StoreLocation {
           writing: [SQLiteStore(database)], reading: SQLiteReading(database), directory: SQLiteDirectory(database))
       } catch {
         throw SetupError(
-          "The store \(path) cannot be opened: \(Self.reason(error)). Is it a PayOnce store, and can its folder be "
+          "The store \(path) cannot be opened: \(error.reason). Is it a PayOnce store, and can its folder be "
             + "written?")
       }
     case .postgres(let address):
       do {
         try PostgresMigrator.migrate(address, clock: clock)
       } catch {
-        throw SetupError("The database \(address.shown) cannot be used: \(Self.reason(error)).")
+        throw SetupError("The database \(address.shown) cannot be used: \(error.reason).")
       }
       let id = UUID().uuidString.lowercased()
       let readers = PostgresReaders(address, id: id, clock: clock)
@@ -75,14 +75,10 @@ enum StoreLocation {
     }
     return try open()
   }
-
-  private static func reason(_ fault: Fault) -> String {
-    if case .unavailable(let reason) = fault { reason } else { "\(fault)" }
-  }
 }
 
 struct StoreOption: ParsableArguments {
-  @Option(help: "The store: sqlite:FILE. (default: sqlite:./data/payonce.db)")
+  @Option(help: "The store: sqlite:FILE or postgres://USER@HOST/DATABASE. (default: sqlite:./data/payonce.db)")
   var store: String?
 
   func location() throws -> StoreLocation {

@@ -22,8 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("PAYONCE_PROGRAM", ROOT / ".build" / "debug" / "payonce"))
 # The PostgreSQL on which everything is tried that does not say where its orders are; `None` for SQLite.
 POSTGRES = os.environ.get("PAYONCE_TEST_POSTGRES") if os.environ.get("PAYONCE_TEST_STORE") == "postgres" else None
-if POSTGRES:
-    os.environ["PAYONCE_UNFINISHED"] = "postgres"
 
 
 def new_database():

@@ -77,6 +77,72 @@ import Testing
     }
   }
 
+  private func adopt(_ world: inout World, _ ordinal: Int = 1, at provider: ProviderName = World.sandbox) {
+    world.send(.adopt(PaymentID(order: World.id, ordinal: ordinal), provider))
+  }
+
+  @Test func forgottenMoneyMakesItsOrderPaid() {
+    var world = open()
+    adopt(&world)
+    #expect(world.calling() == .query)
+    #expect(world.pay("b").code == nil, "another payment may be wanted meanwhile, and waits")
+    #expect(world.calling(2) == nil)
+    world.answer(.succeeded(World.price))
+    #expect(world.order?.status == .paid && world.order?.keptPayment?.id.ordinal == 1)
+    #expect(world.payment(2).status == .closed)
+    #expect(world.types.contains("order.paid"))
+  }
+
+  @Test func aForgottenPaymentIsNeverSent() {
+    for sheet in [World.burning, World.forgetting, World.unscanned] {
+      var world = open(sheet)
+      adopt(&world)
+      var asked = 0
+      while world.payment().isWatched, asked < 1000 {
+        #expect([nil, .query].contains(world.calling()))
+        if world.calling() != nil { world.answer(.notFound) }
+        asked += 1
+        world.wake()
+      }
+      #expect(!world.payment().isWatched && asked > 1 && world.payment().status == .closed)
+    }
+  }
+
+  @Test func aForgottenPaymentThatIsStillOpenIsClosed() {
+    var world = open()
+    adopt(&world)
+    world.answer(.pending(nil))
+    #expect(world.calling() == .close)
+    world.answer(.closed)
+    #expect(!world.payment().isWatched && world.order?.status == .open)
+    #expect(world.pay("b").code == nil && world.calling(2) == .charge)
+  }
+
+  @Test func forgottenMoneyOfAnOrderThatIsOverGoesBack() {
+    var world = open()
+    world.pass(.seconds(1000))
+    #expect(world.order?.status == .closed)
+    adopt(&world)
+    world.answer(.succeeded(World.price))
+    #expect(world.payment().surplus == .late && world.callingRefund() == .refund)
+
+    var other = paid()
+    adopt(&other, 2)
+    other.answer(2, .succeeded(World.price))
+    #expect(other.payment(2).surplus == .duplicate && other.callingRefund() == .refund)
+  }
+
+  @Test func onlyTheNextNumberIsTakenIn() {
+    var world = open()
+    for ordinal in [2, 7] { adopt(&world, ordinal) }
+    #expect(world.order?.payments.isEmpty == true)
+    adopt(&world, at: ProviderName("nobody"))
+    #expect(world.order?.payments.isEmpty == true)
+    world.pay("a")
+    adopt(&world)
+    #expect(world.order?.payments.count == 1 && world.payment().isLive)
+  }
+
   // MARK: Refunds
 
   @Test func aForgottenRefundFindsItself() {

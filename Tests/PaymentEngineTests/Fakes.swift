@@ -62,12 +62,16 @@ final class FakeStore: Store {
 
 /// A provider that answers as it is told.
 final class FakeProvider: Provider {
-  let name = ProviderName("sandbox")
+  let name: ProviderName
   let sheet = CapabilitySheet(methods: ["ok"], createMovesMoney: true, burning: .close)
   private let calls = Mutex<[Call]>([])
   private let answer: @Sendable (Call) async -> PaymentEvidence.Verdict
 
-  init(answer: @escaping @Sendable (Call) async -> PaymentEvidence.Verdict = { .succeeded($0.payment.amount) }) {
+  init(
+    name: String = "sandbox",
+    answer: @escaping @Sendable (Call) async -> PaymentEvidence.Verdict = { .succeeded($0.payment.amount) }
+  ) {
+    self.name = ProviderName(name)
     self.answer = answer
   }
 

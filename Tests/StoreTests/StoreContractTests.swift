@@ -241,6 +241,32 @@ import Testing
     #expect(try await page(.paid, nil, 10).isEmpty)
   }
 
+  @Test(arguments: StoreKind.all) func ordersOfASpanOfTimeAreFound(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    var orders: [Order] = []
+    for (number, name) in ["tea", "coffee", "tea"].enumerated() {
+      let merchant = try await Self.merchant(open, name)
+      let made = Self.order(merchant, "\(number)", at: Self.now.advanced(by: .seconds(10 * number)))
+      try Self.write(made.changes, open.store)
+      orders.append(made.order)
+    }
+    func payable(_ start: Int, _ end: Int, after: OrderID? = nil, limit: Int = 10) async throws -> [OrderID] {
+      try await open.reading.orders(
+        payableFrom: Self.now.advanced(by: .seconds(start)), to: Self.now.advanced(by: .seconds(end)), after: after,
+        limit: limit
+      ).map(\.id)
+    }
+    let ids = orders.map(\.id)
+    #expect(try await payable(50, 60) == ids, "all were open then")
+    #expect(try await payable(0, 10) == Array(ids[..<2]), "the last one came later")
+    #expect(try await payable(50, 60, limit: 2) == Array(ids[..<2]))
+    #expect(try await payable(50, 60, after: ids[1], limit: 2) == [ids[2]])
+    let closed = Self.change(orders[0], .closeOrder(ids[0]), Self.now.advanced(by: .seconds(40)))
+    try Self.write(closed.changes, open.store)
+    #expect(try await payable(40, 60) == ids, "it was closed within that time")
+    #expect(try await payable(41, 60) == Array(ids[1...]), "it was closed before")
+  }
+
   @Test(arguments: StoreKind.all) func whatChangedIsToldByVersions(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let merchant = try await Self.merchant(open)

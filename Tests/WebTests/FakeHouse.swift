@@ -50,6 +50,12 @@ final class FakeHouse: Store, Reading, Directory {
     try check()
     return []
   }
+  func orders(
+    payableFrom start: Instant, to end: Instant, after: OrderID?, limit: Int
+  ) async throws(Fault) -> [Order] {
+    try check()
+    return []
+  }
   func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
     try check()
     return []

@@ -28,6 +28,8 @@ struct BenchCommand: AsyncParsableCommand {
   var orders = 0
   @Option(help: .hidden)
   var postgres: String?
+  @Option(help: .hidden)
+  var lanes = 2
   @Option(help: "The folder for the stores. It is on the disk that is measured. (default: a new one in the system's)")
   var folder: String?
 
@@ -110,7 +112,7 @@ struct BenchCommand: AsyncParsableCommand {
 
   /// Beside what pgbench reaches on the same server.
   private func onPostgres(_ url: String, _ folder: String) async throws {
-    let store = try BenchStore(url, lanes: 4)
+    let store = try BenchStore(url, lanes: lanes)
     let pgbench = PgBench(url: url, folder: folder)
     var first = Int(Date().timeIntervalSince1970) * 1_000_000
     func note(_ name: String, _ rate: Rate) {
@@ -130,7 +132,7 @@ struct BenchCommand: AsyncParsableCommand {
       for nodes in [1, 2] {
         var servers: [BenchServer] = []
         for number in 1...nodes {
-          servers.append(try await BenchServer.start(store, folder: folder, name: "node\(number)"))
+          servers.append(try await BenchServer.start(store, folder: folder, name: "node\(number)", lanes: lanes))
         }
         let orders = try await store.register(payments)
         let rates = try await withThrowingTaskGroup(of: Rate.self) { group in

@@ -10,6 +10,7 @@ struct BenchServerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "server", shouldDisplay: false)
 
   @Option var listen: String
+  @Option var lanes = 1
   @OptionGroup var store: StoreOption
   @OptionGroup var log: LogOption
 
@@ -17,7 +18,7 @@ struct BenchServerCommand: AsyncParsableCommand {
     try await reporting {
       let logger = try log.logger("bench")
       let address = try await ListenAddress(listen, option: "--listen").reserved(option: "--listen")
-      let opened = try store.location().open(lanes: 4)
+      let opened = try store.location().open(lanes: lanes)
       let provider = InstantProvider()
       let engine = Engine(
         stores: opened.writing, providers: [provider], rules: InstantProvider.rules, clock: SystemClock(),
@@ -36,7 +37,9 @@ struct BenchServer {
   private let process: Process
   private let key: String
 
-  static func start(_ store: BenchStore, folder: String, name: String = "server") async throws -> BenchServer {
+  static func start(_ store: BenchStore, folder: String, name: String = "server", lanes: Int = 1) async throws
+    -> BenchServer
+  {
     let directory = store.opened.directory
     _ = try await directory.merchant(named: "bench", id: BenchStore.merchant)
     let key = AccessKey.merchant(SystemRandomness())
@@ -47,7 +50,7 @@ struct BenchServer {
 
     let process = Process()
     process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.arguments = ["bench", "server", "--listen", "127.0.0.1:0", "--store", store.url]
+    process.arguments = ["bench", "server", "--listen", "127.0.0.1:0", "--store", store.url, "--lanes", "\(lanes)"]
     let output = Pipe()
     process.standardOutput = output
     let log = folder + "/\(name).log"

@@ -1,0 +1,105 @@
+import ArgumentParser
+import AsyncHTTPClient
+import Contract
+import Foundation
+import PaymentCore
+import PaymentEngine
+import Providers
+
+struct FindForgottenCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "find-forgotten",
+    abstract: "After a restore: ask the providers for payments that the store has forgotten.",
+    discussion: """
+      Asks about every order that could be paid at some time from --since to --until. Choose --since a little before the
+      moment to which the store was restored. What is found is taken in: money makes its order paid or goes back, what is
+      still open at the provider is closed. On PostgreSQL it runs beside the servers, on SQLite before the server is
+      started. It may be repeated. Exits 1 when a provider gave no answer about an order.
+      """)
+
+  @Option(help: "From when, such as 2026-11-25T10:00:00Z.")
+  var since: String
+  @Option(help: "Until when. (default: now)")
+  var until: String?
+  @OptionGroup var store: StoreOption
+  @Option(help: "The sandbox bank that the server uses, such as http://127.0.0.1:8090.")
+  var bank: String?
+  @Option(help: "The address at which buyers reach the server. (default: http://127.0.0.1:8080)")
+  var publicURL: String?
+  @OptionGroup var log: LogOption
+
+  func run() async throws {
+    try await reporting { try await Wire.withClient(connections: 32, work: find) }
+  }
+
+  private func find(_ client: HTTPClient) async throws {
+    let clock = SystemClock()
+    let start = try Self.instant(since, "--since")
+    let end = try until.map { try Self.instant($0, "--until") } ?? clock.now()
+    guard start <= end else { throw SetupError("--since must not be after --until.") }
+    guard let bankURL = Setting.value(bank, "BANK") else {
+      throw SetupError("Name the bank that the server uses with --bank, such as --bank http://127.0.0.1:8090")
+    }
+    let provider = SandboxProvider(
+      wire: Wire(client: client, timeout: Schedule().callTimeout),
+      bankURL: try ServeCommand.webAddress(bankURL, "--bank"),
+      publicURL: try ServeCommand.webAddress(
+        Setting.value(publicURL, "PUBLIC_URL") ?? "http://127.0.0.1:8080", "--public-url"),
+      verifier: try ServeCommand.verifier(bankURL: bankURL))
+    let location = try store.location()
+    let opened = try location.openExisting()
+    if case .sqlite(let path) = location { try holdAlone(path) }
+    let engine = Engine(
+      stores: opened.writing, shared: location.isShared ? opened.reading : nil, providers: [provider],
+      rules: Rules(sheets: [provider.name: provider.sheet], enabled: [provider.name]), clock: clock,
+      logger: try log.logger("find-forgotten"))
+    let forgotten = ForgottenPayments(
+      reading: opened.reading, journal: engine.journal, providers: [provider], clock: clock)
+
+    let report = try await withThrowingTaskGroup(of: ForgottenPayments.Report?.self) { group in
+      group.addTask {
+        await engine.run(on: engine.journal.lanes.map { _ in LaneThread(name: "lane") })
+        return nil
+      }
+      group.addTask {
+        // Calls under way come to their end, and what they proved is stored.
+        defer { engine.stop() }
+        return try await forgotten.find(from: start, to: end) { finding in
+          switch finding {
+          case .found(let it):
+            announce("found       \(it.payment.text) at \(it.provider.text): \(it.verdict.inWords)")
+          case .unanswered(let payment, let provider):
+            announce("no answer   \(payment.text) from \(provider.text)")
+          }
+        }
+      }
+      return try await group.reduce(nil) { $0 ?? $1 }
+    }
+    guard let report else { return }
+    announce(
+      "asked about \(report.orders) orders: \(report.found) forgotten payments, \(report.unanswered) without an answer")
+    if report.unanswered > 0 {
+      announce("run it again once the provider answers")
+      throw ExitCode(1)
+    }
+  }
+
+  private static func instant(_ text: String, _ option: String) throws -> Instant {
+    guard let date = try? Date(text, strategy: .iso8601) else {
+      throw SetupError("\(option) must be a time such as 2026-11-25T10:00:00Z. It is: \(text)")
+    }
+    return Instant(milliseconds: Int64(date.timeIntervalSince1970 * 1000))
+  }
+}
+
+extension PaymentEvidence.Verdict {
+  fileprivate var inWords: String {
+    switch self {
+    case .succeeded(let money): "took \(money.text)"
+    case .failed(let failure): "failed (\(failure.code))"
+    case .closed, .closedSoftly: "closed"
+    case .pending, .declined: "open, is being closed"
+    case .notFound, .rejected, .notSent, .unknown: "nothing"
+    }
+  }
+}
