@@ -1,6 +1,7 @@
 import CLibPQ
 import Glibc
 package import PaymentEngine
+import Synchronization
 
 /// Where the database is: a URL of libpq's, with one host or several. A password is taken from it, from PGPASSWORD or from
 /// the file that PGPASSFILE names, and is never told.
@@ -9,6 +10,15 @@ package struct PostgresAddress: Sendable {
   private let options: String
   /// What is told of it.
   package let shown: String
+  /// Names or addresses of its servers; none for a socket of this machine.
+  package let hosts: [String]
+  /// What libpq lists for each host.
+  private let lists: [(keyword: String, values: [String])]
+  private let first = FirstHost()
+
+  /// Which of the hosts is tried first. libpq begins with the first one each time, and that one may be a former primary
+  /// that takes connections and can commit nothing any more.
+  private final class FirstHost: Sendable { let index = Mutex(0) }
 
   /// - Throws: `Fault.unavailable` with what is wrong.
   package init(url: String) throws(Fault) {
@@ -28,7 +38,12 @@ package struct PostgresAddress: Sendable {
     for (keyword, variable) in [("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("sslmode", "PGSSLMODE")] {
       values[keyword] = values[keyword] ?? getenv(variable).map { String(cString: $0) }
     }
-    let hosts = (values["hostaddr"] ?? values["host"] ?? "").split(separator: ",").map(String.init)
+    hosts = (values["hostaddr"] ?? values["host"] ?? "").split(separator: ",").map(String.init)
+    let count = hosts.count
+    lists = ["host", "hostaddr", "port"].compactMap { keyword in
+      let list = (values[keyword] ?? "").split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      return list.count == count ? (keyword, list) : nil
+    }
     let isNamedElsewhere = values["service"] != nil || getenv("PGSERVICE") != nil
     guard hosts.allSatisfy(Self.isLocal) && !isNamedElsewhere || values["sslmode"] != nil else {
       throw .unavailable(
@@ -40,8 +55,20 @@ package struct PostgresAddress: Sendable {
     shown = "\(values["dbname"] ?? "postgres") on \(hosts.isEmpty ? "this machine" : hosts.joined(separator: ","))"
   }
 
-  /// What libpq is given: the URL wins over what comes before it.
-  var parameters: [(String, String)] {
+  /// Which host is tried first at the moment.
+  var firstHost: Int { first.index.withLock { $0 } }
+
+  /// Begins with the next host from now on, unless another thread has seen to that already.
+  func avoid(_ host: Int) { first.index.withLock { if $0 == host, hosts.count > 1 { $0 = (host + 1) % hosts.count } } }
+
+  /// What libpq is given: what comes later wins.
+  /// - Parameter host: the one to try first.
+  func parameters(first host: Int = 0) -> [(String, String)] {
+    fixedParameters
+      + (host == 0 ? [] : lists.map { ($0.keyword, ($0.values[host...] + $0.values[..<host]).joined(separator: ",")) })
+  }
+
+  private var fixedParameters: [(String, String)] {
     [
       ("application_name", "payonce"), ("target_session_attrs", "read-write"), ("connect_timeout", "2"),
       ("keepalives_idle", "10"), ("keepalives_interval", "5"), ("keepalives_count", "3"), ("dbname", url),

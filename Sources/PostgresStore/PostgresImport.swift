@@ -13,7 +13,7 @@ package final class PostgresImport {
   /// - Throws: `Fault.unavailable` when there is something in the database already.
   package init(_ address: PostgresAddress, clock: any Clock) throws(Fault) {
     do throws(PostgresFailure) {
-      connection = try PostgresConnection(address.parameters, clock: clock)
+      connection = try PostgresConnection(address.parameters(), clock: clock)
       // One moment for all of it. Should a server begin to write meanwhile, the counts at the end do not agree.
       try Self.run(connection, ["BEGIN", "SET LOCAL statement_timeout = 0"])
     } catch { throw error.fault }

@@ -1,3 +1,4 @@
+import PaymentCore
 package import PaymentEngine
 
 /// Brings the schema up to date.
@@ -19,7 +20,7 @@ package enum PostgresMigrator {
   private static let races = ["23505", "42P07", "42710", "40001", "40P01", "XX000", "55P03"]
 
   private static func migrateOnce(_ address: PostgresAddress, clock: any Clock) throws(PostgresFailure) {
-    let connection = try PostgresConnection(address.parameters, clock: clock)
+    let connection = try PostgresConnection(address.parameters(), clock: clock)
     func run(_ sql: [String]) throws(PostgresFailure) -> [PostgresResult] {
       try connection.run(sql.map { PostgresCall(PostgresStatement(name: nil, sql: $0)) }, within: .seconds(60))
     }
@@ -35,6 +36,11 @@ package enum PostgresMigrator {
     }
     let changes = migrations[Int(version)...].flatMap { $0 }
     _ = try run(
-      changes + ["UPDATE schema_versions SET version = \(migrations.count) WHERE id = 1", "COMMIT"])
+      changes + [
+        "UPDATE schema_versions SET version = \(migrations.count) WHERE id = 1",
+        // Of nodes that are gone. One that lives makes its own again.
+        "DELETE FROM sessions WHERE at < \(clock.now().advanced(by: .seconds(-7 * 86_400)).milliseconds)",
+        "COMMIT",
+      ])
   }
 }

@@ -13,9 +13,16 @@ struct PostgresSession {
 
   /// - Parameter id: unique among all that connect; the same for one that connects again.
   init(_ address: PostgresAddress, id: String, clock: any Clock) throws(PostgresFailure) {
-    connection = try PostgresConnection(address.parameters, clock: clock)
-    let results = try connection.run(
-      [PostgresCall(PostgresSQL.open, [id, "\(clock.now().milliseconds)"])], within: Self.limit)
+    let host = address.firstHost
+    let results: [PostgresResult]
+    do throws(PostgresFailure) {
+      connection = try PostgresConnection(address.parameters(first: host), clock: clock)
+      results = try connection.run(
+        [PostgresCall(PostgresSQL.open, [id, "\(clock.now().milliseconds)"])], within: Self.limit)
+    } catch {
+      address.avoid(host)
+      throw error
+    }
     guard let row = results.first?.rows.first, let batch = row.integer(at: 0), let fence = row.integer(at: 1) else {
       throw .lost("a session has no row")
     }

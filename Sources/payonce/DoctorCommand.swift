@@ -19,8 +19,10 @@ struct DoctorCommand: AsyncParsableCommand {
   var publicURL: String?
   @Option(help: "The sandbox bank that the server uses.")
   var bank: String?
+  @Option(help: "Patroni's own address, where it manages the database. (default: port 8008 of each of its servers)")
+  var patroni: String?
 
-  private enum Finding {
+  enum Finding {
     case fine(String)
     case warning(String)
     case broken(String)
@@ -46,7 +48,15 @@ struct DoctorCommand: AsyncParsableCommand {
 
   private func checkStore() async -> [Finding] {
     do {
-      guard case .sqlite(let path) = try store.location() else { return [] }
+      switch try store.location() {
+      case .sqlite(let path): return await checkFile(path)
+      case .postgres(let address): return await checkDatabase(address)
+      }
+    } catch { return [.broken("store: \(error)")] }
+  }
+
+  private func checkFile(_ path: String) async -> [Finding] {
+    do {
       let isNew = !FileManager.default.fileExists(atPath: path)
       if isNew {
         return [.warning("store: \(path) does not exist yet; `payonce serve` or `payonce keys create` makes it")]
@@ -74,13 +84,15 @@ struct DoctorCommand: AsyncParsableCommand {
             ? .warning("disk: \(megabytes) MB free; a full disk stops payments, make room")
             : .fine("disk: \(megabytes) MB free"))
       }
-      let keys = try await opened.directory.keys().filter { $0.revokedAt == nil }
-      findings.append(
-        keys.isEmpty
-          ? .warning("keys: none yet; `payonce keys create --merchant NAME` makes one")
-          : .fine("keys: \(keys.count) valid"))
-      return findings
+      return findings + [try await checkKeys(opened.directory)]
     } catch { return [.broken("store: \(error)")] }
+  }
+
+  func checkKeys(_ directory: any Directory) async throws(Fault) -> Finding {
+    let keys = try await directory.keys().filter { $0.revokedAt == nil }
+    return keys.isEmpty
+      ? .warning("keys: none yet; `payonce keys create --merchant NAME` makes one")
+      : .fine("keys: \(keys.count) valid")
   }
 
   private func checkAddresses() -> [Finding] {

@@ -24,11 +24,16 @@ PROGRAM = Path(os.environ.get("PAYONCE_PROGRAM", ROOT / ".build" / "debug" / "pa
 POSTGRES = os.environ.get("PAYONCE_TEST_POSTGRES") if os.environ.get("PAYONCE_TEST_STORE") == "postgres" else None
 
 
+def ask(sql):
+    """Lets the test's PostgreSQL do something."""
+    subprocess.run(
+        ["psql", "--quiet", "--no-psqlrc", "--dbname", POSTGRES, "--command", sql], check=True, capture_output=True)
+
+
 def new_database():
     """The URL of an empty database."""
     name = f"b_{uuid.uuid4().hex}"
-    subprocess.run(
-        ["psql", "--quiet", "--no-psqlrc", "--dbname", POSTGRES, "--command", f"CREATE DATABASE {name}"], check=True)
+    ask(f"CREATE DATABASE {name}")
     return POSTGRES.rpartition("/")[0] + "/" + name
 
 

@@ -1,15 +1,20 @@
 """A primary that is lost under load: nothing that was acknowledged is, nobody pays twice, and it goes on by itself."""
 
+import shutil
 import signal
 import time
 from urllib.parse import urlsplit
 
 import pytest
-from cluster import cluster
-from conftest import POSTGRES, new_database, until
+from bad_disk import fill, small_disk
+from cluster import USER, Server, cluster
+from conftest import POSTGRES, ask, new_database, until
 from lossy_wire import LossyWire
 from nodes import running_nodes
 from storm import Storm
+
+# Ends every connection of the nodes.
+DISCONNECT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'payonce'"
 
 pytestmark = pytest.mark.skipif(not POSTGRES, reason="needs PostgreSQL")
 
@@ -38,6 +43,49 @@ def test_a_frozen_primary(tmp_path):
             servers.primary.signal(signal.SIGSTOP)
             until(lambda: storm.unavailable > told + 5, 60, "an answer without the database")
             servers.primary.signal(signal.SIGCONT)
+            count = len(storm.payments)
+            until(lambda: len(storm.payments) > count + 5, 60, "payments afterwards")
+            until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
+        print(storm.audit())
+
+
+def test_a_frozen_primary_that_was_replaced_comes_back(tmp_path):
+    """Two servers say that they take writes. The old one has no standby any more: nothing is committed there, and no
+    node goes by what it shows."""
+    with cluster() as servers, running_nodes(tmp_path, servers.url, count=2, call_timeout=1) as nodes:
+        with Storm(nodes, int(time.time())) as storm:
+            until(lambda: len(storm.payments) >= 20, 60, "payments before")
+            old = servers.primary
+            old.signal(signal.SIGSTOP)
+            lost_at = time.monotonic()
+            servers.promote(max(servers.standbys, key=Server.received))
+            count = len(storm.payments)
+            until(lambda: len(storm.payments) > count + 5, 60, "payments at the new primary")
+            print(f"went on {time.monotonic() - lost_at:.1f} s after the freeze")
+            old.signal(signal.SIGCONT)
+            until(lambda: old.ask("SELECT pg_is_in_recovery()") == "f", 30, "an old primary that takes connections")
+            count = len(storm.payments)
+            # A node that has to connect again meets the old one first.
+            servers.primary.ask(DISCONNECT)
+            until(lambda: len(storm.payments) > count + 5, 90, "payments beside the old primary")
+            until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
+        print(storm.audit())
+
+
+def test_standbys_that_are_killed(tmp_path):
+    """One of two is not missed. Without any nothing is acknowledged, until one is back."""
+    with cluster() as servers, running_nodes(tmp_path, servers.url, count=2, call_timeout=1) as nodes:
+        with Storm(nodes, int(time.time())) as storm:
+            until(lambda: len(storm.payments) >= 10, 60, "payments before")
+            first, second = servers.standbys
+            told = storm.unavailable
+            first.kill()
+            count = len(storm.payments)
+            until(lambda: len(storm.payments) > count + 10, 60, "payments with one standby")
+            assert storm.unavailable == told, "one standby of two was missed"
+            second.kill()
+            until(lambda: storm.unavailable > told + 5, 60, "an answer without standbys")
+            second.start()
             count = len(storm.payments)
             until(lambda: len(storm.payments) > count + 5, 60, "payments afterwards")
             until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
@@ -82,3 +130,51 @@ def test_a_lossy_wire_to_the_database(tmp_path):
             wire.is_bad = False
             until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
         print(storm.audit(), wire.counts)
+
+
+def test_no_connection_is_left(tmp_path):
+    """A node that cannot connect says so, and goes on when it can."""
+    url = urlsplit(new_database())
+    role = f"r_{url.path[1:]}"
+    ask(f"CREATE ROLE {role} LOGIN; ALTER DATABASE {url.path[1:]} OWNER TO {role}; ALTER ROLE {role} CONNECTION LIMIT 20")
+    store = url._replace(netloc=f"{role}@{url.netloc.partition('@')[2]}").geturl()
+    with running_nodes(tmp_path, store, count=2, call_timeout=1) as nodes:
+        with Storm(nodes, int(time.time())) as storm:
+            until(lambda: len(storm.payments) >= 10, 60, "payments before")
+            told = storm.unavailable
+            ask(f"ALTER ROLE {role} CONNECTION LIMIT 0; {DISCONNECT} AND usename = '{role}'")
+            until(lambda: storm.unavailable > told + 5, 60, "an answer without a connection")
+            assert nodes.next().call("GET", "/readyz").status_code == 503
+            ask(f"ALTER ROLE {role} CONNECTION LIMIT 20")
+            count = len(storm.payments)
+            until(lambda: len(storm.payments) > count + 5, 60, "payments afterwards")
+            until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
+        print(storm.audit())
+
+
+def test_a_database_that_is_full(tmp_path):
+    """Nothing is charged for what cannot be stored, and it goes on once there is room."""
+    with small_disk(tmp_path / "disk", 64) as disk:
+        if USER:
+            shutil.chown(disk, "postgres", "postgres")
+            for folder in (disk, *disk.parents):
+                folder.chmod(folder.stat().st_mode | 0o011)
+        url = urlsplit(new_database())
+        name = url.path[1:]
+        ask(f"CREATE TABLESPACE {name} LOCATION '{disk}'")
+        ask(f"ALTER DATABASE {name} SET TABLESPACE {name}")
+        try:
+            with running_nodes(tmp_path, url.geturl(), count=2, call_timeout=1) as nodes:
+                with Storm(nodes, int(time.time())) as storm:
+                    until(lambda: len(storm.payments) >= 10, 60, "payments before")
+                    told = storm.unavailable
+                    fill(disk)
+                    until(lambda: storm.unavailable > told + 5, 120, "an answer of a full database")
+                    (disk / "ballast").unlink()
+                    count = len(storm.payments)
+                    until(lambda: len(storm.payments) > count + 5, 60, "payments afterwards")
+                    until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
+                print(storm.audit())
+        finally:
+            ask(f"DROP DATABASE {name} WITH (FORCE)")
+            ask(f"DROP TABLESPACE {name}")
