@@ -14,6 +14,9 @@ package struct PostgresInspection: Sendable {
   /// How many standbys a commit can wait for at the moment; `nil` when the server does not tell this user.
   package let synchronousStandbys: Int?
 
+  /// What a failure says where the tables were not made yet.
+  package static let noSchema = "42P01"
+
   package static let settings = [
     "server_version", "fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names", "max_connections",
   ]

@@ -52,12 +52,13 @@ package final class PostgresReaders: Sendable {
     _ work: @escaping @Sendable (PostgresConnection) throws(PostgresFailure) -> Value
   ) async throws(Fault) -> Value {
     let result: Result<Value, Fault> = await withCheckedContinuation { continuation in
-      let job = Job(since: clock.uptime()) { session, connect in
+      let job = Job(since: clock.uptime()) { [clock] session, connect in
         var session = session
         while true {
           let isOld = session != nil
           do throws(PostgresFailure) {
-            let open = if let session { session } else { try connect() }
+            var open = if let session { session } else { try connect() }
+            try open.confirm(clock)
             continuation.resume(returning: .success(try work(open.connection)))
             return open
           } catch {

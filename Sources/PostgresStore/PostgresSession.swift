@@ -4,32 +4,47 @@ import PaymentEngine
 /// A connection whose first write was acknowledged, and so everything that it sees.
 struct PostgresSession {
   let connection: PostgresConnection
+  private let id: String
   /// The number of the last batch that it wrote.
-  let batch: Int64
-  let fence: Int64
+  private(set) var batch: Int64 = 0
+  private(set) var fence: Int64 = 0
+  /// The uptime at which the last write was sent that was acknowledged.
+  private var confirmedAt: Duration = .zero
 
   /// How long one round trip may take. Longer than the server waits for a lock, shorter than a lease.
   static let limit: Duration = .seconds(8)
+  /// For how long a write that was acknowledged speaks for what is read later. A primary that was frozen and replaced
+  /// shows old orders when it thaws, but cannot write any more.
+  private static let trust: Duration = .seconds(1)
 
   /// - Parameter id: unique among all that connect; the same for one that connects again.
   init(_ address: PostgresAddress, id: String, clock: any Clock) throws(PostgresFailure) {
+    self.id = id
     let host = address.firstHost
-    let results: [PostgresResult]
     do throws(PostgresFailure) {
       connection = try PostgresConnection(address.parameters(first: host), clock: clock)
-      results = try connection.run(
-        [PostgresCall(PostgresSQL.open, [id, "\(clock.now().milliseconds)"])], within: Self.limit)
+      try write(clock)
     } catch {
       address.avoid(host)
       throw error
     }
+  }
+
+  /// Sees to it that what is read next is not older than `trust`.
+  mutating func confirm(_ clock: any Clock) throws(PostgresFailure) {
+    if clock.uptime() - confirmedAt > Self.trust { try write(clock) }
+  }
+
+  private mutating func write(_ clock: any Clock) throws(PostgresFailure) {
+    let start = clock.uptime()
+    let results = try connection.run(
+      [PostgresCall(PostgresSQL.open, [id, "\(clock.now().milliseconds)"])], within: Self.limit)
     guard let row = results.first?.rows.first, let batch = row.integer(at: 0), let fence = row.integer(at: 1) else {
       throw .lost("a session has no row")
     }
     guard row.text(at: 2) != "off" else {
       throw .lost("synchronous_commit is off, so that payments could be lost: set it to on")
     }
-    self.batch = batch
-    self.fence = fence
+    (self.batch, self.fence, confirmedAt) = (batch, fence, start)
   }
 }

@@ -11,9 +11,9 @@ package final class PostgresStore: Store {
     var session: PostgresSession?
     var batch: Int64 = 0
     var fence: Int64 = 0
-    /// Whether a transaction is open, and whether it saw anything.
+    /// Whether a transaction is open, and whether an answer rests on what it saw or did not find.
     var isOpen = false
-    var hasSeen = false
+    var hasLooked = false
   }
   private let state = Mutex(State())
   private let address: PostgresAddress
@@ -44,8 +44,9 @@ package final class PostgresStore: Store {
     try state.withLock { state throws(Fault) in
       guard state.isOpen, let session = state.session else { throw .unavailable("no transaction is open") }
       state.isOpen = false
-      // An answer rests on what was seen, and that is safe once a later write is: so an answer is never without one.
-      let isWriting = !changes.isEmpty || state.hasSeen
+      // What was seen is safe once a later write is, and a former primary, on which much is missing, takes none: so an
+      // answer is never without one.
+      let isWriting = !changes.isEmpty || state.hasLooked
       var calls: [PostgresCall] = []
       if isWriting {
         let now = clock.now().milliseconds
@@ -104,7 +105,7 @@ package final class PostgresStore: Store {
     }
     let orders = try loader.orders()
     state.isOpen = true
-    state.hasSeen = !orders.isEmpty
+    state.hasLooked = !orders.isEmpty || !ids.isEmpty || !references.isEmpty
     return orders
   }
 

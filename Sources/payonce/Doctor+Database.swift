@@ -12,11 +12,13 @@ extension DoctorCommand {
     let inspection: PostgresInspection
     let keys: Finding
     do throws(Fault) {
-      try PostgresMigrator.migrate(address, clock: clock)
       let id = "doctor-\(UUID().uuidString.lowercased())"
       inspection = try PostgresInspection(address, id: id, clock: clock)
       keys = try await checkKeys(PostgresDirectory(PostgresReaders(address, id: id, clock: clock, count: 1)))
     } catch {
+      guard !error.reason.contains(PostgresInspection.noSchema) else {
+        return [.warning("store: \(address.shown) is empty; `payonce serve` or `payonce keys create` makes its tables")]
+      }
       return [
         .broken(
           "store: \(address.shown) cannot be written (\(error.reason)). Is a primary running, and may we connect?")
@@ -30,7 +32,7 @@ extension DoctorCommand {
     let version = inspection.settings["server_version"] ?? "?"
     let milliseconds = Int(inspection.opening / .milliseconds(1))
     return .fine(
-      "store: \(address.shown), PostgreSQL \(version), schema current, connected and written in \(milliseconds) ms")
+      "store: \(address.shown), PostgreSQL \(version), connected and written in \(milliseconds) ms")
   }
 
   private static func durability(_ inspection: PostgresInspection) -> [Finding] {

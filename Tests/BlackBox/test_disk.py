@@ -4,7 +4,9 @@ import os
 
 import pytest
 from bad_disk import BadDisk, fill, small_disk
-from conftest import running, until
+from conftest import POSTGRES, running, until
+
+pytestmark = pytest.mark.skipif(bool(POSTGRES), reason="is about the embedded store")
 
 
 def test_a_full_disk_takes_no_money(tmp_path):
