@@ -27,11 +27,13 @@ export PAYONCE_TEST_POSTGRES
 part "swift tests" timeout 600 swift test --skip-build
 part "simulation" scripts/simulate.sh
 pytest=(timeout 1200 .build/python/bin/pytest --quiet --color=no)
-part "black-box and browser tests" "${pytest[@]}" --ignore Tests/BlackBox/test_storms.py Tests/BlackBox
-part "several nodes and fail-over on PostgreSQL" env PAYONCE_TEST_STORE=postgres "${pytest[@]}" -n 3 \
-  Tests/BlackBox/test_nodes.py Tests/BlackBox/test_failover.py
-# Most of a storm is waiting for its calm.
+# Most of a test is waiting, and so is most of a storm, for its calm.
+on_postgres=(env PAYONCE_TEST_STORE=postgres)
+quiet=(-n 3 --ignore Tests/BlackBox/test_storms.py Tests/BlackBox)
+part "black-box and browser tests" "${pytest[@]}" "${quiet[@]}"
+part "the same on PostgreSQL, with several nodes and fail-over" "${on_postgres[@]}" "${pytest[@]}" "${quiet[@]}"
 part "storms" "${pytest[@]}" -n 5 Tests/BlackBox/test_storms.py
+part "storms on PostgreSQL" "${on_postgres[@]}" "${pytest[@]}" -n 5 Tests/BlackBox/test_storms.py
 
 echo
 printf '%s\n' "${timings[@]}"

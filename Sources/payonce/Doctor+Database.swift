@@ -7,7 +7,7 @@ import PostgresStore
 
 /// Whether what PostgreSQL acknowledges is safe, as far as it can be seen from here.
 extension DoctorCommand {
-  func checkDatabase(_ address: PostgresAddress) async -> [Finding] {
+  func checkDatabase(_ address: PostgresAddress, _ client: HTTPClient) async -> [Finding] {
     let clock = SystemClock()
     let inspection: PostgresInspection
     let keys: Finding
@@ -25,7 +25,7 @@ extension DoctorCommand {
       ]
     }
     return [Self.summary(inspection, address)] + Self.durability(inspection) + Self.copies(inspection)
-      + [Self.connections(inspection), Self.clock(inspection), keys] + (await checkPatroni(address))
+      + [Self.connections(inspection), Self.clock(inspection), keys] + (await checkPatroni(address, client))
   }
 
   private static func summary(_ inspection: PostgresInspection, _ address: PostgresAddress) -> Finding {
@@ -91,11 +91,11 @@ extension DoctorCommand {
     let patroni: Own
   }
 
-  private func checkPatroni(_ address: PostgresAddress) async -> [Finding] {
+  private func checkPatroni(_ address: PostgresAddress, _ client: HTTPClient) async -> [Finding] {
     let urls = patroni.map { [$0] } ?? address.hosts.map { "http://\($0):8008" }
     var findings: [Finding] = []
     for url in urls {
-      guard let data = await Self.body(url + "/patroni"),
+      guard let data = await Self.body(url + "/patroni", client),
         let status = try? JSONDecoder().decode(Patroni.self, from: data)
       else {
         if patroni != nil { findings.append(.broken("patroni: nothing answers on \(url)/patroni")) }
@@ -111,7 +111,7 @@ extension DoctorCommand {
       } else {
         findings.append(.fine("patroni: \(version) on \(url)"))
       }
-      guard let data = await Self.body(url + "/config"),
+      guard let data = await Self.body(url + "/config", client),
         let settings = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
       else { continue }
       let isSynchronous = settings["synchronous_mode"] as? Bool ?? (settings["synchronous_mode"] as? String == "quorum")
@@ -124,8 +124,8 @@ extension DoctorCommand {
     return findings
   }
 
-  private static func body(_ url: String) async -> Data? {
-    guard let response = try? await HTTPClient.shared.execute(HTTPClientRequest(url: url), timeout: .seconds(1)),
+  private static func body(_ url: String, _ client: HTTPClient) async -> Data? {
+    guard let response = try? await client.execute(HTTPClientRequest(url: url), timeout: .seconds(1)),
       response.status == .ok, let body = try? await response.body.collect(upTo: 65_536)
     else { return nil }
     return Data(body.readableBytesView)

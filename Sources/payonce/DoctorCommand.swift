@@ -29,10 +29,10 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    var findings = await checkStore()
-    findings += checkAddresses()
-    findings += await checkServer()
-    findings += await checkBank()
+    // One that does not try again what was refused.
+    let findings = try await Wire.withClient(connections: 8) { client in
+      await checkStore(client) + checkAddresses() + checkServer(client) + checkBank(client)
+    }
     var isBroken = false
     for finding in findings {
       switch finding {
@@ -46,11 +46,11 @@ struct DoctorCommand: AsyncParsableCommand {
     if isBroken { throw ExitCode(1) }
   }
 
-  private func checkStore() async -> [Finding] {
+  private func checkStore(_ client: HTTPClient) async -> [Finding] {
     do {
       switch try store.location() {
       case .sqlite(let path): return await checkFile(path)
-      case .postgres(let address): return await checkDatabase(address)
+      case .postgres(let address): return await checkDatabase(address, client)
       }
     } catch { return [.broken("store: \(error)")] }
   }
@@ -112,29 +112,29 @@ struct DoctorCommand: AsyncParsableCommand {
     } catch { return [.broken("\(error)")] }
   }
 
-  private func checkServer() async -> [Finding] {
+  private func checkServer(_ client: HTTPClient) async -> [Finding] {
     guard let address = try? ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8080", option: "") else {
       return []
     }
-    switch await Self.status("http://\(address)/readyz") {
+    switch await Self.status("http://\(address)/readyz", client) {
     case 200: return [.fine("server: ready on http://\(address)")]
     case let status?: return [.broken("server: http://\(address)/readyz answers \(status); its log says why")]
     case nil: return [.warning("server: nothing answers on http://\(address); start it with `payonce serve`")]
     }
   }
 
-  private func checkBank() async -> [Finding] {
+  private func checkBank(_ client: HTTPClient) async -> [Finding] {
     guard let url = Setting.value(bank, "BANK") else {
       return [.fine("bank: the server's own, not looked at; name another one with --bank")]
     }
     do { _ = try ServeCommand.verifier(bankURL: url) } catch { return [.broken("bank: \(error)")] }
-    return await Self.status(url + "/faults") == 200
+    return await Self.status(url + "/faults", client) == 200
       ? [.fine("bank: answers on \(url)")]
       : [.broken("bank: nothing answers on \(url); start it with `payonce bank`")]
   }
 
-  private static func status(_ url: String) async -> Int? {
-    let response = try? await HTTPClient.shared.execute(HTTPClientRequest(url: url), timeout: .seconds(3))
+  private static func status(_ url: String, _ client: HTTPClient) async -> Int? {
+    let response = try? await client.execute(HTTPClientRequest(url: url), timeout: .seconds(3))
     _ = try? await response?.body.collect(upTo: 65_536)
     return response.map { Int($0.status.code) }
   }

@@ -6,8 +6,9 @@ import signal
 import time
 from contextlib import contextmanager
 
+import pytest
 from bad_disk import BadDisk
-from conftest import Bank, Gate, until
+from conftest import POSTGRES, Bank, Gate, until
 from lossy_wire import LossyWire
 from storm import Storm
 
@@ -119,6 +120,7 @@ def test_lossy_wire(tmp_path):
         print(s.wire.counts)
 
 
+@pytest.mark.skipif(bool(POSTGRES), reason="is about the embedded store")
 def test_bad_disk(tmp_path):
     with scene(tmp_path, bad_disk=True) as s:
         s.storm(lambda: (s.strike(BLOWS, s.break_disk, least=0.2, most=0.8), s.hang_disk()))
