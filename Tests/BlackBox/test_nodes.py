@@ -1,5 +1,6 @@
 """Several nodes on one PostgreSQL: for buyers, shops and the bank they are one."""
 
+import signal
 import threading
 import time
 import uuid
@@ -86,6 +87,19 @@ def test_sweeping_is_shared(nodes):
     for order in orders:
         nodes.next().until_status(order, "paid", 60)
         assert len(nodes.bank.taken(order)) == 1
+
+
+def test_nodes_are_replaced_one_by_one(nodes):
+    """As in an upgrade: each ends in order and another one takes its place, under load."""
+    with Storm(nodes, int(time.time())) as storm:
+        for node in nodes.all:
+            count = len(storm.payments)
+            until(lambda: len(storm.payments) > count + 5, 60, "payments")
+            assert node.process.kill(signal.SIGTERM) == 0
+            node.start()
+            until(lambda: node.call("GET", "/readyz").status_code == 200, 30, "a node that is ready")
+        until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
+    print(storm.audit())
 
 
 def test_kill_at_any_moment(nodes):
