@@ -117,6 +117,11 @@ extension Decider {
       default: false
       }
     if isFinal { return endWatch(index) }
+    if case .closed = verdict, let end = payment.watchUntil,
+      let late = rules.sheet(payment.provider).lateMoney[payment.method]
+    {
+      order.payments[index].watchUntil = min(end, now.advanced(by: late + rules.schedule.watchMargin))
+    }
     if verdict.finding == .pending {
       // The buyer has begun after all. Nothing that waits for this one's answer may go on, nor may its watch end.
       order.payments[index].calls.answeredAskAt = nil

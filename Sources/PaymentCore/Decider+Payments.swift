@@ -63,11 +63,12 @@ extension Decider {
     return refusal
   }
 
-  /// Another provider has money of this order that the database forgot. There the forgotten payment finds itself under
-  /// its old number; here it would be taken again.
+  /// A provider has money of this order that the database forgot. Under its old number the forgotten payment finds itself
+  /// there; elsewhere, or under another number, it would be taken again.
   private func refuseBesideForgotten(_ provider: ProviderName) -> Refusal? {
     let forgotten = order.cases.first {
-      $0.reason == .unknownPayment && $0.provider != provider && $0.resolvedAt == nil
+      $0.reason == .unknownPayment && $0.resolvedAt == nil
+        && ($0.provider != provider || $0.payment?.ordinal != order.payments.count + 1)
     }
     guard let forgotten else { return nil }
     let detail =
@@ -95,10 +96,13 @@ extension Decider {
   }
 
   /// Takes in a forgotten payment as one that has ended and may have taken money all the same: its provider is asked at
-  /// once, nothing is ever sent for it, and what is still open there is closed. Which method it had is not known.
+  /// once, nothing is ever sent for it, and what is still open there is closed. Which method it had is not known, so it is
+  /// watched as the one whose money can come latest.
   mutating func adopt(_ id: PaymentID, _ provider: ProviderName) -> Outcome {
     guard id.ordinal == order.payments.count + 1, id.ordinal <= Order.maximumPayments,
-      let method = rules.sheets[provider]?.methods.first, let key = IdempotencyKey("adopted \(id.text)"),
+      let sheet = rules.sheets[provider],
+      let method = sheet.methods.max(by: { sheet.lateMoney[$0] ?? .zero < sheet.lateMoney[$1] ?? .zero }),
+      let key = IdempotencyKey("adopted \(id.text)"),
       !order.payments.contains(where: { $0.key == key })
     else { return .success(.noted) }
     let amount = order.registration.amount

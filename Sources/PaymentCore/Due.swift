@@ -115,8 +115,11 @@ extension Order {
 }
 
 extension Payment {
-  /// Whether a close makes sense for an ended payment that its provider still knows: only where the close was soft.
-  fileprivate func mayCloseAgain(_ sheet: CapabilitySheet) -> Bool { sheet.lateMoney[method] == nil }
+  /// Whether a close makes sense for an ended payment that its provider still knows: where the close was soft, or none was
+  /// asked for.
+  fileprivate func mayCloseAgain(_ sheet: CapabilitySheet) -> Bool {
+    sheet.lateMoney[method] == nil || closeRequestedAt == nil
+  }
 }
 
 extension CapabilitySheet {

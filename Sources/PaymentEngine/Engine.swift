@@ -69,6 +69,20 @@ package struct Engine: Sendable {
     }
   }
 
+  /// Decides and stores commands, and does nothing else until it is cancelled: no call leaves, and nothing is looked at by
+  /// itself. What is due stays so for whoever makes calls.
+  package func runWithoutCalls(on executors: [any TaskExecutor]) async {
+    dispatcher.stop()
+    await withTaskGroup(of: Void.self) { all in
+      for (lane, executor) in zip(journal.lanes, executors) {
+        all.addTask(executorPreference: executor) { await lane.run() }
+      }
+      // Ends when it is cancelled.
+      await watch()
+      journal.close()
+    }
+  }
+
   /// Sees to it that nobody waits for ever for a store that hangs, until it is cancelled.
   private func watch() async {
     while (try? await clock.sleep(for: .seconds(1))) != nil {

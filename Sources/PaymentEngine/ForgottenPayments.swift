@@ -1,7 +1,7 @@
 package import PaymentCore
 
 /// After a store was restored from an older copy, asks the providers for the money that it forgot. The numbers that a
-/// forgotten payment can have are known, since they are made of its order's: the next one of the order at any provider,
+/// forgotten payment can have are known, since they are made of its order's: the next ones of the order at any provider,
 /// and those of its payments at all the other ones.
 package struct ForgottenPayments: Sendable {
   package struct Found: Sendable {
@@ -21,6 +21,8 @@ package struct ForgottenPayments: Sendable {
     package fileprivate(set) var orders = 0
     package fileprivate(set) var found = 0
     package fileprivate(set) var unanswered = 0
+    /// Whether it went on to the end, and was not given up since nobody answers.
+    package fileprivate(set) var isComplete = true
   }
 
   private let reading: any Reading
@@ -31,7 +33,12 @@ package struct ForgottenPayments: Sendable {
   private static let attempts = 3
   /// How many orders are asked about at once.
   private static let width = 16
-  private static let page = 200
+  private static let page = 500
+  /// How many numbers in a row nobody must know before an order is done: a payment that was closed before it was sent has
+  /// used one up.
+  private static let gap = 3
+  /// How many questions in a row may stay without an answer.
+  private static let patience = 50
 
   package init(reading: any Reading, journal: Journal, providers: [any Provider], clock: any Clock) {
     self.reading = reading
@@ -47,49 +54,79 @@ package struct ForgottenPayments: Sendable {
     from start: Instant, to end: Instant, tell: @Sendable (Finding) -> Void
   ) async throws -> Report {
     var report = Report()
+    var silence = 0
     func note(_ findings: [Finding]) {
       for finding in findings {
         if case .found = finding { report.found += 1 } else { report.unanswered += 1 }
+        if case .unanswered = finding { silence += 1 } else { silence = 0 }
         tell(finding)
       }
+      if findings.isEmpty { silence = 0 }
     }
     var last: OrderID?
     while true {
-      let orders = try await reading.orders(payableFrom: start, to: end, after: last, limit: Self.page)
-      guard let newest = orders.last else { return report }
-      try await withThrowingTaskGroup(of: [Finding].self) { group in
-        for (index, order) in orders.enumerated() {
+      let page = try await reading.orders(payableFrom: start, to: end, after: last, of: Self.page)
+      guard let newest = page.last else { return report }
+      report.isComplete = try await withThrowingTaskGroup(of: [Finding].self) { group in
+        for (index, order) in page.orders.enumerated() {
           if index >= Self.width { note(try await group.next() ?? []) }
+          if silence >= Self.patience { return false }
+          report.orders += 1
           group.addTask { try await find(of: order) }
         }
         for try await findings in group { note(findings) }
+        return silence < Self.patience
       }
-      report.orders += orders.count
-      last = newest.id
+      if !report.isComplete { return report }
+      last = newest
     }
   }
 
   private func find(of order: Order) async throws(Fault) -> [Finding] {
-    var findings: [Finding] = []
-    for ordinal in 1...Order.maximumPayments {
+    var (order, findings, misses, ordinal) = (order, [Finding](), 0, 1)
+    while ordinal <= Order.maximumPayments, misses < Self.gap {
       let id = PaymentID(order: order.id, ordinal: ordinal)
       var owner = order.payment(id)?.provider
       for provider in providers where provider.name != owner {
         guard let finding = await ask(provider, about: id, of: order) else { continue }
-        findings.append(finding)
-        guard case .found(let found) = finding else { continue }
-        if owner == nil {
-          _ = try await journal.submit(.adopt(id, provider.name))
+        guard case .found(let found) = finding else {
+          findings.append(finding)
+          continue
+        }
+        if owner == nil, let adopted = try await adopt(id, provider.name, &order) {
+          if adopted { findings.append(finding) }
           owner = provider.name
         } else {
           // Under this number the order has a payment of another provider: this one's money is a case for a person.
+          findings.append(finding)
           _ = try await journal.submit(
             .evidence(.payment(.init(payment: id, provider: provider.name, call: nil, verdict: found.verdict))))
         }
       }
-      if owner == nil { break }
+      misses = owner == nil ? misses + 1 : 0
+      ordinal += 1
     }
     return findings
+  }
+
+  /// Takes in a payment, and before it those of which no provider knows.
+  /// - Returns: whether it was forgotten; `nil` when its number belongs to another provider's payment.
+  private func adopt(_ id: PaymentID, _ provider: ProviderName, _ order: inout Order) async throws(Fault) -> Bool? {
+    var isNew = false
+    while order.payments.count < id.ordinal {
+      let next = PaymentID(order: order.id, ordinal: order.payments.count + 1)
+      let outcome = try await journal.submit(.adopt(next, provider))
+      if case .success(.payment(_, let changed, _)) = outcome {
+        isNew = true
+        order = changed
+      } else {
+        // Somebody has paid meanwhile.
+        guard let now = try await reading.order(order.id), now.payments.count > order.payments.count else { return nil }
+        isNew = false
+        order = now
+      }
+    }
+    return order.payment(id)?.provider == provider ? isNew : nil
   }
 
   /// What a provider knows under a number; `nil` when that is nothing.

@@ -53,9 +53,13 @@ package protocol Reading: Sendable {
   func orders(of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int) async throws(Fault)
     -> [Order]
 
-  /// Orders of all merchants that could be paid at some time between two instants, or changed in it, the oldest first,
-  /// beginning after `after`. Looks at every order: for an operator's rare question.
-  func orders(payableFrom start: Instant, to end: Instant, after: OrderID?, limit: Int) async throws(Fault) -> [Order]
+  /// Of the next orders of all merchants behind `after`, oldest first, those that could be paid at some time between two
+  /// instants, or changed in it.
+  /// - Parameter count: how many orders are looked at, so that one call takes a bounded time.
+  /// - Returns: also the last order that was looked at; `nil` when there was none.
+  func orders(
+    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+  ) async throws(Fault) -> (orders: [Order], last: OrderID?)
 
   /// Of these orders those that have changed since they had the version that is known, in no particular order.
   func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order]

@@ -35,7 +35,9 @@ package struct PostgresAddress: Sendable {
       if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
       option += 1
     }
-    for (keyword, variable) in [("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("sslmode", "PGSSLMODE")] {
+    for (keyword, variable) in [
+      ("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("port", "PGPORT"), ("sslmode", "PGSSLMODE"),
+    ] {
       values[keyword] = values[keyword] ?? getenv(variable).map { String(cString: $0) }
     }
     hosts = (values["hostaddr"] ?? values["host"] ?? "").split(separator: ",").map(String.init)

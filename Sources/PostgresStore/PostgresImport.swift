@@ -6,17 +6,20 @@ package final class PostgresImport {
   private let connection: PostgresConnection
   private var counts: [String: Int] = [:]
 
-  /// A commit waits for whatever the server has still to write of it.
-  private static let commitLimit: Duration = .seconds(600)
+  /// Of a round trip: the server may have much to write.
+  private static let limit: Duration = .seconds(600)
 
   /// Begins a copy. The schema must be there.
   /// - Throws: `Fault.unavailable` when there is something in the database already.
   package init(_ address: PostgresAddress, clock: any Clock) throws(Fault) {
     do throws(PostgresFailure) {
-      connection = try PostgresConnection(address.parameters(), clock: clock)
+      connection = try PostgresConnection(address.parameters(first: address.firstHost), clock: clock)
       // One moment for all of it. Should a server begin to write meanwhile, the counts at the end do not agree.
       try Self.run(connection, ["BEGIN", "SET LOCAL statement_timeout = 0"])
     } catch { throw error.fault }
+    guard try text("SELECT current_setting('synchronous_commit')") != "off" else {
+      throw .unavailable("synchronous_commit is off, so that orders could be lost: set it to on")
+    }
     for table in WholeTable.all {
       guard try count(table) == 0 else { throw .unavailable("there are \(table.name) in it already") }
     }
@@ -27,7 +30,7 @@ package final class PostgresImport {
       name: "import_\(table.name)", sql: PostgresSQL.insert(into: table.name, table.columns))
     let arrays = table.columns.indices.map { column in PostgresSQL.array(rows.lazy.map { $0[column] }) }
     do throws(PostgresFailure) {
-      _ = try connection.run([PostgresCall(statement, arrays)], within: PostgresSession.limit)
+      _ = try connection.run([PostgresCall(statement, arrays)], within: Self.limit)
     } catch { throw .unavailable("the rows of \(table.name) are not taken: \(error.fault)") }
     counts[table.name, default: 0] += rows.count
   }
@@ -48,20 +51,25 @@ package final class PostgresImport {
       }
       all.append((table.name, count))
     }
-    do throws(PostgresFailure) { try Self.run(connection, ["COMMIT"]) } catch { throw .unknownCommit }
+    do throws(PostgresFailure) { try Self.run(connection, ["COMMIT"]) } catch .lost { throw .unknownCommit } catch {
+      throw error.fault
+    }
     return all
   }
 
   private func count(_ table: WholeTable) throws(Fault) -> Int {
-    do throws(PostgresFailure) {
-      let results = try Self.run(connection, ["SELECT count(*) FROM \(table.name)"])
-      return Int(results[0].rows.first?.integer(at: 0) ?? -1)
-    } catch { throw error.fault }
+    try text("SELECT count(*) FROM \(table.name)").flatMap { Int($0) } ?? -1
+  }
+
+  private func text(_ sql: String) throws(Fault) -> String? {
+    do throws(PostgresFailure) { return try Self.run(connection, [sql])[0].rows.first?.text(at: 0) } catch {
+      throw error.fault
+    }
   }
 
   @discardableResult
   private static func run(_ connection: PostgresConnection, _ sql: [String]) throws(PostgresFailure) -> [PostgresResult]
   {
-    try connection.run(sql.map { PostgresCall(PostgresStatement(name: nil, sql: $0)) }, within: commitLimit)
+    try connection.run(sql.map { PostgresCall(PostgresStatement(name: nil, sql: $0)) }, within: limit)
   }
 }

@@ -11,6 +11,8 @@ package struct PostgresInspection: Sendable {
   package let clockLead: Duration
   /// How many clients are connected; `nil` when the server does not tell.
   package let connections: Int?
+  /// How many keys are valid.
+  package let keys: Int
   /// How many standbys a commit can wait for at the moment; `nil` when the server does not tell this user.
   package let synchronousStandbys: Int?
 
@@ -36,6 +38,8 @@ package struct PostgresInspection: Sendable {
       var settings: [String: String] = [:]
       for (index, name) in Self.settings.enumerated() { settings[name] = row?.text(at: index) }
       self.settings = settings
+      defer { _ = try? ask("DELETE FROM sessions WHERE id = '\(id)'") }
+      keys = Int(try ask("SELECT count(*) FROM keys WHERE revoked_at IS NULL")?.integer(at: 0) ?? 0)
       let before = clock.now()
       let theirs = try ask("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)")?.integer(at: 0) ?? 0
       clockLead = .milliseconds(theirs - (before.milliseconds + clock.now().milliseconds) / 2)
@@ -44,10 +48,9 @@ package struct PostgresInspection: Sendable {
         .integer(at: 0).map { Int($0) }
       // Who may not see other users' connections is told that they are there, but not what they are.
       let standbys = try? ask(
-        "SELECT count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')), count(*) FILTER (WHERE sync_state IS NULL) "
+        "SELECT count(*) FILTER (WHERE sync_state IN ('sync', 'quorum', 'potential')), count(*) FILTER (WHERE sync_state IS NULL) "
           + "FROM pg_stat_replication")
       synchronousStandbys = standbys?.integer(at: 1) == 0 ? standbys?.integer(at: 0).map { Int($0) } : nil
-      _ = try ask("DELETE FROM sessions WHERE id = '\(id)'")
     } catch { throw error.fault }
   }
 }

@@ -7,11 +7,17 @@ package enum PostgresMigrator {
   /// - Throws: `Fault.unavailable` when it cannot be done.
   package static func migrate(_ address: PostgresAddress, clock: any Clock) throws(Fault) {
     for attempt in 1...Self.attempts {
-      do throws(PostgresFailure) { return try migrateOnce(address, clock: clock) } catch {
-        // Another node made the same table, or changed the same row, at the same time.
-        guard attempt < Self.attempts, case .statement(let code, _) = error, Self.races.contains(code) else {
-          throw .unavailable(error.fault.reason)
-        }
+      let host = address.firstHost
+      do throws(PostgresFailure) { return try migrateOnce(address, host, clock: clock) } catch {
+        let isTransient =
+          switch error {
+          // Another node made the same table, or changed the same row, at the same time.
+          case .statement(let code, _): races.contains(code)
+          // A former primary, perhaps; each host has its turn.
+          case .lost: attempt < address.hosts.count
+          }
+        guard attempt < Self.attempts, isTransient else { throw error.fault }
+        if case .lost = error { address.avoid(host) }
       }
     }
   }
@@ -19,10 +25,14 @@ package enum PostgresMigrator {
   private static let attempts = 10
   private static let races = ["23505", "42P07", "42710", "40001", "40P01", "XX000", "55P03"]
 
-  private static func migrateOnce(_ address: PostgresAddress, clock: any Clock) throws(PostgresFailure) {
-    let connection = try PostgresConnection(address.parameters(), clock: clock)
-    func run(_ sql: [String]) throws(PostgresFailure) -> [PostgresResult] {
-      try connection.run(sql.map { PostgresCall(PostgresStatement(name: nil, sql: $0)) }, within: .seconds(60))
+  private static func migrateOnce(
+    _ address: PostgresAddress, _ host: Int, clock: any Clock
+  ) throws(PostgresFailure) {
+    let connection = try PostgresConnection(address.parameters(first: host), clock: clock)
+    func run(_ sql: [String], within limit: Duration = PostgresSession.limit) throws(PostgresFailure)
+      -> [PostgresResult]
+    {
+      try connection.run(sql.map { PostgresCall(PostgresStatement(name: nil, sql: $0)) }, within: limit)
     }
     _ = try run([
       "CREATE TABLE IF NOT EXISTS schema_versions (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)",
@@ -41,6 +51,6 @@ package enum PostgresMigrator {
         // Of nodes that are gone. One that lives makes its own again.
         "DELETE FROM sessions WHERE at < \(clock.now().advanced(by: .seconds(-7 * 86_400)).milliseconds)",
         "COMMIT",
-      ])
+      ], within: .seconds(60))
   }
 }

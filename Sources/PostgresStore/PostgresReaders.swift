@@ -52,19 +52,21 @@ package final class PostgresReaders: Sendable {
     _ work: @escaping @Sendable (PostgresConnection) throws(PostgresFailure) -> Value
   ) async throws(Fault) -> Value {
     let result: Result<Value, Fault> = await withCheckedContinuation { continuation in
-      let job = Job(since: clock.uptime()) { [clock] session, connect in
+      let since = clock.uptime()
+      let job = Job(since: since) { [clock] session, connect in
         var session = session
         while true {
           let isOld = session != nil
           do throws(PostgresFailure) {
             var open = if let session { session } else { try connect() }
+            let value = try work(open.connection)
             try open.confirm(clock)
-            continuation.resume(returning: .success(try work(open.connection)))
+            continuation.resume(returning: .success(value))
             return open
           } catch {
             // A connection that failed is not used again, whatever state it is in.
             session = nil
-            if case .lost = error, isOld { continue }
+            if case .lost = error, isOld, clock.uptime() - since < Self.patience { continue }
             continuation.resume(returning: .failure(error.fault))
             return nil
           }

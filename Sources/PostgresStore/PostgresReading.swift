@@ -27,14 +27,22 @@ package struct PostgresReading: Reading {
   }
 
   package func orders(
-    payableFrom start: Instant, to end: Instant, after: OrderID?, limit: Int
-  ) async throws(Fault) -> [Order] {
-    try await orders(
+    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+  ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
+    let after = after?.text ?? ""
+    let last = try await readers.use { connection throws(PostgresFailure) in
+      let sql = "SELECT max(id) FROM (SELECT id FROM orders WHERE id > $1 ORDER BY id LIMIT $2::bigint) o"
+      let call = PostgresCall(PostgresStatement(name: "last_of_some", sql: sql), [after, "\(count)"])
+      return try connection.run([call], within: PostgresSession.limit)[0].rows.first?.text(at: 0)
+    }
+    guard let last else { return ([], nil) }
+    let some = try await orders(
       "payable",
       """
-      WHERE id > $1 AND created_at <= $2::bigint AND (status IN ('open', 'closing') OR updated_at >= $3::bigint)
-      ORDER BY id LIMIT $4::bigint
-      """, [after?.text ?? "", "\(end.milliseconds)", "\(start.milliseconds)", "\(limit)"])
+      WHERE id > $1 AND id <= $2 AND created_at <= $3::bigint
+        AND (status IN ('open', 'closing') OR updated_at >= $4::bigint) ORDER BY id
+      """, [after, last, "\(end.milliseconds)", "\(start.milliseconds)"])
+    return (some, OrderID(text: last))
   }
 
   /// Sorts behind every id.

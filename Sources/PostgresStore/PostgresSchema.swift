@@ -1,6 +1,6 @@
 /// The rules of the domain, said again where they cannot be got round. Times are milliseconds since 1970, amounts minor
-/// units. Only what engines that speak PostgreSQL's protocol share: no triggers, sequences, advisory locks; every unique
-/// key holds the order's id, by which tables can be distributed; and no foreign keys, whose locks on a merchant's row
+/// units. Only what engines that speak PostgreSQL's protocol share: no triggers, sequences, advisory locks; unique keys hold
+/// the order's id, by which tables can be distributed, but for merchant and reference; and no foreign keys, whose locks on a merchant's row
 /// all of its orders would share. Keys are sorted by their bytes: a standby with another C library sorts letters in another
 /// way, and would not find them.
 enum PostgresSchema {

@@ -4,6 +4,8 @@ import PaymentEngine
 /// A connection whose first write was acknowledged, and so everything that it sees.
 struct PostgresSession {
   let connection: PostgresConnection
+  private let address: PostgresAddress
+  private let host: Int
   private let id: String
   /// The number of the last batch that it wrote.
   private(set) var batch: Int64 = 0
@@ -20,7 +22,8 @@ struct PostgresSession {
   /// - Parameter id: unique among all that connect; the same for one that connects again.
   init(_ address: PostgresAddress, id: String, clock: any Clock) throws(PostgresFailure) {
     self.id = id
-    let host = address.firstHost
+    self.address = address
+    host = address.firstHost
     do throws(PostgresFailure) {
       connection = try PostgresConnection(address.parameters(first: host), clock: clock)
       try write(clock)
@@ -30,9 +33,13 @@ struct PostgresSession {
     }
   }
 
-  /// Sees to it that what is read next is not older than `trust`.
+  /// Sees to it that what was just read is not older than `trust`.
   mutating func confirm(_ clock: any Clock) throws(PostgresFailure) {
-    if clock.uptime() - confirmedAt > Self.trust { try write(clock) }
+    guard clock.uptime() - confirmedAt > Self.trust else { return }
+    do throws(PostgresFailure) { try write(clock) } catch {
+      address.avoid(host)
+      throw error
+    }
   }
 
   private mutating func write(_ clock: any Clock) throws(PostgresFailure) {

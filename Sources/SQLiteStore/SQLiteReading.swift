@@ -27,12 +27,21 @@ package struct SQLiteReading: Reading {
   }
 
   package func orders(
-    payableFrom start: Instant, to end: Instant, after: OrderID?, limit: Int
-  ) async throws(Fault) -> [Order] {
-    try await orders(
-      """
-      WHERE id > ? AND created_at <= ? AND (status IN ('open', 'closing') OR updated_at >= ?) ORDER BY id LIMIT ?
-      """, [after?.text ?? "", end.column, start.column, limit])
+    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+  ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
+    try await database.read { database in
+      let after = after?.text ?? ""
+      var last: String?
+      try database.cachedStatement(sql: "SELECT max(id) FROM (SELECT id FROM orders WHERE id > ? ORDER BY id LIMIT ?)")
+        .run([after, count]) { last = $0.text(at: 0) }
+      guard let last else { return ([], nil) }
+      var loader = OrderLoader(database)
+      try loader.load(
+        """
+        WHERE id > ? AND id <= ? AND created_at <= ? AND (status IN ('open', 'closing') OR updated_at >= ?) ORDER BY id
+        """, [after, last, end.column, start.column])
+      return (loader.orders, OrderID(text: last))
+    }
   }
 
   private func orders(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [Order] {

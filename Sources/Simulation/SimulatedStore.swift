@@ -173,13 +173,14 @@ extension SimulatedStore: Reading {
   }
 
   package func orders(
-    payableFrom start: Instant, to end: Instant, after: OrderID?, limit: Int
-  ) async throws(Fault) -> [Order] {
+    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+  ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
     contents.withLock { contents in
-      contents.orders.values.filter { order in
+      let some = contents.orders.keys.filter { id in after.map { id > $0 } ?? true }.sorted().prefix(count)
+      let orders = some.compactMap { contents.orders[$0] }.filter { order in
         order.createdAt <= end && (order.status == .open || order.status == .closing || order.updatedAt >= start)
-          && (after.map { order.id > $0 } ?? true)
-      }.sorted { $0.id < $1.id }.prefix(limit).map { $0 }
+      }
+      return (orders, some.last)
     }
   }
 

@@ -37,8 +37,8 @@ struct CopyStoreCommand: AsyncParsableCommand {
         for (table, count) in try target.commit() { announce("\(table)\t\(count)") }
       } catch Fault.unknownCommit {
         throw SetupError(
-          "The connection to \(address.shown) was lost at the very end. Look whether the orders are there: if they are "
-            + "not, run this again.")
+          "The connection to \(address.shown) was lost at the very end, and the copy may or may not be there. Start no server "
+            + "on either store. Run this again: if it says that something is in it already, the copy is complete.")
       } catch let fault as Fault {
         throw SetupError("Nothing was copied to \(address.shown): \(fault.reason).")
       }

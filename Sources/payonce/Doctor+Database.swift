@@ -10,11 +10,9 @@ extension DoctorCommand {
   func checkDatabase(_ address: PostgresAddress, _ client: HTTPClient) async -> [Finding] {
     let clock = SystemClock()
     let inspection: PostgresInspection
-    let keys: Finding
     do throws(Fault) {
       let id = "doctor-\(UUID().uuidString.lowercased())"
       inspection = try PostgresInspection(address, id: id, clock: clock)
-      keys = try await checkKeys(PostgresDirectory(PostgresReaders(address, id: id, clock: clock, count: 1)))
     } catch {
       guard !error.reason.contains(PostgresInspection.noSchema) else {
         return [.warning("store: \(address.shown) is empty; `payonce serve` or `payonce keys create` makes its tables")]
@@ -25,7 +23,8 @@ extension DoctorCommand {
       ]
     }
     return [Self.summary(inspection, address)] + Self.durability(inspection) + Self.copies(inspection)
-      + [Self.connections(inspection), Self.clock(inspection), keys] + (await checkPatroni(address, client))
+      + [Self.connections(inspection), Self.clock(inspection), Self.keys(inspection.keys)]
+      + (await checkPatroni(address, client))
   }
 
   private static func summary(_ inspection: PostgresInspection, _ address: PostgresAddress) -> Finding {
@@ -56,15 +55,24 @@ extension DoctorCommand {
     guard commit != "local" else {
       return [.broken("synchronous_commit: local; commits do not wait for \(names). Set it to on")]
     }
-    switch inspection.synchronousStandbys {
-    case 0?:
-      return [.broken("copies: a commit waits for one of \(names), and none is connected. Start them")]
-    case 1?:
-      return [.warning("copies: \(names), of which one is connected; if it stops, payments stop too. Start another")]
-    case let count?: return [.fine("copies: \(names), of which \(count) are connected")]
-    case nil:
+    guard let connected = inspection.synchronousStandbys else {
       return [.warning("copies: \(names); whether they are connected is not told to this user: GRANT pg_monitor to it")]
     }
+    // ANY 2 (a, b, c), FIRST 2 (a, b, c), 2 (a, b, c); without a number it is one.
+    let needed = names.firstMatch(of: /^\s*(?:ANY|FIRST)?\s*(\d+)\s*\(/.ignoresCase()).flatMap { Int($0.1) } ?? 1
+    if connected < needed {
+      return [
+        .broken("copies: \(names), and \(connected) connected; commits wait until there are \(needed). Start them")
+      ]
+    }
+    if connected == needed {
+      return [
+        .warning(
+          "copies: \(names), and \(connected) connected; unless another one is named in its place, payments stop when one "
+            + "stops. Start another")
+      ]
+    }
+    return [.fine("copies: \(names), and \(connected) connected")]
   }
 
   private static func connections(_ inspection: PostgresInspection) -> Finding {

@@ -84,15 +84,13 @@ struct DoctorCommand: AsyncParsableCommand {
             ? .warning("disk: \(megabytes) MB free; a full disk stops payments, make room")
             : .fine("disk: \(megabytes) MB free"))
       }
-      return findings + [try await checkKeys(opened.directory)]
+      return findings + [Self.keys(try await opened.directory.keys().count { $0.revokedAt == nil })]
     } catch { return [.broken("store: \(error)")] }
   }
 
-  func checkKeys(_ directory: any Directory) async throws(Fault) -> Finding {
-    let keys = try await directory.keys().filter { $0.revokedAt == nil }
-    return keys.isEmpty
-      ? .warning("keys: none yet; `payonce keys create --merchant NAME` makes one")
-      : .fine("keys: \(keys.count) valid")
+  static func keys(_ count: Int) -> Finding {
+    count == 0
+      ? .warning("keys: none yet; `payonce keys create --merchant NAME` makes one") : .fine("keys: \(count) valid")
   }
 
   private func checkAddresses() -> [Finding] {

@@ -12,9 +12,9 @@ struct FindForgottenCommand: AsyncParsableCommand {
     abstract: "After a restore: ask the providers for payments that the store has forgotten.",
     discussion: """
       Asks about every order that could be paid at some time from --since to --until. Choose --since a little before the
-      moment to which the store was restored. What is found is taken in: money makes its order paid or goes back, what is
-      still open at the provider is closed. On PostgreSQL it runs beside the servers, on SQLite before the server is
-      started. It may be repeated. Exits 1 when a provider gave no answer about an order.
+      moment to which the store was restored. What is found is taken in, and the servers settle it: money makes its order
+      paid or goes back, what is still open at the provider is closed. It only asks, sends nothing that moves money, and may
+      be repeated. On PostgreSQL it runs beside the servers, on SQLite before the server is started. Exits 1 when a provider gave no answer about an order.
       """)
 
   @Option(help: "From when, such as 2026-11-25T10:00:00Z.")
@@ -50,7 +50,7 @@ struct FindForgottenCommand: AsyncParsableCommand {
     let opened = try location.openExisting()
     if case .sqlite(let path) = location { try holdAlone(path) }
     let engine = Engine(
-      stores: opened.writing, shared: location.isShared ? opened.reading : nil, providers: [provider],
+      stores: opened.writing, providers: [provider],
       rules: Rules(sheets: [provider.name: provider.sheet], enabled: [provider.name]), clock: clock,
       logger: try log.logger("find-forgotten"))
     let forgotten = ForgottenPayments(
@@ -58,28 +58,27 @@ struct FindForgottenCommand: AsyncParsableCommand {
 
     let report = try await withThrowingTaskGroup(of: ForgottenPayments.Report?.self) { group in
       group.addTask {
-        await engine.run(on: engine.journal.lanes.map { _ in LaneThread(name: "lane") })
+        await engine.runWithoutCalls(on: engine.journal.lanes.map { _ in LaneThread(name: "lane") })
         return nil
       }
-      group.addTask {
-        // Calls under way come to their end, and what they proved is stored.
-        defer { engine.stop() }
-        return try await forgotten.find(from: start, to: end) { finding in
-          switch finding {
-          case .found(let it):
-            announce("found       \(it.payment.text) at \(it.provider.text): \(it.verdict.inWords)")
-          case .unanswered(let payment, let provider):
-            announce("no answer   \(payment.text) from \(provider.text)")
-          }
+      let report = try await forgotten.find(from: start, to: end) { finding in
+        switch finding {
+        case .found(let it):
+          announce("found       \(it.payment.text) at \(it.provider.text): \(it.verdict.inWords)")
+        case .unanswered(let payment, let provider):
+          announce("no answer   \(payment.text) from \(provider.text)")
         }
       }
-      return try await group.reduce(nil) { $0 ?? $1 }
+      group.cancelAll()
+      return report
     }
-    guard let report else { return }
     announce(
       "asked about \(report.orders) orders: \(report.found) forgotten payments, \(report.unanswered) without an answer")
-    if report.unanswered > 0 {
-      announce("run it again once the provider answers")
+    guard report.isComplete, report.unanswered == 0 else {
+      announce(
+        report.isComplete
+          ? "run it again once the provider answers"
+          : "given up: the provider does not answer. Run it again once it does")
       throw ExitCode(1)
     }
   }
@@ -98,7 +97,7 @@ extension PaymentEvidence.Verdict {
     case .succeeded(let money): "took \(money.text)"
     case .failed(let failure): "failed (\(failure.code))"
     case .closed, .closedSoftly: "closed"
-    case .pending, .declined: "open, is being closed"
+    case .pending, .declined: "open, to be closed"
     case .notFound, .rejected, .notSent, .unknown: "nothing"
     }
   }

@@ -82,7 +82,8 @@ def test_what_a_restore_forgot_is_found(tmp_path):
               == ["closed"], what="a close")
         assert gate.now(orders["open"])["status"] == "open"
         for name in ("open", "untouched"):
-            assert gate.pay(orders[name]).json()["status"] == "succeeded"
+            gate.pay(orders[name])
+            gate.until_status(orders[name], "paid")
         for order in list(orders.values())[:4]:
             assert gate.bank.kept(order) == order["amount"], "each order keeps one payment"
         assert gate.now(orders["left"])["status"] == "open"
@@ -120,3 +121,19 @@ def test_a_bank_that_does_not_answer_is_told(tmp_path):
         assert find_forgotten(gate, now(-120), "--until", now(-60)).stdout.startswith("asked about 0 orders")
         gate.start()
         assert gate.get(f"/v1/orders/{order['id']}/payments")["data"] == []
+
+
+def test_nothing_is_sent_by_it(tmp_path):
+    """It is no server: what is due stays due, whatever bank it was given."""
+    with running(tmp_path) as gate:
+        order = gate.order()
+        gate.bank.process.kill()
+        gate.pay(order, wait=0)
+        gate.process.kill()
+        gate.bank.start()
+        answer = find_forgotten(gate, now(-60))
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        assert gate.bank.books()["charges"] == []
+        gate.start()
+        gate.until_status(order, "paid", 90)
+        assert gate.bank.kept(order) == order["amount"]

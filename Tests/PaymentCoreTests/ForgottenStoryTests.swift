@@ -114,8 +114,24 @@ import Testing
     world.answer(.pending(nil))
     #expect(world.calling() == .close)
     world.answer(.closed)
-    #expect(!world.payment().isWatched && world.order?.status == .open)
-    #expect(world.pay("b").code == nil && world.calling(2) == .charge)
+    // It may have had a method whose money comes late.
+    let late = World.burning.lateMoney["late"]! + world.rules.schedule.watchMargin
+    #expect(world.payment().watchUntil == world.now.advanced(by: late) && world.order?.status == .open)
+    #expect(world.pay("b").code == nil && world.calling(2) == nil && world.calling() == .query)
+    world.answer(.closed)
+    #expect(world.calling(2) == .charge)
+  }
+
+  @Test func forgottenMoneyBeyondTheNextNumberHoldsPaymentsBack() {
+    var world = open()
+    let later = PaymentID(order: World.id, ordinal: 2)
+    world.send(
+      .evidence(
+        .payment(.init(payment: later, provider: World.sandbox, call: nil, verdict: .succeeded(World.price)))))
+    #expect(world.pay("a").code == .paymentInProgress, "under the first number it would be taken again")
+    for ordinal in [1, 2] { adopt(&world, ordinal) }
+    world.answer(2, .succeeded(World.price))
+    #expect(world.order?.keptPayment?.id == later && world.order?.cases[0].resolvedAt != nil)
   }
 
   @Test func forgottenMoneyOfAnOrderThatIsOverGoesBack() {

@@ -250,17 +250,20 @@ import Testing
       try Self.write(made.changes, open.store)
       orders.append(made.order)
     }
-    func payable(_ start: Int, _ end: Int, after: OrderID? = nil, limit: Int = 10) async throws -> [OrderID] {
-      try await open.reading.orders(
+    func page(_ start: Int, _ end: Int, after: OrderID? = nil, of count: Int) async throws -> ([OrderID], OrderID?) {
+      let page = try await open.reading.orders(
         payableFrom: Self.now.advanced(by: .seconds(start)), to: Self.now.advanced(by: .seconds(end)), after: after,
-        limit: limit
-      ).map(\.id)
+        of: count)
+      return (page.orders.map(\.id), page.last)
     }
+    func payable(_ start: Int, _ end: Int) async throws -> [OrderID] { try await page(start, end, of: 10).0 }
     let ids = orders.map(\.id)
     #expect(try await payable(50, 60) == ids, "all were open then")
     #expect(try await payable(0, 10) == Array(ids[..<2]), "the last one came later")
-    #expect(try await payable(50, 60, limit: 2) == Array(ids[..<2]))
-    #expect(try await payable(50, 60, after: ids[1], limit: 2) == [ids[2]])
+    #expect(try await page(50, 60, of: 2) == (Array(ids[..<2]), ids[1]))
+    #expect(try await page(50, 60, after: ids[1], of: 2) == ([ids[2]], ids[2]))
+    #expect(try await page(50, 60, after: ids[2], of: 2) == ([], nil))
+    #expect(try await page(0, 5, after: ids[0], of: 1) == ([], ids[1]), "looked at, and not meant")
     let closed = Self.change(orders[0], .closeOrder(ids[0]), Self.now.advanced(by: .seconds(40)))
     try Self.write(closed.changes, open.store)
     #expect(try await payable(40, 60) == ids, "it was closed within that time")

@@ -26,7 +26,12 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
 
   private static let server = ProcessInfo.processInfo.environment["PAYONCE_TEST_POSTGRES"]
 
-  static let postgres = StoreKind(testDescription: "PostgreSQL") {
+  static var hasPostgres: Bool { server != nil }
+
+  static let postgres = StoreKind(testDescription: "PostgreSQL") { openPostgres(try newPostgres()) }
+
+  /// An empty database with its tables.
+  static func newPostgres(options: String = "") throws -> PostgresAddress {
     let name = "t_\(UUID().uuidString.lowercased().filter { $0 != "-" })"
     let psql = Process()
     psql.executableURL = URL(filePath: "/usr/bin/env")
@@ -34,17 +39,22 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
     try psql.run()
     psql.waitUntilExit()
     try #require(psql.terminationStatus == 0)
-    let address = try PostgresAddress(url: server![...server!.lastIndex(of: "/")!] + name)
+    let query = options.isEmpty ? "" : "?options=" + options.replacing(" ", with: "%20").replacing("=", with: "%3D")
+    let address = try PostgresAddress(url: server![...server!.lastIndex(of: "/")!] + name + query)
     try PostgresMigrator.migrate(address, clock: RealClock())
-    return openPostgres(address)
+    return address
   }
 
-  private static func openPostgres(_ address: PostgresAddress) -> OpenStore {
+  static func writer(_ address: PostgresAddress, id: String) -> PostgresStore {
+    PostgresStore(address, id: id, clock: RealClock())
+  }
+
+  static func openPostgres(_ address: PostgresAddress) -> OpenStore {
     let id = UUID().uuidString
     let readers = PostgresReaders(address, id: id, clock: RealClock(), count: 2)
     return OpenStore(
-      store: PostgresStore(address, id: id, clock: RealClock()), reading: PostgresReading(readers),
-      directory: PostgresDirectory(readers), again: { openPostgres(address) })
+      store: writer(address, id: id), reading: PostgresReading(readers), directory: PostgresDirectory(readers),
+      again: { openPostgres(address) })
   }
 
   static let simulated = StoreKind(testDescription: "simulated") { open(SimulatedStore()) }

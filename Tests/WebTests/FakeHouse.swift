@@ -51,10 +51,10 @@ final class FakeHouse: Store, Reading, Directory {
     return []
   }
   func orders(
-    payableFrom start: Instant, to end: Instant, after: OrderID?, limit: Int
-  ) async throws(Fault) -> [Order] {
+    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+  ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
     try check()
-    return []
+    return ([], nil)
   }
   func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
     try check()

@@ -26,9 +26,9 @@ struct BenchCommand: AsyncParsableCommand {
   var rounds = 3
   @Option(help: "Go on paying until there are this many orders, and say whether it became slower; 0 for not at all.")
   var orders = 0
-  @Option(help: .hidden)
+  @Option(help: "Measure on this PostgreSQL database instead, beside its own pgbench. It is filled with orders.")
   var postgres: String?
-  @Option(help: .hidden)
+  @Option(help: "On PostgreSQL: how many transactions each node has under way at once.")
   var lanes = 2
   @Option(help: "The folder for the stores. It is on the disk that is measured. (default: a new one in the system's)")
   var folder: String?

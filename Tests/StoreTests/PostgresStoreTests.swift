@@ -1,0 +1,49 @@
+import Foundation
+import PaymentCore
+import PaymentEngine
+import PostgresStore
+import Testing
+
+/// What only PostgreSQL has to keep.
+@Suite(.enabled(if: StoreKind.hasPostgres)) struct PostgresStoreTests {
+  /// Whoever connects again under a lane's id stops what the lane sent before and what has not arrived yet: else it could
+  /// count after its callers were told that it does not.
+  @Test func aNewConnectionStopsWhatAnOldOneStillWrites() async throws {
+    let address = try StoreKind.newPostgres()
+    let open = StoreKind.openPostgres(address)
+    let merchant = try await StoreContractTests.merchant(open)
+    let (old, new) = (StoreKind.writer(address, id: "lane"), StoreKind.writer(address, id: "lane"))
+    let made = StoreContractTests.order(merchant, "a")
+    _ = try old.load([.order(made.order.id)])
+    _ = try new.load([])
+    try new.save(Changeset())
+    #expect(throws: Fault.conflict) { try old.save(made.changes) }
+    #expect(try await open.reading.order(made.order.id) == nil)
+    // Decided again, it counts.
+    try StoreContractTests.write(made.changes, old)
+    #expect(try await open.reading.order(made.order.id) == made.order)
+  }
+
+  /// A former primary that thaws does not find what was stored since, and can write nothing: so also *not found* is not said
+  /// without a write.
+  @Test func whatWasLookedForIsNotAnsweredWithoutAWrite() throws {
+    let address = try StoreKind.newPostgres()
+    let (old, new) = (StoreKind.writer(address, id: "lane"), StoreKind.writer(address, id: "lane"))
+    func isWritten(_ scope: Scope) throws -> Bool {
+      _ = try old.load([scope])
+      _ = try new.load([])
+      try new.save(Changeset())
+      do { try old.save(Changeset()) } catch .conflict { return true }
+      return false
+    }
+    let id = OrderID(at: StoreContractTests.now, merchant: MerchantID("m"), reference: "r", random: 1)
+    #expect(try isWritten(.order(id)))
+    #expect(try isWritten(.reference(MerchantID("m"), "r")))
+    #expect(try !isWritten(.due(StoreContractTests.now, limit: 10)), "a sweep that found nothing answers nobody")
+  }
+
+  @Test func aNodeWithoutSynchronousCommitsIsRefused() async throws {
+    let address = try StoreKind.newPostgres(options: "-c synchronous_commit=off")
+    #expect(throws: Fault.self) { try StoreKind.writer(address, id: "lane").load([]) }
+  }
+}
