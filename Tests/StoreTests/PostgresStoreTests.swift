@@ -24,12 +24,32 @@ import Testing
     #expect(try await open.reading.order(made.order.id) == made.order)
   }
 
+  @Test func aSweepLeavesOutWhatAnotherNodeHolds() async throws {
+    let address = try StoreKind.newPostgres()
+    let open = StoreKind.openPostgres(address)
+    let merchant = try await StoreContractTests.merchant(open)
+    let orders = try ["held", "free"].map { reference in
+      let made = StoreContractTests.order(merchant, reference)
+      try StoreContractTests.write(made.changes, open.store)
+      return made.order
+    }
+    let (node, other) = (StoreKind.writer(address, id: "node"), StoreKind.writer(address, id: "other"))
+    _ = try node.load([.order(orders[0].id)])
+    let due = Scope.due(StoreContractTests.now.advanced(by: .seconds(10_000)), limit: 10)
+    #expect(try other.load([due]).map(\.id) == [orders[1].id])
+    try other.save(Changeset())
+    try node.save(Changeset())
+    #expect(Set(try other.load([due]).map(\.id)) == Set(orders.map(\.id)))
+    try other.save(Changeset())
+  }
+
   /// A former primary that thaws does not find what was stored since, and can write nothing: so also *not found* is not said
   /// without a write.
   @Test func whatWasLookedForIsNotAnsweredWithoutAWrite() throws {
     let address = try StoreKind.newPostgres()
-    let (old, new) = (StoreKind.writer(address, id: "lane"), StoreKind.writer(address, id: "lane"))
     func isWritten(_ scope: Scope) throws -> Bool {
+      let id = UUID().uuidString
+      let (old, new) = (StoreKind.writer(address, id: id), StoreKind.writer(address, id: id))
       _ = try old.load([scope])
       _ = try new.load([])
       try new.save(Changeset())
