@@ -89,6 +89,22 @@ def test_sweeping_is_shared(nodes):
         assert len(nodes.bank.taken(order)) == 1
 
 
+def test_a_stuck_node_holds_no_order_beyond_its_lease(nodes):
+    order = nodes.all[0].order()
+    nodes.bank.faults(seed=1, latency_ms=[3000, 3000])
+    thread = threading.Thread(target=lambda: together(1, lambda n: nodes.all[0].pay(order, key="k")))
+    thread.start()
+    until(lambda: nodes.all[1].get(f"/v1/orders/{order['id']}/payments")["data"], what="the payment")
+    nodes.all[0].process.process.send_signal(signal.SIGSTOP)
+    nodes.bank.faults()
+    # The call's time-out of a second, and thirty for clocks that differ.
+    nodes.all[1].until_status(order, "paid", 60)
+    nodes.all[0].process.process.send_signal(signal.SIGCONT)
+    thread.join(60)
+    assert nodes.all[0].pay(order, key="k").json()["status"] == "succeeded"
+    assert len(nodes.bank.taken(order)) == 1 and nodes.bank.kept(order) == order["amount"]
+
+
 def test_nodes_are_replaced_one_by_one(nodes):
     """As in an upgrade: each ends in order and another one takes its place, under load."""
     with Storm(nodes, int(time.time())) as storm:
