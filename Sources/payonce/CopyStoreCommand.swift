@@ -24,7 +24,9 @@ struct CopyStoreCommand: AsyncParsableCommand {
         throw SetupError("--from must be an embedded store, such as sqlite:./data/payonce.db. It is: \(from)")
       }
       guard case .postgres(let address) = try StoreLocation(to, option: "--to") else {
-        throw SetupError("--to must be a database, such as postgres://payonce@db.example.com/payonce. It is: \(to)")
+        throw SetupError(
+          "--to must be a database, such as postgres://payonce@db.example.com/payonce?sslmode=verify-full. It is: \(to)"
+        )
       }
       guard FileManager.default.fileExists(atPath: path) else { throw SetupError("There is no store at \(path).") }
       try holdAlone(path)

@@ -14,24 +14,25 @@ extension DoctorCommand {
       let id = "doctor-\(UUID().uuidString.lowercased())"
       inspection = try PostgresInspection(address, id: id, clock: clock)
     } catch {
-      guard !error.reason.contains(PostgresInspection.noSchema) else {
-        return [.warning("store: \(address.shown) is empty; `payonce serve` or `payonce keys create` makes its tables")]
-      }
       return [
         .broken(
-          "store: \(address.shown) cannot be written (\(error.reason)). Is a primary running, and may we connect?")
+          "store: \(address.shown) cannot be reached (\(error.reason)). Is a primary running, and may we connect?")
       ]
     }
-    return [Self.summary(inspection, address)] + Self.durability(inspection) + Self.copies(inspection)
-      + [Self.connections(inspection), Self.clock(inspection), Self.keys(inspection.keys)]
-      + (await checkPatroni(address, client))
+    return Self.writing(inspection, address) + Self.durability(inspection) + Self.copies(inspection)
+      + [Self.connections(inspection), Self.clock(inspection)] + (await checkPatroni(address, client))
   }
 
-  private static func summary(_ inspection: PostgresInspection, _ address: PostgresAddress) -> Finding {
-    let version = inspection.settings["server_version"] ?? "?"
-    let milliseconds = Int(inspection.opening / .milliseconds(1))
-    return .fine(
-      "store: \(address.shown), PostgreSQL \(version), connected and written in \(milliseconds) ms")
+  private static func writing(_ inspection: PostgresInspection, _ address: PostgresAddress) -> [Finding] {
+    let store = "store: \(address.shown), PostgreSQL \(inspection.settings["server_version"] ?? "?")"
+    guard let keys = inspection.keys else {
+      return [.warning("\(store), is empty; `payonce serve` or `payonce keys create` makes its tables")]
+    }
+    switch inspection.writing {
+    case .success(let time):
+      return [.fine("\(store), a write was acknowledged after \(Int(time / .milliseconds(1))) ms"), Self.keys(keys)]
+    case .failure(let fault): return [.broken("\(store), cannot be written (\(fault.reason))")]
+    }
   }
 
   private static func durability(_ inspection: PostgresInspection) -> [Finding] {

@@ -73,7 +73,8 @@ struct FindForgottenCommand: AsyncParsableCommand {
       return report
     }
     announce(
-      "asked about \(report.orders) orders: \(report.found) forgotten payments, \(report.unanswered) without an answer")
+      "asked about \(report.orders) orders; forgotten payments: \(report.found), without an answer: \(report.unanswered)"
+    )
     guard report.isComplete, report.unanswered == 0 else {
       announce(
         report.isComplete

@@ -12,7 +12,7 @@ struct PayOnce: AsyncParsableCommand {
         payonce serve                          the gate, a sandbox bank and a demo shop on this machine
         payonce keys create --merchant tea     an API key for your shop
 
-      Every option can also be set by the environment: --public-url is PAYONCE_PUBLIC_URL, and so on. Options win.
+      Every option of serve can also be set by the environment: --public-url is PAYONCE_PUBLIC_URL, and so on. Options win.
       """,
     version: "0.1.0",
     subcommands: [

@@ -23,7 +23,7 @@ struct ServeCommand: AsyncParsableCommand {
   @Option(help: "Where to listen; port 0 takes a free one. (default: 127.0.0.1:8080)")
   var listen: String?
   @OptionGroup var store: StoreOption
-  @Option(help: "How many transactions to have under way at once on PostgreSQL. (default: 2)")
+  @Option(help: "How many transactions to have under way at once on PostgreSQL, 1 to 64. (default: 2)")
   var lanes: Int?
   @Option(help: "The address at which buyers reach this server. (default: http:// and where it listens)")
   var publicURL: String?
@@ -33,7 +33,7 @@ struct ServeCommand: AsyncParsableCommand {
   var bank: String?
   @Option(help: "Where its own bank listens. (default: 127.0.0.1:8090, or a free port when that is taken)")
   var bankListen: String?
-  @Option(help: "The file of its own bank's books. (default: bank.db beside the store)")
+  @Option(help: "The file of its own bank's books. (default: bank.db beside the store; ./data/bank.db with PostgreSQL)")
   var books: String?
   @Option(help: "The demo shop at /demo: on or off. It pays at the sandbox bank. (default: as --sandbox)")
   var demo: String?
@@ -63,6 +63,11 @@ struct ServeCommand: AsyncParsableCommand {
     let opened = try location.open(lanes: lanes)
     if case .sqlite(let path) = location { try holdAlone(path) }
 
+    // Each node would ask a bank of its own about what another one has paid.
+    if location.isShared, hasSandbox, Setting.value(bank, "BANK") == nil, !address.isLoopback {
+      throw SetupError(
+        "Several servers on one database need one bank: name it with --bank, or turn it off with --sandbox off.")
+    }
     let sandbox =
       hasSandbox
       ? try await sandbox(address, location, client, schedule, publicURL, logger) : nil

@@ -70,9 +70,9 @@ def test_what_a_restore_forgot_is_found(tmp_path):
         assert answer.returncode == 0, answer.stdout + answer.stderr
         # Two payments of the declined order; what was settled before the copy is not found again.
         assert answer.stdout.count("found  ") == 4, answer.stdout
-        assert "asked about 6 orders: 4 forgotten payments, 0 without an answer" in answer.stdout
+        assert "asked about 6 orders; forgotten payments: 4, without an answer: 0" in answer.stdout
         again = find_forgotten(gate, since)
-        assert "0 forgotten payments" in again.stdout
+        assert "forgotten payments: 0" in again.stdout
 
         gate.start()
         assert gate.until_status(orders["paid"], "paid")["payment"]["id"] == paid["id"]
