@@ -11,7 +11,7 @@ enum PostgresFailure: Error {
   ///   - code: the SQLSTATE; `nil` when the failure is the connection's own.
   ///   - message: the primary message, which names no values.
   init(code: String?, message: String) {
-    let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+    let text = message.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     switch code {
     // It is shutting down, starting, or not the primary any more; or it does not know whether it committed.
     case "57P01", "57P02", "57P03", "40003", "25006": self = .lost("\(code ?? ""): \(text)")
