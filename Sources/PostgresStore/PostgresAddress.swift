@@ -65,7 +65,7 @@ package struct PostgresAddress: Sendable {
 
   /// What libpq is given: what comes later wins.
   /// - Parameter host: the one to try first.
-  func parameters(first host: Int = 0) -> [(String, String)] {
+  func parameters(first host: Int) -> [(String, String)] {
     fixedParameters
       + (host == 0 ? [] : lists.map { ($0.keyword, ($0.values[host...] + $0.values[..<host]).joined(separator: ",")) })
   }

@@ -21,9 +21,12 @@ struct PostgresCall {
     self.arguments = arguments
   }
 
-  static let begin = PostgresCall(PostgresStatement(name: nil, sql: "BEGIN"))
-  static let commit = PostgresCall(PostgresStatement(name: nil, sql: "COMMIT"))
-  static let rollback = PostgresCall(PostgresStatement(name: nil, sql: "ROLLBACK"))
+  /// One that is not worth preparing.
+  init(sql: String, _ arguments: [String?] = []) { self.init(PostgresStatement(name: nil, sql: sql), arguments) }
+
+  static let begin = PostgresCall(sql: "BEGIN")
+  static let commit = PostgresCall(sql: "COMMIT")
+  static let rollback = PostgresCall(sql: "ROLLBACK")
 }
 
 /// One connection, used by one thread. Each round trip has a deadline of its own: a server that is frozen keeps its

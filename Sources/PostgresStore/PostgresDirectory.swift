@@ -16,7 +16,7 @@ package struct PostgresDirectory: Directory {
     let sql = "\(StoredKey.select) \(condition)"
     return try await readers.use { connection throws(PostgresFailure) in
       let results = try connection.run(
-        [PostgresCall(PostgresStatement(name: nil, sql: sql), arguments)], within: PostgresSession.limit)
+        [PostgresCall(sql: sql, arguments)], within: PostgresSession.limit)
       do { return try results[0].rows.map { try StoredKey($0) } } catch {
         throw .statement(code: PostgresFailure.unreadable, message: "\(error)")
       }
@@ -67,7 +67,7 @@ package struct PostgresDirectory: Directory {
   private func first(_ sql: String, _ arguments: [String?]) async throws(Fault) -> String?? {
     try await readers.use { connection throws(PostgresFailure) in
       try connection.run(
-        [PostgresCall(PostgresStatement(name: nil, sql: sql), arguments)], within: PostgresSession.limit
+        [PostgresCall(sql: sql, arguments)], within: PostgresSession.limit
       )
       .first?.rows.first.map { $0.text(at: 0) }
     }

@@ -70,6 +70,6 @@ package final class PostgresImport {
   @discardableResult
   private static func run(_ connection: PostgresConnection, _ sql: [String]) throws(PostgresFailure) -> [PostgresResult]
   {
-    try connection.run(sql.map { PostgresCall(PostgresStatement(name: nil, sql: $0)) }, within: limit)
+    try connection.run(sql.map { PostgresCall(sql: $0) }, within: limit)
   }
 }

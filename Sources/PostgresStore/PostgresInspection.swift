@@ -25,8 +25,7 @@ package struct PostgresInspection: Sendable {
     do throws(PostgresFailure) {
       let connection = try PostgresConnection(address.parameters(first: address.firstHost), clock: clock)
       func ask(_ sql: String) throws(PostgresFailure) -> PostgresRow? {
-        try connection.run([PostgresCall(PostgresStatement(name: nil, sql: sql))], within: PostgresSession.limit)[0]
-          .rows.first
+        try connection.run([PostgresCall(sql: sql)], within: PostgresSession.limit)[0].rows.first
       }
       let columns = Self.settings.map { "current_setting('\($0)', true)" }.joined(separator: ", ")
       let row = try ask("SELECT \(columns)")

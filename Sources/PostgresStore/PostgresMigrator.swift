@@ -32,7 +32,7 @@ package enum PostgresMigrator {
     func run(_ sql: [String], within limit: Duration = PostgresSession.limit) throws(PostgresFailure)
       -> [PostgresResult]
     {
-      try connection.run(sql.map { PostgresCall(PostgresStatement(name: nil, sql: $0)) }, within: limit)
+      try connection.run(sql.map { PostgresCall(sql: $0) }, within: limit)
     }
     _ = try run([
       "CREATE TABLE IF NOT EXISTS schema_versions (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)",

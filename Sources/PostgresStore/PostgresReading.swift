@@ -54,7 +54,7 @@ package struct PostgresReading: Reading {
       name: "orders_\(name)", sql: "SELECT \(Columns.orders.list) FROM orders \(condition)")
     return try await readers.use { connection throws(PostgresFailure) in
       // One snapshot for an order and its parts, which are written together.
-      let begin = PostgresCall(PostgresStatement(name: nil, sql: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+      let begin = PostgresCall(sql: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
       var parts = OrderParts()
       let heads = try connection.run([begin, PostgresCall(statement, arguments)], within: PostgresSession.limit)
       try parts.read(heads: heads[1...], parts: [])

@@ -56,10 +56,9 @@ struct FindForgottenCommand: AsyncParsableCommand {
     let forgotten = ForgottenPayments(
       reading: opened.reading, journal: engine.journal, providers: [provider], clock: clock)
 
-    let report = try await withThrowingTaskGroup(of: ForgottenPayments.Report?.self) { group in
+    let report = try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         await engine.runWithoutCalls(on: engine.journal.lanes.map { _ in LaneThread(name: "lane") })
-        return nil
       }
       let report = try await forgotten.find(from: start, to: end) { finding in
         switch finding {

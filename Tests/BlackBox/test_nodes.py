@@ -63,12 +63,18 @@ def test_a_node_hears_of_what_another_does(nodes):
     assert heard[0][0] - paid_at < 2, f"heard after {heard[0][0] - paid_at:.1f} s"
 
 
-def test_another_node_finishes_what_one_began(nodes):
+def paying_slowly(nodes):
+    """An order that the first node is paying at a slow bank, and the thread of its buyer."""
     order = nodes.all[0].order()
     nodes.bank.faults(seed=1, latency_ms=[3000, 3000])
     thread = threading.Thread(target=lambda: together(1, lambda n: nodes.all[0].pay(order, key="k")))
     thread.start()
     until(lambda: nodes.all[1].get(f"/v1/orders/{order['id']}/payments")["data"], what="the payment")
+    return order, thread
+
+
+def test_another_node_finishes_what_one_began(nodes):
+    order, thread = paying_slowly(nodes)
     nodes.all[0].process.kill()
     nodes.bank.faults()
     nodes.all[1].until_status(order, "paid", 60)
@@ -90,11 +96,7 @@ def test_sweeping_is_shared(nodes):
 
 
 def test_a_stuck_node_holds_no_order_beyond_its_lease(nodes):
-    order = nodes.all[0].order()
-    nodes.bank.faults(seed=1, latency_ms=[3000, 3000])
-    thread = threading.Thread(target=lambda: together(1, lambda n: nodes.all[0].pay(order, key="k")))
-    thread.start()
-    until(lambda: nodes.all[1].get(f"/v1/orders/{order['id']}/payments")["data"], what="the payment")
+    order, thread = paying_slowly(nodes)
     nodes.all[0].process.process.send_signal(signal.SIGSTOP)
     nodes.bank.faults()
     # The call's time-out of a second, and thirty for clocks that differ.
