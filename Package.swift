@@ -80,10 +80,12 @@ if inner {
     .testTarget(
       name: "ProvidersTests", dependencies: ["PaymentCore", "PaymentEngine", "Providers", client] + nio,
       swiftSettings: settings),
+    .systemLibrary(name: "CQREncode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
     .target(
       name: "Web",
       dependencies: [
-        "PaymentCore", "PaymentEngine", "Contract", crypto, hummingbird, hummingbirdCore, httpTypes, logging, mustache,
+        "PaymentCore", "PaymentEngine", "Contract", "CQREncode", crypto, hummingbird, hummingbirdCore, httpTypes,
+        logging, mustache,
       ] + nio,
       resources: [.embedInCode("Pages")],
       swiftSettings: settings),

@@ -19,6 +19,7 @@ need() { # PACKAGE, then a command that succeeds when it is there
 
 need libsqlite3-dev test -e /usr/include/sqlite3.h
 need libpq-dev test -e /usr/include/postgresql/libpq-fe.h
+need libqrencode-dev test -e /usr/include/qrencode.h
 need pkg-config command -v pkg-config
 if [ "${1:-build}" = test ]; then
   # Ubuntu's browser comes by its own names.

@@ -83,9 +83,10 @@ extension SandboxBank {
         return try Self.json(refund)
       }
     }
-    router.get("/books") { _, _ in
+    router.get("/books") { request, _ in
       try await self.settle()
-      return try Self.json(await self.books.listing())
+      let charges = request.uri.queryParameters["charges"]?.split(separator: ",").map(String.init)
+      return try Self.json(await self.books.listing(of: charges))
     }
     router.get("/faults") { _, _ in try Self.json(self.faults) }
     router.put("/faults") { request, _ in

@@ -108,7 +108,7 @@ struct Books: Sendable {
   /// What a charge or refund may be about, in minor units.
   static let amounts: ClosedRange<Int64> = 1...1_000_000_000_000
 
-  static let methods = ["ok", "declined", "action", "slow", "lost", "late"]
+  static let methods = ["ok", "declined", "action", "qr", "slow", "lost", "late"]
 
   func create(_ wanted: Charge, fate: Fate, now: Int64) async throws -> (charge: Charge, changed: Bool) {
     try await queue.write { database in
@@ -248,18 +248,22 @@ struct Books: Sendable {
     let refunds: [RefundEntry]
   }
 
-  /// Everything: what was taken, with the amount that was taken, and what went back.
-  func listing() async throws -> Listing {
+  /// What was taken, with the amount that was taken, and what went back: everything, or only what these charges say.
+  func listing(of ids: [String]? = nil) async throws -> Listing {
     try await queue.read { database in
-      Listing(
-        charges: try Charge.order(sql: "created_at, id").fetchAll(database).map {
+      var charges = Charge.order(sql: "created_at, id")
+      var refunds = BankRefund.order(sql: "created_at, id")
+      if let ids {
+        charges = charges.filter(ids.contains(Column("id")))
+        refunds = refunds.filter(ids.contains(Column("charge")))
+      }
+      return Listing(
+        charges: try charges.fetchAll(database).map {
           .init(
             id: $0.id, amount: $0.amount_captured ?? $0.amount, currency: $0.currency, status: $0.status.rawValue,
             captured_at: $0.captured_at.map(BankTime.text))
         },
-        refunds: try BankRefund.order(sql: "created_at, id").fetchAll(database).map {
-          .init(id: $0.id, charge: $0.charge, amount: $0.amount)
-        })
+        refunds: try refunds.fetchAll(database).map { .init(id: $0.id, charge: $0.charge, amount: $0.amount) })
     }
   }
 

@@ -124,8 +124,10 @@ package struct Rendering: Sendable {
   }
 
   /// What the holder of a checkout token may see: never metadata, never another order.
-  /// - Parameter methods: what the buyer can choose from.
-  package func buyerView(_ order: Order, shop: String, methods: [BuyerMethod]) -> [UInt8] {
+  /// - Parameters:
+  ///   - methods: what the buyer can choose from.
+  ///   - now: the time of this answer: the clock of the buyer's device may be wrong.
+  package func buyerView(_ order: Order, shop: String, methods: [BuyerMethod], now: Instant) -> [UInt8] {
     document { writer in
       writer.string("status", order.status.rawValue)
       writer.string("close_reason", order.closeReason?.rawValue)
@@ -134,6 +136,8 @@ package struct Rendering: Sendable {
       writer.string("description", order.registration.description)
       writer.string("shop", shop)
       writer.instant("expires_at", order.expiresAt)
+      writer.instant("now", now)
+      writer.instant("next_check_at", order.livePayment?.nextCheckAt)
       writer.array("methods") { writer in
         for method in methods {
           writer.object {
@@ -143,6 +147,7 @@ package struct Rendering: Sendable {
         }
       }
       Self.optionalPayment("payment", order.currentPayment, into: &writer)
+      Self.optionalPayment("last_payment", order.payments.last, into: &writer)
       writer.array("returned") { writer in
         for refund in order.refunds {
           writer.object {

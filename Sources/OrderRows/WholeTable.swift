@@ -12,6 +12,7 @@ package struct WholeTable: Sendable {
   package static let all =
     [
       WholeTable("merchants", Columns.Name.list("id, name, created_at#")),
+      WholeTable("origins", Columns.Name.list("merchant, origin")),
       WholeTable("keys", Columns.Name.list("id, hash%, merchant, operator, created_at#, revoked_at#")),
     ]
     + OrderTable.allCases.map { table in

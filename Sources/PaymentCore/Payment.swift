@@ -86,6 +86,9 @@ extension Payment {
   /// Whether an attempt of its charge may have reached the provider.
   package var mayHaveLeft: Bool { calls.firstSent != nil }
 
+  /// When its provider is asked about it next; `nil` while it is being asked.
+  package var nextCheckAt: Instant? { calls.lease == nil ? calls.nextAt : nil }
+
   /// What the buyer has to do next, while that is of any use.
   package var nextAction: NextAction? { status == .requiresAction && closeRequestedAt == nil ? action : nil }
 }

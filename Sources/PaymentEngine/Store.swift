@@ -102,13 +102,31 @@ package struct StoredKey: Hashable, Sendable {
   }
 }
 
+/// A shop.
+package struct Merchant: Hashable, Sendable {
+  package let id: MerchantID
+  package let name: String
+  /// Whose pages may use and frame its buyers' checkout: origins such as `https://shop.example`, sorted.
+  package let origins: [String]
+
+  package init(id: MerchantID, name: String, origins: [String]) {
+    self.id = id
+    self.name = name
+    self.origins = origins
+  }
+}
+
 /// Who may call: merchants, operators and their keys.
 package protocol Directory: Sendable {
   func key(_ id: String) async throws(Fault) -> StoredKey?
   func keys() async throws(Fault) -> [StoredKey]
   /// The merchant of this name, made when there is none.
   func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID
-  func merchantName(_ id: MerchantID) async throws(Fault) -> String?
+  func merchant(_ id: MerchantID) async throws(Fault) -> Merchant?
+  /// All of them, by name.
+  func merchants() async throws(Fault) -> [Merchant]
+  /// Lets an origin's pages use a merchant's checkout, or no longer. Either may be said again.
+  func setOrigin(_ origin: String, of merchant: MerchantID, allowed: Bool) async throws(Fault)
   func add(_ key: StoredKey) async throws(Fault)
   /// - Returns: whether there was such a key that was not revoked yet.
   func revoke(_ id: String, at now: Instant) async throws(Fault) -> Bool

@@ -13,11 +13,15 @@ package struct PostgresDirectory: Directory {
   package func keys() async throws(Fault) -> [StoredKey] { try await keys("ORDER BY k.created_at, k.id", []) }
 
   private func keys(_ condition: String, _ arguments: [String]) async throws(Fault) -> [StoredKey] {
-    let sql = "\(StoredKey.select) \(condition)"
-    return try await readers.use { connection throws(PostgresFailure) in
-      let results = try connection.run(
-        [PostgresCall(sql: sql, arguments)], within: PostgresSession.limit)
-      do { return try results[0].rows.map { try StoredKey($0) } } catch {
+    try await read("\(StoredKey.select) \(condition)", arguments) { try $0.rows.map { try StoredKey($0) } }
+  }
+
+  private func read<Value: Sendable>(
+    _ sql: String, _ arguments: [String], _ parse: @escaping @Sendable (PostgresResult) throws -> Value
+  ) async throws(Fault) -> Value {
+    try await readers.use { connection throws(PostgresFailure) in
+      let results = try connection.run([PostgresCall(sql: sql, arguments)], within: PostgresSession.limit)
+      do { return try parse(results[0]) } catch {
         throw .statement(code: PostgresFailure.unreadable, message: "\(error)")
       }
     }
@@ -32,8 +36,25 @@ package struct PostgresDirectory: Directory {
     return (stored ?? nil).map { MerchantID($0) } ?? id
   }
 
-  package func merchantName(_ id: MerchantID) async throws(Fault) -> String? {
-    try await first("SELECT name FROM merchants WHERE id = $1", [id.text]) ?? nil
+  package func merchant(_ id: MerchantID) async throws(Fault) -> Merchant? {
+    try await merchants("WHERE m.id = $1", [id.text]).first
+  }
+
+  package func merchants() async throws(Fault) -> [Merchant] { try await merchants("", []) }
+
+  private func merchants(_ condition: String, _ arguments: [String]) async throws(Fault) -> [Merchant] {
+    try await read(MerchantRows.select(condition), arguments) { result in
+      var rows = MerchantRows()
+      for row in result.rows { try rows.add(row) }
+      return rows.merchants
+    }
+  }
+
+  package func setOrigin(_ origin: String, of merchant: MerchantID, allowed: Bool) async throws(Fault) {
+    _ = try await first(
+      allowed
+        ? "INSERT INTO origins (merchant, origin) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING origin"
+        : "DELETE FROM origins WHERE merchant = $1 AND origin = $2 RETURNING origin", [merchant.text, origin])
   }
 
   package func add(_ key: StoredKey) async throws(Fault) {

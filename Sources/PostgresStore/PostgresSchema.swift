@@ -5,7 +5,7 @@
 /// way, and would not find them.
 enum PostgresSchema {
   /// Every change of the schema, in the order in which it was made. One that was released never changes.
-  static let migrations = [orders]
+  static let migrations = [orders, origins]
 
   private static let calls = """
     next_at BIGINT,
@@ -19,6 +19,16 @@ enum PostgresSchema {
     CHECK ((first_sent_call IS NULL) = (first_sent_at IS NULL)),
     CHECK ((last_call_kind IS NULL) = (last_call_at IS NULL))
     """
+
+  private static let origins = [
+    """
+    CREATE TABLE origins (
+      merchant TEXT COLLATE "C" NOT NULL,
+      origin TEXT COLLATE "C" NOT NULL,
+      PRIMARY KEY (merchant, origin)
+    )
+    """
+  ]
 
   private static let orders = [
     """

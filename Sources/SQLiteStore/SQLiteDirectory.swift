@@ -34,13 +34,26 @@ package struct SQLiteDirectory: Directory {
     }
   }
 
-  package func merchantName(_ id: MerchantID) async throws(Fault) -> String? {
+  package func merchant(_ id: MerchantID) async throws(Fault) -> Merchant? {
+    try await merchants("WHERE m.id = ?", [id.text]).first
+  }
+
+  package func merchants() async throws(Fault) -> [Merchant] { try await merchants("", []) }
+
+  private func merchants(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [Merchant] {
     try await database.read { database in
-      var name: String?
-      try database.cachedStatement(sql: "SELECT name FROM merchants WHERE id = ?").run([id.text]) {
-        name = $0.text(at: 0)
-      }
-      return name
+      var rows = MerchantRows()
+      try database.cachedStatement(sql: MerchantRows.select(condition)).run(arguments) { try rows.add($0) }
+      return rows.merchants
+    }
+  }
+
+  package func setOrigin(_ origin: String, of merchant: MerchantID, allowed: Bool) async throws(Fault) {
+    try await database.write { database in
+      try database.execute(
+        sql: allowed
+          ? "INSERT INTO origins (merchant, origin) VALUES (?, ?) ON CONFLICT DO NOTHING"
+          : "DELETE FROM origins WHERE merchant = ? AND origin = ?", arguments: [merchant.text, origin])
     }
   }
 

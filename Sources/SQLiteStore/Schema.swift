@@ -5,6 +5,7 @@ extension DatabaseMigrator {
   static var payOnce: DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("orders") { try $0.execute(sql: Schema.orders) }
+    migrator.registerMigration("origins") { try $0.execute(sql: Schema.origins) }
     return migrator
   }
 }
@@ -23,6 +24,14 @@ private enum Schema {
     CHECK ((call_kind IS NULL) = (call_until IS NULL)),
     CHECK ((first_sent_call IS NULL) = (first_sent_at IS NULL)),
     CHECK ((last_call_kind IS NULL) = (last_call_at IS NULL))
+    """
+
+  static let origins = """
+    CREATE TABLE origins (
+      merchant TEXT NOT NULL REFERENCES merchants (id),
+      origin TEXT NOT NULL,
+      PRIMARY KEY (merchant, origin)
+    ) STRICT, WITHOUT ROWID;
     """
 
   static let orders = """

@@ -11,7 +11,7 @@ package final class SimulatedStore: Sendable {
     var events: [OrderID: [Event]] = [:]
     var feeds: [MerchantID: [Event]] = [:]
     var strays: [CaseID: Case] = [:]
-    var merchants: [(id: MerchantID, name: String)] = []
+    var merchants: [Merchant] = []
     var keys: [StoredKey] = []
     var probe: Instant?
     /// When the first order is to be woken, or earlier.
@@ -217,13 +217,27 @@ extension SimulatedStore: Directory {
   package func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID {
     contents.withLock { contents in
       if let known = contents.merchants.first(where: { $0.name == name }) { return known.id }
-      contents.merchants.append((id, name))
+      contents.merchants.append(Merchant(id: id, name: name, origins: []))
       return id
     }
   }
 
-  package func merchantName(_ id: MerchantID) async throws(Fault) -> String? {
-    contents.withLock { $0.merchants.first { $0.id == id }?.name }
+  package func merchant(_ id: MerchantID) async throws(Fault) -> Merchant? {
+    contents.withLock { $0.merchants.first { $0.id == id } }
+  }
+
+  package func merchants() async throws(Fault) -> [Merchant] {
+    contents.withLock { $0.merchants.sorted { $0.name < $1.name } }
+  }
+
+  package func setOrigin(_ origin: String, of merchant: MerchantID, allowed: Bool) async throws(Fault) {
+    contents.withLock { contents in
+      guard let index = contents.merchants.firstIndex(where: { $0.id == merchant }) else { return }
+      let known = contents.merchants[index]
+      let others = known.origins.filter { $0 != origin }
+      contents.merchants[index] = Merchant(
+        id: known.id, name: known.name, origins: (others + (allowed ? [origin] : [])).sorted())
+    }
   }
 
   package func add(_ key: StoredKey) async throws(Fault) {

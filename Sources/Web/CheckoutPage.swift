@@ -8,7 +8,7 @@ import PaymentEngine
 /// What the checkout page shows, as plain values: the page is a pure function of the order and the language.
 struct CheckoutPage {
   /// Which of the pages it is; also a class of the body, for the style and for tests.
-  enum State: String { case ready, action, confirming, paid, closed }
+  enum State: String { case ready, failed, action, confirming, paid, closed }
 
   struct Choice {
     let value: String
@@ -22,12 +22,16 @@ struct CheckoutPage {
   private(set) var text: String
   /// What happened before, such as a declined try.
   private(set) var notice: String?
-  let returned: [String]
-  private(set) var action: NextAction?
+  private(set) var returned: [String]
+  /// The payment that is under way, while the buyer has to do something for it.
+  private(set) var acting: Payment?
   private(set) var choices: [Choice] = []
   private(set) var closable: PaymentID?
+  /// The payment that the bank is being asked about.
+  private(set) var asked: Payment?
 
-  init(_ order: Order, methods: [BuyerMethod], language: Language) {
+  /// - Parameter isElsewhere: the page could pay, and then somebody else's try came first.
+  init(_ order: Order, methods: [BuyerMethod], isElsewhere: Bool, language: Language) {
     let say = language.say
     let amount = language.amount(order.registration.amount)
     returned = Self.returned(order, language)
@@ -36,8 +40,20 @@ struct CheckoutPage {
       state = .paid
       headline = say("Paid", "支付成功")
       text = say("\(amount) was paid. There is nothing left to do.", "已支付 \(amount)，无需再做任何操作。")
+      if order.payments.contains(where: { $0.surplus == .duplicate }) {
+        headline = say("Paid once", "只收取了一次")
+        text = say(
+          "\(amount) was paid. A second payment came in, and this order does not keep it.",
+          "已支付 \(amount)。收到了第二笔付款，此订单不会保留该款项。")
+      } else if isElsewhere {
+        headline = say("Paid already", "已经支付")
+        text = say(
+          "\(amount) was paid in another tab or on another device. You were charged once, and there is nothing left to do.",
+          "已在其他标签页或设备上支付 \(amount)。您只被扣款一次，无需再做任何操作。")
+      }
     case .closing:
       state = .confirming
+      asked = order.livePayment
       headline = say("Being confirmed", "正在确认")
       text =
         order.closeReason == .cancelled
@@ -56,7 +72,17 @@ struct CheckoutPage {
       state = .ready
       headline = say("Pay \(amount)", "支付 \(amount)")
       text = say("Choose how you want to pay.", "请选择支付方式。")
-      if let live = order.livePayment { show(live, language) } else { offer(methods, after: order, language) }
+      if let live = order.livePayment {
+        show(live, language)
+        if isElsewhere {
+          returned.append(
+            say(
+              "This payment was started in another tab or on another device. No second one was started here.",
+              "这笔付款是在其他标签页或设备上发起的，此处没有发起第二笔。"))
+        }
+      } else {
+        offer(methods, after: order, language)
+      }
     }
   }
 
@@ -64,6 +90,7 @@ struct CheckoutPage {
   private mutating func show(_ live: Payment, _ language: Language) {
     let say = language.say
     state = .confirming
+    asked = live
     headline = say("Being confirmed", "正在确认")
     if let failure = live.failure {
       notice = say("The bank declined: \(failure.message)", "银行拒绝：\(failure.message)")
@@ -75,23 +102,30 @@ struct CheckoutPage {
         "正在确保上一次付款不会再扣款，随后您可以重新选择。请勿同时用其他方式支付。")
       return
     }
-    action = live.nextAction
+    if live.nextAction != nil { acting = live }
     if live.unknownSince != nil {
       closable = live.id
       text =
-        action == nil
+        acting == nil
         ? say(
           "The bank has not told us yet whether you paid. We keep asking. Do not pay again: nothing is lost, and you will see the answer here.",
           "银行尚未告知付款结果，我们会持续查询。请不要重复支付：款项不会丢失，结果会显示在这里。")
         : say(
           "The bank does not tell us at the moment whether you paid. If you confirmed there, do not pay again: you will see the answer here. If you did not yet, you can go on there.",
           "暂时无法得知您是否已付款。如果您已在银行确认，请不要重复支付，结果会显示在这里；如果尚未确认，您可以继续前往。")
-    } else if action != nil {
+    } else if let action = live.nextAction {
       state = .action
-      headline = say("Continue at the bank", "请前往银行完成付款")
-      text = say(
-        "Your payment is waiting for you there. This page shows it when it is done.", "付款正在等待您的确认，完成后会显示在本页面。")
       closable = live.id
+      if case .qrCode = action {
+        headline = say("Scan to pay", "扫码支付")
+        text = say(
+          "Scan this code with your phone and confirm there. This page shows it when it is done.",
+          "请用手机扫描二维码并确认付款，完成后会显示在本页面。")
+      } else {
+        headline = say("Continue at the bank", "请前往银行完成付款")
+        text = say(
+          "Your payment is waiting for you there. This page shows it when it is done.", "付款正在等待您的确认，完成后会显示在本页面。")
+      }
     } else if !live.mayHaveLeft {
       closable = live.id
       headline = say("Waiting for the bank", "正在等待银行")
@@ -118,7 +152,10 @@ struct CheckoutPage {
     guard let last = order.payments.last else { return }
     let charged = Self.charged(order, language)
     switch last.status {
-    case .failed: notice = say("Your last try was declined.", "上次付款被拒绝。") + " " + charged
+    case .failed:
+      state = .failed
+      headline = say("The bank declined", "银行拒绝了付款")
+      text = charged + " " + say("You can try again, or choose another way to pay.", "您可以重试，或选择其他支付方式。")
     case .succeeded: notice = charged
     case .processing, .requiresAction, .closed:
       notice = say("Your last try was ended.", "上次付款已结束。") + " " + charged
@@ -164,6 +201,7 @@ struct CheckoutPage {
     case "ok": return (say("Sandbox card", "沙盒银行卡"), say("succeeds at once", "立即成功"))
     case "declined": return (say("Empty card", "余额不足的卡"), say("is declined", "会被拒绝"))
     case "action": return (say("Bank page", "银行页面"), say("you confirm at the bank", "在银行页面确认"))
+    case "qr": return (say("QR code", "二维码"), say("you confirm on your phone", "在手机上确认"))
     case "slow": return (say("Slow bank", "慢速银行"), say("takes three seconds", "需要三秒"))
     case "lost": return (say("Lost answer", "丢失应答"), say("takes the money and never answers", "扣款但不应答"))
     case "late": return (say("Late bank", "迟到的银行"), say("may succeed after it was closed", "关闭后仍可能成功"))
@@ -175,54 +213,56 @@ struct CheckoutPage {
 extension WebServices {
   func page(_ order: Order, _ request: Request) async throws -> Response {
     let language = Language(request)
-    let page = CheckoutPage(order, methods: methods(for: order), language: language)
+    let page = CheckoutPage(
+      order, methods: methods(for: order), isElsewhere: request.queryText("elsewhere") != nil, language: language)
     let say = language.say
-    let token = order.checkoutToken.text
-    let other: Language = language == .english ? .chinese : .english
-    var qr: String?
-    var redirect: String?
-    switch page.action {
+    let shop = try await shop(of: order)
+    let base = "/checkout/\(order.checkoutToken.text)"
+    var (redirect, code, codeLink): (String?, String?, String?)
+    switch page.acting?.nextAction {
     case .redirect(let url): redirect = url
-    case .qrCode(let content): qr = content
+    case .qrCode(let content):
+      code = page.acting.map { "\(base)/payments/\($0.id.text)/code.svg" }
+      // A buyer cannot scan the phone that shows the code.
+      codeLink = content.hasPrefix("https://") || content.hasPrefix("http://") ? content : nil
     case .clientSecret, nil: break
     }
     let html = PageTemplate.checkout.fill([
-      "lang": language.rawValue == "zh" ? "zh-CN" : "en",
-      "otherLanguage": other.rawValue,
-      "otherLanguageName": other == .english ? "English" : "中文",
-      "title": "\(page.headline) · \(try await shopName(order))",
-      "shop": try await shopName(order),
+      "lang": language.tag, "otherLanguage": language.other.rawValue, "otherLanguageName": language.other.name,
+      "title": "\(page.headline) · \(shop.name)",
+      "shop": shop.name,
       "amount": language.amount(order.registration.amount),
       "description": order.registration.description,
       "state": page.state.rawValue,
       "version": order.version,
-      "tries": order.payments.count,
       "headline": page.headline,
       "text": page.text,
-      "notice": page.notice,
-      "returned": page.returned,
-      "base": "/checkout/\(token)",
+      "notices": [page.notice].compactMap { $0 } + page.returned,
+      "base": base,
       "key": "page-" + String(random128(), radix: 36),
       "choices": page.choices.map {
         ["value": $0.value, "label": $0.label, "note": $0.note, "checked": $0.isFirst ? "checked" : ""]
       },
-      "isReady": page.state == .ready && !page.choices.isEmpty,
+      "canPay": !page.choices.isEmpty,
       "isWaiting": page.state == .confirming || page.state == .action,
       "isConfirming": page.state == .confirming,
-      "redirect": redirect,
-      "qr": qr,
+      "redirect": redirect, "code": code, "codeLink": codeLink,
       "closable": page.closable?.text,
       "returnURL": page.state == .paid || page.state == .closed ? order.registration.returnURL : nil,
-      "expiresAt": order.status == .open ? order.expiresAt.rfc3339 : "",
-      "deadline": page.state == .ready || page.state == .action
+      "expiresAt": order.expiresAt.rfc3339,
+      "deadline": [.ready, .failed, .action].contains(page.state)
         ? Self.deadline(order.expiresAt, now: engine.clock.now()) : nil,
-      "elsewhere": Self.elsewhere(page.state, language),
-      "wasElsewhere": request.queryText("elsewhere") == nil ? "hidden" : "",
-      "now": engine.clock.now().rfc3339,
+      "nextCheckAt": page.asked?.nextCheckAt?.rfc3339 ?? "",
+      "nextCheck": page.asked.map { Self.nextCheck($0, now: engine.clock.now(), language) },
+      "nextCheckLabel": say("We ask the bank again {when}.", "{when}再次向银行查询。"),
+      "checkingLabel": say("We are asking the bank right now.", "正在向银行查询。"),
       "payLabel": say("Pay", "支付"),
       "payingLabel": say("Asking the bank…", "正在询问银行…"),
       "continueLabel": say("Continue at the bank", "前往银行"),
       "closeLabel": say("Choose another way", "换一种方式"),
+      "closeNote": say(
+        "We end this payment at the bank first. If you have confirmed it there already, it counts, and nothing else is charged.",
+        "我们会先在银行结束这笔付款。如果您已在银行确认，则以这笔付款为准，不会再收取其他款项。"),
       "backLabel": say("Back to the shop", "返回商家"),
       "methodsLabel": say("Payment method", "支付方式"),
       "deadlineLabel": say("Please pay before", "付款截止时间"),
@@ -230,10 +270,26 @@ extension WebServices {
       "offlineLabel": say(
         "We cannot be reached at the moment. If you have pressed Pay, do not pay again: we go on by ourselves as soon as we are back in touch.",
         "暂时无法连接。如果您已点击支付，请不要重复支付，恢复连接后会自动继续。"),
+      "refusedLabel": say(
+        "This way to pay is not available. You were not charged; please choose another one.",
+        "此支付方式暂不可用。您没有被扣款，请选择其他方式。"),
       "promise": say("An order keeps at most one payment.", "一笔订单最多只收取一次付款。"),
-      "scanLabel": say("Scan this code with your app", "请用手机扫描此二维码"),
+      "codeLabel": say("QR code of your payment", "付款二维码"),
+      "codeLinkLabel": say("Or open it on this device", "或在本设备上打开"),
     ])
-    return .page(html, formTargets: redirectOrigins)
+    let isDemo = demo?.merchant == shop.id
+    return .page(html, formTargets: redirectOrigins, framedBy: shop.origins + (isDemo ? ["'self'"] : []))
+  }
+
+  /// Without scripts: when the bank is asked again.
+  private static func nextCheck(_ payment: Payment, now: Instant, _ language: Language) -> String {
+    guard let next = payment.nextCheckAt, next > now else {
+      return language.say("We are asking the bank right now.", "正在向银行查询。")
+    }
+    let seconds = next.since(now).wholeMilliseconds / 1000 + 1
+    return seconds < 90
+      ? language.say("We ask the bank again in \(seconds) seconds.", "\(seconds)秒后再次向银行查询。")
+      : language.say("We ask the bank again in \(seconds / 60) minutes.", "\(seconds / 60)分钟后再次向银行查询。")
   }
 
   /// Without scripts: the time of the deadline, with its date unless it is within the day.
@@ -243,24 +299,10 @@ extension WebServices {
     return (instant.since(now) > .seconds(20 * 3600) ? "\(text.prefix(10)) " : "") + "\(time) UTC"
   }
 
-  /// For a tab that did not start what it sees.
-  private static func elsewhere(_ state: CheckoutPage.State, _ language: Language) -> String? {
-    switch state {
-    case .paid:
-      language.say(
-        "It was paid in another tab or on another device. You were charged once.", "已在其他标签页或设备上支付，您只被扣款一次。")
-    case .action, .confirming:
-      language.say(
-        "This payment was started in another tab or on another device. No second one was started here.",
-        "这笔付款是在其他标签页或设备上发起的，此处没有发起第二笔。")
-    case .ready, .closed: nil
-    }
-  }
-
   static func unavailable(_ request: Request, again path: String, status: HTTPResponse.Status) -> Response {
     let language = Language(request)
     let html = PageTemplate.missing.fill([
-      "lang": language.rawValue,
+      "lang": language.tag,
       "headline": language.say("One moment, please", "请稍候"),
       "text": language.say(
         "We cannot look at your order right now. If you have pressed Pay, do not pay again: nothing is lost.",
@@ -274,7 +316,7 @@ extension WebServices {
   static func noSuchCheckout(_ request: Request) -> Response {
     let language = Language(request)
     let html = PageTemplate.missing.fill([
-      "lang": language.rawValue,
+      "lang": language.tag,
       "headline": language.say("There is no such order", "订单不存在"),
       "text": language.say(
         "The address is incomplete or out of date. Please go back to the shop.", "地址不完整或已失效，请返回商家。"),

@@ -31,6 +31,15 @@ extension WebServices {
       let token = try Self.token(context)
       return try await start(token.order, request, by: .buyer(secret: token.secret))
     }
+    routes.on(.get, "/checkout/:token/payments/:id/code.svg") { _, context in
+      let order = try await order(behind: context)
+      guard let payment = order.payment(try context.id()), case .qrCode(let content) = payment.nextAction,
+        let code = QRCode(content)
+      else { throw Refusal(.notFound, "There is no code to scan, or no longer.") }
+      return Response(
+        status: .ok, headers: [.contentType: "image/svg+xml", .cacheControl: "no-store"],
+        body: .init(byteBuffer: ByteBuffer(string: code.svg)))
+    }
     routes.on(.post, "/checkout/:token/payments/:id/close") { request, context in
       let token = try Self.token(context)
       let id: PaymentID = try context.id()
@@ -46,7 +55,7 @@ extension WebServices {
       return response(closing: try await closed(id, by: buyer, within: wait))
     }
     for asset in PageAsset.all {
-      routes.on(.get, asset.path) { _, _ in asset.response }
+      routes.on(.get, asset.path) { request, _ in asset.response(request) }
     }
   }
 
@@ -73,19 +82,27 @@ extension WebServices {
   }
 
   private func order(behind context: WebContext) async throws -> Order {
-    let token = try Self.token(context)
+    try await order(behind: try Self.token(context)).orNotFound("checkout")
+  }
+
+  func order(behind token: CheckoutToken) async throws -> Order? {
     let order = try await reading.order(token.order)
-    return try order.flatMap { Caller.buyer(secret: token.secret).maySee($0) ? $0 : nil }.orNotFound("checkout")
+    return order.flatMap { Caller.buyer(secret: token.secret).maySee($0) ? $0 : nil }
   }
 
   // MARK: What the buyer sees
 
   private func view(_ order: Order) async throws -> [UInt8] {
-    rendering.buyerView(order, shop: try await shopName(order), methods: methods(for: order))
+    view(order, shop: try await shop(of: order).name)
   }
 
-  func shopName(_ order: Order) async throws -> String {
-    try await directory.merchantName(order.registration.merchant) ?? ""
+  private func view(_ order: Order, shop: String) -> [UInt8] {
+    rendering.buyerView(order, shop: shop, methods: methods(for: order), now: engine.clock.now())
+  }
+
+  func shop(of order: Order) async throws -> Merchant {
+    let id = order.registration.merchant
+    return try await directory.merchant(id) ?? Merchant(id: id, name: "", origins: [])
   }
 
   /// The order once it has changed, or as it is when the time is over. A live payment's provider is asked first.
@@ -116,7 +133,7 @@ extension WebServices {
 
   /// Server-sent events: the buyer's view, now and whenever it changes.
   private func stream(_ order: Order) async throws -> Response {
-    let shop = try await shopName(order)
+    let shop = try await shop(of: order).name
     // Nobody listens before the body is really written: the answer to a HEAD has none.
     let body = ResponseBody { writer in
       let subscription = try engine.changes.subscribe(to: order.id)
@@ -133,7 +150,8 @@ extension WebServices {
           order = next
           try await writer.write(event(order, shop))
         } else {
-          try await writer.write(ByteBuffer(string: ": still here\n\n"))
+          // An event, not a comment: a page cannot see comments, and a dead connection looks like a quiet one.
+          try await writer.write(ByteBuffer(string: "event: alive\ndata: 1\n\n"))
         }
       }
       try await writer.finish(nil)
@@ -147,7 +165,7 @@ extension WebServices {
 
   private func event(_ order: Order, _ shop: String) -> ByteBuffer {
     var buffer = ByteBuffer(string: "id: \(order.version)\ndata: ")
-    buffer.writeBytes(rendering.buyerView(order, shop: shop, methods: methods(for: order)))
+    buffer.writeBytes(view(order, shop: shop))
     buffer.writeString("\n\n")
     return buffer
   }

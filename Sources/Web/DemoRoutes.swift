@@ -1,4 +1,5 @@
 import Contract
+import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import Mustache
@@ -9,61 +10,31 @@ import PaymentEngine
 extension WebServices {
   private struct Product {
     let id: String
-    let name: (String, String)
+    let name: (english: String, chinese: String)
+    let note: (english: String, chinese: String)
     let price: Int64
   }
 
   private static let products = [
-    Product(id: "tea", name: ("Jasmine tea, 100 g", "茉莉花茶 100 克"), price: 3800),
-    Product(id: "cup", name: ("Porcelain cup", "瓷杯"), price: 5900),
-    Product(id: "pot", name: ("Clay teapot", "紫砂壶"), price: 26_800),
+    Product(
+      id: "tea", name: ("Jasmine tea, 100 g", "茉莉花茶 100 克"), note: ("Picked in spring, scented seven times", "春采，七窨"),
+      price: 3800),
+    Product(
+      id: "cup", name: ("Porcelain cup", "瓷杯"), note: ("Thin as paper, from Jingdezhen", "景德镇薄胎"), price: 5900),
+    Product(
+      id: "pot", name: ("Clay teapot", "紫砂壶"), note: ("For two, from Yixing clay", "宜兴紫砂，两人用"), price: 26_800),
   ]
 
+  private static let currency = Currency(code: "CNY")!
+  /// For a visitor who wants to see a deadline pass, in seconds.
+  private static let shortLife: Int64 = 20
+
   func addDemo(_ demo: DemoShop, to routes: inout Routes) {
-    routes.on(.get, "/demo") { request, _ in
-      let language = Language(request)
-      let say = language.say
-      let orders = try await reading.orders(of: demo.merchant, status: nil, after: nil, limit: 8)
-      let html = PageTemplate.demo.fill([
-        "lang": language == .chinese ? "zh-CN" : "en",
-        "otherLanguage": language == .english ? "zh" : "en",
-        "otherLanguageName": language == .english ? "中文" : "English",
-        "headline": say("The demo shop", "演示商店"),
-        "text": say(
-          "Buy something, press Pay as often as you like, in as many tabs as you like. The bank charges once.",
-          "下单后，可以在任意多个标签页反复点击支付，银行只会扣款一次。"),
-        "buyLabel": say("Buy", "购买"),
-        "products": Self.products.map {
-          [
-            "id": $0.id, "name": say($0.name.0, $0.name.1),
-            "price": language.amount(Money($0.price, Currency(code: "CNY")!)),
-          ]
-        },
-        "networkLabel": say("The network to the bank", "到银行的网络"),
-        "networkText": say(
-          "A bad network loses requests and answers, is slow, fails, and doubles, delays and loses notices.",
-          "坏网络会丢失请求和应答、变慢、出错，并重复、延迟或丢失通知。"),
-        "isBad": await demo.isNetworkBad(),
-        "isGoodLabel": say("good", "良好"), "isBadLabel": say("bad", "糟糕"),
-        "makeBadLabel": say("Make it bad", "模拟网络故障"), "makeGoodLabel": say("Make it good", "恢复网络"),
-        "ordersLabel": say("The latest orders", "最近的订单"),
-        "orders": orders.map { order in
-          [
-            "reference": order.registration.reference, "status": order.status.rawValue,
-            "amount": language.amount(order.registration.amount), "url": "/checkout/\(order.checkoutToken.text)",
-            "payments": "\(order.payments.count)", "duplicates": "\(order.duplicates.count)",
-          ]
-        },
-        "statusLabel": say("Status", "状态"), "amountLabel": say("Amount", "金额"),
-        "referenceLabel": say("Order", "订单"), "paymentsLabel": say("Tries", "尝试次数"),
-        "duplicatesLabel": say("Prevented", "已阻止的重复付款"),
-        "books": "\(demo.bankURL)/books",
-        "booksLabel": say("What the bank really took", "银行的真实账目"),
-      ])
-      var response = Response.page(html)
-      Language.keep(request, in: &response)
-      return response
+    for asset in PageAsset.demo {
+      routes.on(.get, asset.path) { request, _ in asset.response(request) }
     }
+    routes.on(.get, "/") { _, _ in Self.seeOther("/demo") }
+    routes.on(.get, "/demo") { request, _ in try await shopPage(demo, request) }
     routes.on(.post, "/demo/orders") { request, _ in
       let form = try await Self.form(request)
       guard let product = Self.products.first(where: { $0.id == form.product }) else {
@@ -71,21 +42,50 @@ extension WebServices {
       }
       let reference = "demo-" + String(randomness.next() >> 24, radix: 36)
       let registration = Order.Registration(
-        merchant: demo.merchant, reference: reference, amount: Money(product.price, Currency(code: "CNY")!),
-        description: Language(request).say(product.name.0, product.name.1), expiresIn: 900,
-        returnURL: "\(publicURL)/demo")
-      let (order, _) = try await register(registration)
-      return Self.seeOther("/checkout/\(order.checkoutToken.text)")
+        merchant: demo.merchant, reference: reference, amount: Money(product.price, Self.currency),
+        description: Language(request).say(product.name.english, product.name.chinese),
+        expiresIn: form.deadline == "short" ? Self.shortLife : 900, returnURL: "\(publicURL)/demo/orders/\(reference)")
+      _ = try await register(registration)
+      return Self.seeOther("/demo/orders/\(reference)")
+    }
+    routes.on(.get, "/demo/orders/:reference") { request, context in
+      try await orderPage(demo, try await order(demo, context), request)
+    }
+    routes.on(.get, "/demo/orders/:reference/live") { request, context in
+      try await live(demo, try await order(demo, context), request)
+    }
+    routes.on(.get, "/demo/orders/:reference/own") { _, context in
+      let order = try await order(demo, context)
+      let html = ownPage(order)
+      let script = html.split(separator: "<script type=\"module\">").last?.split(separator: "</script>").first
+      return .page(html, framedBy: ["'self'"], script: script.map(String.init))
+    }
+    routes.on(.get, "/demo/orders/:reference/own/source") { _, context in
+      let html = ownPage(try await order(demo, context))
+      return Response(
+        status: .ok,
+        headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
+        body: .init(byteBuffer: ByteBuffer(string: html)))
     }
     routes.on(.post, "/demo/network") { request, _ in
       let form = try await Self.form(request)
-      await demo.setNetworkBad(form.network == "bad")
-      return Self.seeOther("/demo")
+      guard let network = form.network.flatMap(DemoShop.Network.init(rawValue:)) else {
+        let names = DemoShop.Network.allCases.map(\.rawValue).joined(separator: ", ")
+        throw Refusal(.invalidRequest, "There is no such network. There are: \(names).")
+      }
+      await demo.setNetwork(network)
+      return Response(status: .noContent)
     }
+  }
+
+  private func order(_ demo: DemoShop, _ context: WebContext) async throws -> Order {
+    let reference = context.parameters.get("reference") ?? ""
+    return try await reading.order(merchant: demo.merchant, reference: reference).orNotFound("order")
   }
 
   private struct DemoForm: Decodable {
     var product: String?
+    var deadline: String?
     var network: String?
   }
 
@@ -99,5 +99,136 @@ extension WebServices {
       throw Refusal(.invalidRequest, "The form cannot be read.")
     }
     return form
+  }
+
+  // MARK: Pages
+
+  private static func page(
+    _ template: MustacheTemplate, _ values: [String: Any?], _ request: Request, frames: [String] = []
+  ) -> Response {
+    let language = Language(request)
+    let common: [String: Any?] = [
+      "lang": language.tag, "otherLanguage": language.other.rawValue, "otherLanguageName": language.other.name,
+      "shop": language.say("The little tea shop", "小茶铺"),
+      "isDemo": language.say("A demonstration: nothing is sold, no money moves.", "演示：不出售商品，不涉及真实资金。"),
+    ]
+    var response = Response.page(template.fill(common.merging(values) { $1 }), frames: frames)
+    Language.keep(request, in: &response)
+    return response
+  }
+
+  private func shopPage(_ demo: DemoShop, _ request: Request) async throws -> Response {
+    let language = Language(request)
+    let say = language.say
+    let orders = try await reading.orders(of: demo.merchant, status: nil, after: nil, limit: 8)
+    return Self.page(
+      PageTemplate.demoShop,
+      [
+        "text": say(
+          "Order something and press Pay as often as you like, in as many tabs as you like, over the worst network you can make. The bank charges once.",
+          "下单后，可以在任意多个标签页、在最糟糕的网络下反复点击支付，银行只会扣款一次。"),
+        "orderLabel": say("Order", "下单"),
+        "products": Self.products.map {
+          [
+            "id": $0.id, "name": say($0.name.english, $0.name.chinese), "note": say($0.note.english, $0.note.chinese),
+            "price": language.amount(Money($0.price, Self.currency)),
+          ]
+        },
+        "hasOrders": !orders.isEmpty,
+        "ordersLabel": say("The latest orders", "最近的订单"),
+        "orders": orders.map { order in
+          [
+            "reference": order.registration.reference, "status": DemoWords.status(order, language),
+            "amount": language.amount(order.registration.amount), "description": order.registration.description ?? "",
+            "payments": "\(order.payments.count)", "duplicates": "\(order.duplicates.count)",
+          ]
+        },
+        "statusLabel": say("Status", "状态"), "amountLabel": say("Amount", "金额"),
+        "referenceLabel": say("Order", "订单"), "descriptionLabel": say("Item", "商品"),
+        "paymentsLabel": say("Tries", "尝试次数"), "duplicatesLabel": say("Prevented", "已阻止的重复付款"),
+        "books": "\(demo.bankURL)/books", "booksLabel": say("All of the bank's books", "银行的全部账目"),
+      ], request)
+  }
+
+  private func orderPage(_ demo: DemoShop, _ order: Order, _ request: Request) async throws -> Response {
+    let language = Language(request)
+    let say = language.say
+    let reference = order.registration.reference
+    let networks = DemoShop.Network.allCases.map {
+      ["value": $0.rawValue, "label": DemoWords.network($0, language)]
+    }
+    let product = Self.products.first { order.registration.amount.amount == $0.price }?.id ?? "tea"
+    return Self.page(
+      PageTemplate.demoOrder,
+      [
+        "title": "\(order.registration.description ?? reference) · \(say("The little tea shop", "小茶铺"))",
+        "reference": reference, "referenceLabel": say("Order", "订单"),
+        "description": order.registration.description, "amount": language.amount(order.registration.amount),
+        "checkout": "/checkout/\(order.checkoutToken.text)", "base": "/demo/orders/\(reference)", "product": product,
+        "shopLabel": say("The shop", "商店"), "frameLabel": say("The checkout page", "支付页面"),
+        "addressLabel": say("The buyer's screen", "买家的屏幕"),
+        "pressLabel": say("Be impatient", "心急一下"),
+        "twiceLabel": say("Press Pay twice at once", "同时点击两次支付"),
+        "devicesLabel": say("Pay on two devices at once", "两台设备同时支付"),
+        "reloadLabel": say("Reload the page", "刷新页面"), "tabLabel": say("Open a second tab", "打开第二个标签页"),
+        "deadlineLabel": say("Order it with 20 seconds to pay", "重新下单，限 20 秒内支付"),
+        "ownLabel": say("See it on a shop's own page", "在商家自己的页面上查看"),
+        "sourceLabel": say("its source, under 30 lines", "页面源码，不到 30 行"),
+        "networkLabel": say("Break the network", "破坏网络"),
+        "buyerNetworkLabel": say("Between the buyer and PayOnce", "买家与 PayOnce 之间"),
+        "bankNetworkLabel": say("Between PayOnce and the bank", "PayOnce 与银行之间"),
+        "buyerNetworks": DemoWords.buyerNetworks(language), "bankNetworks": networks,
+        "booksLabel": say("What the bank really took", "银行实际收取"),
+        "timelineLabel": say("What happened", "发生了什么"),
+        "notReadyLabel": say("The page offers nothing to press at the moment.", "页面目前没有可以点击的按钮。"),
+        "deviceLabel": say("Device", "设备"),
+        "pressedLabel": say("Pressed twice in one tick.", "已在同一瞬间点击两次。"),
+        "byHandLabel": say("as somebody set it by hand", "手动设置"),
+      ], request, frames: ["'self'", demo.bankURL])
+  }
+
+  /// A shop's own page with `payonce.js`, as docs/own-page.md shows it.
+  private func ownPage(_ order: Order) -> String {
+    PageTemplate.ownPage.fill([
+      "gate": publicURL, "checkout": "\(publicURL)/checkout/\(order.checkoutToken.text)",
+      "title": order.registration.description,
+    ])
+  }
+
+  // MARK: What goes on
+
+  private struct Live: Encodable {
+    struct Moment: Encodable {
+      let at: String
+      let text: String
+    }
+    struct Entry: Encodable {
+      let text: String
+      let amount: String
+    }
+    let version: Int
+    let status: String
+    let network: String?
+    /// `nil` when the bank does not answer.
+    let kept: String?
+    let books: [Entry]
+    let prevented: String
+    let events: [Moment]
+  }
+
+  /// The order's timeline and the bank's books, in words.
+  private func live(_ demo: DemoShop, _ order: Order, _ request: Request) async throws -> Response {
+    let language = Language(request)
+    async let network = demo.network()
+    async let told = demo.books(order.payments.map(\.id))
+    let events = try await reading.events(of: order.id, after: 0, limit: 200)
+    let books = await told
+    let live = Live(
+      version: order.version, status: DemoWords.status(order, language), network: await network?.rawValue,
+      kept: books.map { DemoWords.kept($0, Self.currency, language) },
+      books: books.map { DemoWords.entries($0, language) }?.map { .init(text: $0.text, amount: $0.amount) } ?? [],
+      prevented: DemoWords.prevented(order.duplicates.count, language),
+      events: events.map { .init(at: $0.at.rfc3339, text: DemoWords.event($0, language)) })
+    return .json(Array(try JSONEncoder().encode(live)))
   }
 }

@@ -53,7 +53,7 @@ enum Language: String, CaseIterable, Sendable {
   /// The text in this language.
   func say(_ english: String, _ chinese: String) -> String { self == .english ? english : chinese }
 
-  /// An amount as people read it: `1,999.00 CNY`, `1,999 JPY`, `1,999.000 KWD`.
+  /// An amount as people read it: `CN¥1,999.00` or `¥1,999.00`, `¥1,999` or `JP¥1,999`, `KWD 1.999`.
   func amount(_ money: Money) -> String {
     let parts = money.decimalText.split(separator: ".")
     var grouped = ""
@@ -62,6 +62,23 @@ enum Language: String, CaseIterable, Sendable {
       grouped.append(digit)
     }
     let fraction = parts.count > 1 ? ".\(parts[1])" : ""
-    return String(grouped.reversed()) + fraction + "\u{a0}" + money.currency.code
+    let code = money.currency.code
+    let symbol = Self.symbols[code].map { say($0.0, $0.1) } ?? code + "\u{a0}"
+    return symbol + String(grouped.reversed()) + fraction
   }
+
+  /// What stands before an amount instead of the currency's code, in English and in Chinese. Source: Unicode CLDR 48; a
+  /// test asks the browser's own copy.
+  private static let symbols: [String: (String, String)] = [
+    "AUD": ("A$", "AU$"), "BRL": ("R$", "R$"), "CAD": ("CA$", "CA$"), "CNY": ("CN¥", "¥"), "EUR": ("€", "€"),
+    "GBP": ("£", "£"), "HKD": ("HK$", "HK$"), "ILS": ("₪", "₪"), "INR": ("₹", "₹"), "JPY": ("¥", "JP¥"),
+    "KRW": ("₩", "₩"), "MXN": ("MX$", "MX$"), "NZD": ("NZ$", "NZ$"), "TWD": ("NT$", "NT$"), "USD": ("$", "US$"),
+    "VND": ("₫", "₫"),
+  ]
+
+  /// As HTML names it.
+  var tag: String { say("en", "zh-CN") }
+  var other: Language { self == .english ? .chinese : .english }
+  /// In itself.
+  var name: String { say("English", "中文") }
 }

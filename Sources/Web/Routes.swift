@@ -51,6 +51,8 @@ extension WebServices {
   package func routes() -> (router: Router<WebContext>, routes: Routes) {
     let router = Router(context: WebContext.self, options: .autoGenerateHeadEndpoints)
     let table = RouteTable()
+    router.add(
+      middleware: CheckoutOrigins(order: { try await order(behind: $0) }, directory: directory, own: publicURL))
     router.add(middleware: Frontier(randomness: randomness, table: table))
     var routes = Routes(router: router, table: table)
     let keys = KeyRing(directory: directory, clock: engine.clock)

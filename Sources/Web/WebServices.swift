@@ -45,22 +45,3 @@ package struct WebServices: Sendable {
 
   func random128() -> UInt128 { UInt128(randomness.next()) << 64 | UInt128(randomness.next()) }
 }
-
-/// The demo shop's place behind the scenes.
-package struct DemoShop: Sendable {
-  package let merchant: MerchantID
-  /// Where a visitor can read the sandbox bank's books.
-  package let bankURL: String
-  package let isNetworkBad: @Sendable () async -> Bool
-  package let setNetworkBad: @Sendable (Bool) async -> Void
-
-  package init(
-    merchant: MerchantID, bankURL: String, isNetworkBad: @escaping @Sendable () async -> Bool,
-    setNetworkBad: @escaping @Sendable (Bool) async -> Void
-  ) {
-    self.merchant = merchant
-    self.bankURL = bankURL
-    self.isNetworkBad = isNetworkBad
-    self.setNetworkBad = setNetworkBad
-  }
-}

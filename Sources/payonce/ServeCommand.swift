@@ -153,10 +153,10 @@ struct ServeCommand: AsyncParsableCommand {
   ) async throws -> DemoShop {
     let merchant = try await directory.merchant(
       named: "Demo shop", id: KeysCommand.Create.newMerchant(SystemRandomness()))
-    let conduct = BankConduct(client: client, url: bankURL + "/faults")
+    let bank = DemoBank(client: client, url: bankURL)
     return DemoShop(
-      merchant: merchant, bankURL: bankURL, isNetworkBad: { await conduct.isBad() },
-      setNetworkBad: { await conduct.set(bad: $0) })
+      merchant: merchant, bankURL: bankURL, network: { await bank.network() },
+      setNetwork: { await bank.set($0) }, books: { await bank.books(of: $0) })
   }
 
   static func webAddress(_ text: String, _ option: String) throws -> String {
@@ -186,31 +186,36 @@ struct ServeCommand: AsyncParsableCommand {
   }
 }
 
-/// The demo's switch for a bad network: the sandbox bank's faults.
-private struct BankConduct: Sendable {
+/// What the demo asks the sandbox bank, beside paying: how it behaves, and what is in its books.
+private struct DemoBank: Sendable {
   let client: HTTPClient
   let url: String
 
-  private static let bad = """
-    {"seed":7,"latency_ms":[50,900],"lose_request":0.15,"lose_response":0.25,"fail_500":0.1,"duplicate_notice":0.3,\
-    "lose_notice":0.4,"delay_notice_ms":[0,4000]}
-    """
+  private struct Faults: Decodable { let seed: Int }
 
-  func isBad() async -> Bool {
-    guard let response = try? await client.execute(HTTPClientRequest(url: url), timeout: .seconds(2)),
-      let body = try? await response.body.collect(upTo: 65_536),
-      let faults = try? JSONSerialization.jsonObject(with: Data(body.readableBytesView)) as? [String: Any]
-    else { return false }
-    return (faults["lose_response"] as? Double ?? 0) > 0
+  func network() async -> DemoShop.Network? {
+    let faults: Faults? = await get("/faults")
+    return faults.flatMap { DemoShop.Network(seed: $0.seed) }
   }
 
-  func set(bad: Bool) async {
-    var request = HTTPClientRequest(url: url)
+  func books(of payments: [PaymentID]) async -> DemoShop.Books? {
+    await get("/books?charges=" + payments.map(\.text).joined(separator: ","))
+  }
+
+  func set(_ network: DemoShop.Network) async {
+    var request = HTTPClientRequest(url: url + "/faults")
     request.method = .PUT
-    request.body = .bytes(ByteBuffer(string: bad ? Self.bad : "{}"))
-    // The page that follows shows what the bank says, also when this was lost.
+    request.body = .bytes(ByteBuffer(string: network.faults))
+    // The page shows what the bank says afterwards, also when this was lost.
     if let response = try? await client.execute(request, timeout: .seconds(2)) {
       _ = try? await response.body.collect(upTo: 65_536)
     }
+  }
+
+  private func get<Value: Decodable>(_ path: String) async -> Value? {
+    guard let response = try? await client.execute(HTTPClientRequest(url: url + path), timeout: .seconds(2)),
+      let body = try? await response.body.collect(upTo: 1_048_576)
+    else { return nil }
+    return try? JSONDecoder().decode(Value.self, from: Data(body.readableBytesView))
   }
 }

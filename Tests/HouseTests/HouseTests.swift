@@ -9,6 +9,7 @@ import Testing
     "PaymentEngine": ["PaymentCore", "Logging", "Metrics", "Synchronization"],
     "CLibPQ": [],
     "CMalloc": [],
+    "CQREncode": [],
     "Contract": ["PaymentCore", "FoundationEssentials"],
     "OrderRows": ["PaymentCore", "PaymentEngine"],
     "SQLiteStore": [
@@ -22,8 +23,8 @@ import Testing
       "NIOPosix",
     ],
     "Web": [
-      "PaymentCore", "PaymentEngine", "Contract", "FoundationEssentials", "Crypto", "Hummingbird", "HummingbirdCore",
-      "HTTPTypes", "Logging", "Mustache", "NIOCore", "NIOHTTP1", "Synchronization",
+      "PaymentCore", "PaymentEngine", "Contract", "CQREncode", "FoundationEssentials", "Crypto", "Hummingbird",
+      "HummingbirdCore", "HTTPTypes", "Logging", "Mustache", "NIOCore", "NIOHTTP1", "Synchronization",
     ],
     "Simulation": ["PaymentCore", "PaymentEngine", "Logging", "Synchronization", "Glibc"],
     "simulate": ["Simulation", "Glibc"],

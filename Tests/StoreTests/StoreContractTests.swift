@@ -343,8 +343,8 @@ import Testing
     let open = try kind.open()
     let tea = try await Self.merchant(open)
     #expect(try await open.directory.merchant(named: "tea", id: MerchantID("mer_other")) == tea)
-    #expect(try await open.directory.merchantName(tea) == "tea")
-    #expect(try await open.directory.merchantName(MerchantID("mer_none")) == nil)
+    #expect(try await open.directory.merchant(tea) == Merchant(id: tea, name: "tea", origins: []))
+    #expect(try await open.directory.merchant(MerchantID("mer_none")) == nil)
 
     let hash = (0..<32).map { UInt8($0) }
     let keys = [

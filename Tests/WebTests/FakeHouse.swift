@@ -16,6 +16,8 @@ final class FakeHouse: Store, Reading, Directory {
   }
   private let state = Mutex(State())
   static let merchant = MerchantID("mer_test")
+  /// Whose pages may use the checkout.
+  static let origin = "https://shop.example"
 
   /// The order that it can be told to know.
   static let order = Order(
@@ -77,7 +79,11 @@ final class FakeHouse: Store, Reading, Directory {
   }
   func keys() async throws(Fault) -> [StoredKey] { state.withLock { $0.keys.values.sorted { $0.id < $1.id } } }
   func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID { Self.merchant }
-  func merchantName(_ id: MerchantID) async throws(Fault) -> String? { "tea" }
+  func merchant(_ id: MerchantID) async throws(Fault) -> Merchant? {
+    Merchant(id: id, name: "tea", origins: [Self.origin])
+  }
+  func merchants() async throws(Fault) -> [Merchant] { [] }
+  func setOrigin(_ origin: String, of merchant: MerchantID, allowed: Bool) async throws(Fault) {}
   func add(_ key: StoredKey) async throws(Fault) { state.withLock { $0.keys[key.id] = key } }
   func revoke(_ id: String, at now: Instant) async throws(Fault) -> Bool {
     state.withLock { state in
@@ -113,7 +119,8 @@ extension FakeHouse {
     let engine = Engine(
       stores: [self], providers: [], rules: Rules(sheets: [:], enabled: []), clock: clock, logger: logger)
     let demo = DemoShop(
-      merchant: Self.merchant, bankURL: "http://bank.example", isNetworkBad: { false }, setNetworkBad: { _ in })
+      merchant: Self.merchant, bankURL: "http://bank.example", network: { .good }, setNetwork: { _ in },
+      books: { _ in nil })
     return WebServices(
       engine: engine, reading: self, directory: self, providers: [], randomness: CountingDice(),
       publicURL: "http://pay.example", redirectOrigins: [], demo: demo, logger: logger)

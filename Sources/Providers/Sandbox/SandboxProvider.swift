@@ -29,9 +29,9 @@ package struct SandboxProvider: Provider {
   /// Source: the sandbox bank is ours, see docs/sandbox-bank.md. A close is confirmed, but methods that wait for
   /// the buyer can be made to take the money within a minute after it.
   package let sheet = CapabilitySheet(
-    methods: ["ok", "declined", "action", "slow", "lost", "late"], createMovesMoney: true, burning: .close,
+    methods: ["ok", "declined", "action", "qr", "slow", "lost", "late"], createMovesMoney: true, burning: .close,
     finalRejections: ["invalid_charge"],
-    lateMoney: ["action": .seconds(60), "slow": .seconds(60), "late": .seconds(60)])
+    lateMoney: ["action": .seconds(60), "qr": .seconds(60), "slow": .seconds(60), "late": .seconds(60)])
 
   // MARK: Calls
 
@@ -81,6 +81,7 @@ package struct SandboxProvider: Provider {
   private struct Charge: Decodable {
     let id: String
     let currency: String
+    let method: String?
     let status: String
     let amount_captured: Int64?
   }
@@ -120,8 +121,11 @@ package struct SandboxProvider: Provider {
     case "closed": return .closed
     case "pending": return .pending(nil)
     case "requires_action":
-      let back = checkout.map { "?back=\(publicURL)/checkout/\($0.text)" } ?? ""
-      return .pending(checkout == nil ? nil : .redirect(url: "\(bankURL)/pay/\(charge.id)\(back)"))
+      guard let checkout else { return .pending(nil) }
+      let cashier = "\(bankURL)/pay/\(charge.id)"
+      return .pending(
+        charge.method == "qr"
+          ? .qrCode(content: cashier) : .redirect(url: "\(cashier)?back=\(publicURL)/checkout/\(checkout.text)"))
     default: return .unknown("the bank knows a state that we do not")
     }
   }

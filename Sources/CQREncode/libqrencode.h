@@ -1,0 +1,2 @@
+// The QR code encoder of Debian's libqrencode-dev.
+#include <qrencode.h>

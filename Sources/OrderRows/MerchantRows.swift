@@ -1,0 +1,26 @@
+import PaymentCore
+package import PaymentEngine
+
+/// Merchants as they come, a row for each of their origins.
+package struct MerchantRows {
+  package private(set) var merchants: [Merchant] = []
+
+  package init() {}
+
+  /// What they are read from. The condition says of which merchants.
+  package static func select(_ condition: String) -> String {
+    """
+    SELECT m.id, m.name, o.origin FROM merchants m LEFT JOIN origins o ON o.merchant = m.id \(condition)
+    ORDER BY m.name, o.origin
+    """
+  }
+
+  package mutating func add(_ row: some ResultRow) throws {
+    var columns = ColumnReader(row, table: "merchants")
+    let id = MerchantID(try columns.next() as String)
+    let name: String = try columns.next()
+    let origin: [String] = columns.optional().map { [$0] } ?? []
+    let known = merchants.last?.id == id ? merchants.removeLast().origins : []
+    merchants.append(Merchant(id: id, name: name, origins: known + origin))
+  }
+}

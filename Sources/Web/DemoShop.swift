@@ -1,0 +1,73 @@
+package import PaymentCore
+
+/// What the demo shop has behind the scenes: its merchant, and the sandbox bank.
+package struct DemoShop: Sendable {
+  package let merchant: MerchantID
+  /// Where a visitor can read the sandbox bank's books.
+  package let bankURL: String
+  /// How the network to the bank is now; `nil` when somebody made it another one.
+  package let network: @Sendable () async -> Network?
+  package let setNetwork: @Sendable (Network) async -> Void
+  /// What the bank's books say of these payments; `nil` when it does not answer.
+  package let books: @Sendable ([PaymentID]) async -> Books?
+
+  package init(
+    merchant: MerchantID, bankURL: String, network: @escaping @Sendable () async -> Network?,
+    setNetwork: @escaping @Sendable (Network) async -> Void, books: @escaping @Sendable ([PaymentID]) async -> Books?
+  ) {
+    self.merchant = merchant
+    self.bankURL = bankURL
+    self.network = network
+    self.setNetwork = setNetwork
+    self.books = books
+  }
+
+  /// A network between PayOnce and the bank.
+  package enum Network: String, CaseIterable, Sendable {
+    case good, slow
+    case losesRequests = "loses-requests"
+    case losesAnswers = "loses-answers"
+    case gone, everything
+
+    /// The bank's faults that make it so, with a seed by which it is known again.
+    package var faults: String {
+      switch self {
+      case .good: #"{"seed":1}"#
+      case .slow: #"{"seed":702,"latency_ms":[1500,3000],"delay_notice_ms":[2000,4000]}"#
+      case .losesRequests: #"{"seed":703,"lose_request":0.6,"lose_notice":1}"#
+      case .losesAnswers: #"{"seed":704,"lose_response":0.6,"lose_notice":1}"#
+      case .gone: #"{"seed":705,"lose_request":1,"lose_notice":1}"#
+      case .everything:
+        #"{"seed":706,"latency_ms":[50,900],"lose_request":0.15,"lose_response":0.25,"fail_500":0.1,"#
+          + #""duplicate_notice":0.3,"lose_notice":0.4,"delay_notice_ms":[0,4000]}"#
+      }
+    }
+
+    package init?(seed: Int) {
+      guard
+        let network = Self.allCases.first(where: {
+          $0.faults.hasPrefix("{\"seed\":\(seed)}") || $0.faults.hasPrefix("{\"seed\":\(seed),")
+        })
+      else { return nil }
+      self = network
+    }
+  }
+
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  /// The bank's books, as it shows them.
+  package struct Books: Decodable, Sendable {
+    package struct Charge: Decodable, Sendable {
+      let id: String
+      let amount: Int64
+      let currency: String
+      let status: String
+    }
+    package struct Refund: Decodable, Sendable {
+      let id: String
+      let charge: String
+      let amount: Int64
+    }
+    package let charges: [Charge]
+    package let refunds: [Refund]
+  }
+}

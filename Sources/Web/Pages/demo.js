@@ -1,0 +1,123 @@
+// The demo's panel: it does to the checkout page what impatient people and bad networks do, and shows what came of it.
+
+const root = document.getElementById('demo');
+const frame = document.getElementById('frame');
+const outcome = document.getElementById('outcome');
+const buyerNetwork = document.getElementById('buyer-network');
+const bankNetwork = document.getElementById('bank-network');
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** The buyer's page, unless the frame shows the bank, which is none of ours. */
+function buyer() {
+  try { return frame.contentDocument?.getElementById('checkout') && frame.contentWindow; } catch { return null; }
+}
+
+// MARK: Between the buyer and PayOnce
+
+/** Puts a bad network under the buyer's page. The page itself knows nothing of it. */
+function spoil() {
+  const page = buyer();
+  if (!page || page.isSpoilt) return;
+  page.isSpoilt = true;
+  const send = page.fetch.bind(page);
+  const fail = () => { throw new TypeError('The network is gone.'); };
+  page.fetch = async (url, options = {}) => {
+    const isPost = options.method === 'POST';
+    switch (buyerNetwork.value) {
+      case 'slow': await pause(2000); break;
+      case 'loses-requests': if (isPost) return pause(1000).then(fail); break;
+      case 'loses-answers': if (isPost) return send(url, options).then(fail); break;
+      case 'offline': return fail();
+      default:
+    }
+    return send(url, options);
+  };
+  if (buyerNetwork.value === 'offline') page.dispatchEvent(new Event('offline'));
+}
+
+frame.addEventListener('load', spoil);
+let wasOffline = false;
+buyerNetwork.addEventListener('change', () => {
+  const isOffline = buyerNetwork.value === 'offline';
+  if (isOffline !== wasOffline) buyer()?.dispatchEvent(new Event(isOffline ? 'offline' : 'online'));
+  wasOffline = isOffline;
+});
+
+// MARK: Impatience
+
+document.getElementById('twice').addEventListener('click', ({ target }) => {
+  const button = buyer()?.document.querySelector('#pay button');
+  outcome.textContent = button ? target.dataset.pressed : target.dataset.notReady;
+  button?.click();
+  button?.click();
+});
+
+document.getElementById('devices').addEventListener('click', async ({ target }) => {
+  const chosen = buyer()?.document.querySelector('[name=method]:checked')?.value ?? 'sandbox:ok';
+  const [provider, method] = chosen.split(':');
+  target.disabled = true;
+  const answers = await Promise.all(['A', 'B'].map(async (device) => {
+    const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': `device-${device}-${Date.now()}` };
+    const body = JSON.stringify({ provider, method });
+    const answer = await fetch(`${root.dataset.checkout}/payments`, { method: 'POST', headers, body }).catch(() => null);
+    const word = await answer?.json().then((it) => it.code ?? it.status, () => '');
+    return `${target.dataset.device} ${device}: ${answer?.status ?? '–'} ${word ?? ''}`;
+  }));
+  outcome.textContent = answers.join(' · ');
+  target.disabled = false;
+});
+
+document.getElementById('reload').addEventListener('click', () => frame.contentWindow.location.replace(root.dataset.checkout));
+
+// MARK: Between PayOnce and the bank
+
+bankNetwork.addEventListener('change', async () => {
+  await fetch('/demo/network', { method: 'POST', body: new URLSearchParams({ network: bankNetwork.value }) }).catch(() => {});
+  look();
+});
+
+function showNetwork(network) {
+  if (document.activeElement === bankNetwork) return;
+  bankNetwork.querySelector('[value=hand]')?.remove();
+  if (!network) bankNetwork.append(new Option(root.dataset.hand, 'hand'));
+  bankNetwork.value = network ?? 'hand';
+}
+
+// MARK: What came of it
+
+const clock = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: 'medium' });
+
+/** An element with these texts inside, each in an element of its own. */
+function line(parts) {
+  const item = document.createElement('li');
+  item.append(...parts.map(([tag, text]) => Object.assign(document.createElement(tag), { textContent: text })));
+  return item;
+}
+
+function set(id, text) {
+  const element = document.getElementById(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+let shown = '';
+async function look() {
+  const answer = await fetch(`${root.dataset.base}/live`, { signal: AbortSignal.timeout(5000) });
+  const text = await answer.text();
+  if (!answer.ok || text === shown) return;
+  shown = text;
+  const live = JSON.parse(text);
+  set('status', live.status);
+  if (live.kept !== null) set('kept', live.kept);
+  set('prevented', live.prevented);
+  document.getElementById('books').replaceChildren(...live.books.map((it) => line([['span', it.text], ['span', it.amount]])));
+  const timeline = document.getElementById('timeline');
+  const isNew = timeline.children.length < live.events.length;
+  timeline.replaceChildren(...live.events.map((it) => line([['time', clock.format(new Date(it.at))], ['span', it.text]])));
+  if (isNew) timeline.scrollTop = timeline.scrollHeight;
+  showNetwork(live.network);
+}
+
+for (;;) {
+  if (!document.hidden) await look().catch(() => {});
+  await pause(1000);
+}

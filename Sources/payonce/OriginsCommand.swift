@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+import PaymentCore
+import PaymentEngine
+
+struct OriginsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "origins", abstract: "Say which origins' pages may use and frame a merchant's checkout.",
+    discussion: """
+      A shop that pays on a page of its own, or frames the checkout page, names the page's origin here, exactly: \
+      https://shop.example is neither http://shop.example nor https://www.shop.example. It works at once.
+      """,
+    subcommands: [Allow.self, Remove.self, List.self])
+
+  struct Options: ParsableArguments {
+    @Option(help: "The merchant, by name, as `keys list` shows it.")
+    var merchant: String
+    @Argument(help: "The origin, such as https://shop.example.")
+    var origin: String
+    @OptionGroup var store: StoreOption
+
+    func set(allowed: Bool) async throws {
+      guard let origin = Self.exact(origin) else {
+        throw SetupError(
+          "An origin is https:// or http://, a host, and a port if it is not the usual one, such as "
+            + "https://shop.example. It is: \(origin)")
+      }
+      let directory = try store.location().openExisting().directory
+      guard let known = try await directory.merchants().first(where: { $0.name == merchant }) else {
+        throw SetupError("There is no merchant of this name. `payonce keys create --merchant NAME` makes one.")
+      }
+      guard allowed || known.origins.contains(origin) else {
+        throw SetupError("This origin was not allowed. `payonce origins list` shows those that are.")
+      }
+      try await directory.setOrigin(origin, of: known.id, allowed: allowed)
+    }
+
+    /// As a browser sends it: in small letters, without a path and without a usual port.
+    static func exact(_ text: String) -> String? {
+      guard let url = URL(string: text.lowercased()), let scheme = url.scheme, ["http", "https"].contains(scheme),
+        let host = url.host, !host.isEmpty, !host.contains("*"), ["", "/"].contains(url.path), url.query == nil,
+        url.fragment == nil, url.user == nil, text.utf8.count <= 255,
+        text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: ",") })
+      else { return nil }
+      let usual = scheme == "https" ? 443 : 80
+      let port = url.port.flatMap { $0 == usual ? nil : ":\($0)" } ?? ""
+      return "\(scheme)://\(host.contains(":") ? "[\(host)]" : host)\(port)"
+    }
+  }
+
+  struct Allow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Allow an origin.")
+    @OptionGroup var options: Options
+    func run() async throws { try await reporting { try await options.set(allowed: true) } }
+  }
+
+  struct Remove: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Allow an origin no longer.")
+    @OptionGroup var options: Options
+    func run() async throws { try await reporting { try await options.set(allowed: false) } }
+  }
+
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the origins that are allowed, by merchant.")
+    @OptionGroup var store: StoreOption
+
+    func run() async throws {
+      try await reporting {
+        for merchant in try await store.location().openExisting().directory.merchants() {
+          for origin in merchant.origins { announce("\(merchant.name)\t\(origin)") }
+        }
+      }
+    }
+  }
+}
