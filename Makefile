@@ -12,8 +12,7 @@ inner: # the rooms in which payments are decided, alone: seconds
 format: # as `make test` wants it
 	swift format --in-place --parallel --recursive Package.swift Sources Tests
 
-pictures: # of every page, in both languages, light and dark: .build/pictures
+pictures: # of every page, in both languages, light and dark: /tmp/payonce-pictures; and those of the README
 	scripts/install.sh test
 	swift build --product payonce
-	PAYONCE_PICTURES=$(CURDIR)/.build/pictures .build/python/bin/pytest --quiet Tests/BlackBox/test_page.py -k picture
-	cp .build/pictures/checkout.png docs/pictures/checkout.png
+	PAYONCE_README=docs/pictures .build/python/bin/pytest --quiet -n 2 Tests/BlackBox/test_states.py

@@ -33,7 +33,7 @@ quiet=(-n 3 --ignore Tests/BlackBox/test_storms.py Tests/BlackBox)
 part "black-box and browser tests" "${pytest[@]}" "${quiet[@]}"
 # But for the pages, which know of no store.
 part "the same on PostgreSQL, with several nodes and fail-over" "${on_postgres[@]}" "${pytest[@]}" "${quiet[@]}" \
-  --ignore Tests/BlackBox/test_page.py
+  -m "not browser"
 part "storms" "${pytest[@]}" -n 5 Tests/BlackBox/test_storms.py
 part "storms on PostgreSQL" "${on_postgres[@]}" "${pytest[@]}" -n 5 Tests/BlackBox/test_storms.py
 

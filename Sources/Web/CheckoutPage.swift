@@ -67,13 +67,14 @@ struct CheckoutPage {
       state = .closed
       headline =
         order.closeReason == .expired ? say("Time is up", "订单已过期") : say("Closed by the shop", "商家已关闭订单")
-      text = say("This order can no longer be paid.", "此订单不能再支付。") + " " + Self.charged(order, language)
+      text = say("This order can no longer be paid.", "此订单不能再支付。") + language.space + Self.charged(order, language)
     case .open:
       state = .ready
       headline = say("Pay \(amount)", "支付 \(amount)")
       text = say("Choose how you want to pay.", "请选择支付方式。")
       if let live = order.livePayment {
         show(live, language)
+        if state == .confirming { asked = live }
         if isElsewhere {
           returned.append(
             say(
@@ -90,7 +91,6 @@ struct CheckoutPage {
   private mutating func show(_ live: Payment, _ language: Language) {
     let say = language.say
     state = .confirming
-    asked = live
     headline = say("Being confirmed", "正在确认")
     if let failure = live.failure {
       notice = say("The bank declined: \(failure.message)", "银行拒绝：\(failure.message)")
@@ -154,11 +154,13 @@ struct CheckoutPage {
     switch last.status {
     case .failed:
       state = .failed
-      headline = say("The bank declined", "银行拒绝了付款")
-      text = charged + " " + say("You can try again, or choose another way to pay.", "您可以重试，或选择其他支付方式。")
+      headline =
+        order.payments.dropLast().last?.status == .failed
+        ? say("The bank declined again", "银行再次拒绝了付款") : say("The bank declined", "银行拒绝了付款")
+      text = charged + language.space + say("You can try again, or choose another way to pay.", "您可以重试，或选择其他支付方式。")
     case .succeeded: notice = charged
     case .processing, .requiresAction, .closed:
-      notice = say("Your last try was ended.", "上次付款已结束。") + " " + charged
+      notice = say("Your last try was ended.", "上次付款已结束。") + language.space + charged
     }
   }
 
@@ -252,12 +254,11 @@ extension WebServices {
       "expiresAt": order.expiresAt.rfc3339,
       "deadline": [.ready, .failed, .action].contains(page.state)
         ? Self.deadline(order.expiresAt, now: engine.clock.now()) : nil,
-      "nextCheckAt": page.asked?.nextCheckAt?.rfc3339 ?? "",
       "nextCheck": page.asked.map { Self.nextCheck($0, now: engine.clock.now(), language) },
       "nextCheckLabel": say("We ask the bank again {when}.", "{when}再次向银行查询。"),
       "checkingLabel": say("We are asking the bank right now.", "正在向银行查询。"),
       "payLabel": say("Pay", "支付"),
-      "payingLabel": say("Asking the bank…", "正在询问银行…"),
+      "payingLabel": say("One moment…", "请稍候…"),
       "continueLabel": say("Continue at the bank", "前往银行"),
       "closeLabel": say("Choose another way", "换一种方式"),
       "closeNote": say(
@@ -268,11 +269,13 @@ extension WebServices {
       "deadlineLabel": say("Please pay before", "付款截止时间"),
       "timeLeft": say("{at} ({left} left)", "{at}（剩余 {left}）"),
       "offlineLabel": say(
-        "We cannot be reached at the moment. If you have pressed Pay, do not pay again: we go on by ourselves as soon as we are back in touch.",
-        "暂时无法连接。如果您已点击支付，请不要重复支付，恢复连接后会自动继续。"),
+        "We cannot be reached at the moment. If you have pressed Pay, do not pay again: this page shows how it ended as soon as we are back in touch.",
+        "暂时无法连接。如果您已点击支付，请不要重复支付，恢复连接后本页面会显示结果。"),
+      "heldLabel": say(
+        "Money that came for this order is being looked into. Do not pay again.", "此订单的款项正在核实，请不要重复支付。"),
+      "isHeld": request.queryText("held") != nil && [.ready, .failed].contains(page.state),
       "refusedLabel": say(
-        "This way to pay is not available. You were not charged; please choose another one.",
-        "此支付方式暂不可用。您没有被扣款，请选择其他方式。"),
+        "This way to pay is not available. Please choose another one.", "此支付方式暂不可用，请选择其他方式。"),
       "promise": say("An order keeps at most one payment.", "一笔订单最多只收取一次付款。"),
       "codeLabel": say("QR code of your payment", "付款二维码"),
       "codeLinkLabel": say("Or open it on this device", "或在本设备上打开"),
@@ -288,8 +291,9 @@ extension WebServices {
     }
     let seconds = next.since(now).wholeMilliseconds / 1000 + 1
     return seconds < 90
-      ? language.say("We ask the bank again in \(seconds) seconds.", "\(seconds)秒后再次向银行查询。")
-      : language.say("We ask the bank again in \(seconds / 60) minutes.", "\(seconds / 60)分钟后再次向银行查询。")
+      ? language.say(
+        "We ask the bank again in \(seconds) \(seconds == 1 ? "second" : "seconds").", "\(seconds)秒后再次向银行查询。")
+      : language.say("We ask the bank again in \((seconds + 30) / 60) minutes.", "\((seconds + 30) / 60)分钟后再次向银行查询。")
   }
 
   /// Without scripts: the time of the deadline, with its date unless it is within the day.
@@ -298,6 +302,9 @@ extension WebServices {
     let time = text.dropLast(8).suffix(5)
     return (instant.since(now) > .seconds(20 * 3600) ? "\(text.prefix(10)) " : "") + "\(time) UTC"
   }
+
+  /// A page without a form and without an order: a shop's frame shows it, too, instead of the browser's own error.
+  private static let anybody = ["*"]
 
   static func unavailable(_ request: Request, again path: String, status: HTTPResponse.Status) -> Response {
     let language = Language(request)
@@ -310,7 +317,7 @@ extension WebServices {
       "again": path,
       "againLabel": language.say("Look again", "重新查看"),
     ])
-    return .page(html, status: status)
+    return .page(html, status: status, framedBy: Self.anybody)
   }
 
   static func noSuchCheckout(_ request: Request) -> Response {
@@ -321,6 +328,6 @@ extension WebServices {
       "text": language.say(
         "The address is incomplete or out of date. Please go back to the shop.", "地址不完整或已失效，请返回商家。"),
     ])
-    return .page(html, status: .notFound)
+    return .page(html, status: .notFound, framedBy: Self.anybody)
   }
 }

@@ -150,8 +150,8 @@ extension WebServices {
           order = next
           try await writer.write(event(order, shop))
         } else {
-          // An event, not a comment: a page cannot see comments, and a dead connection looks like a quiet one.
-          try await writer.write(ByteBuffer(string: "event: alive\ndata: 1\n\n"))
+          // The same once more, not a comment: a page cannot see comments, and a dead connection looks like a quiet one.
+          try await writer.write(event((try? await reading.order(order.id)) ?? order, shop))
         }
       }
       try await writer.finish(nil)
@@ -199,7 +199,11 @@ extension WebServices {
       if case .redirect(let url) = started.payment.nextAction { return Self.seeOther(url) }
     } catch let refusal as Refusal where refusal.code != .notFound {
       // The page shows the payment that is in the way, and says that it is another one.
-      return Self.seeOther(page + (refusal.payment == nil ? "" : "?elsewhere=1"))
+      switch (refusal.code, refusal.payment) {
+      case (.paymentInProgress, nil): return Self.seeOther(page + "?held=1")
+      case (.paymentInProgress, _), (.orderPaid, _): return Self.seeOther(page + "?elsewhere=1")
+      default: break
+      }
     }
     return Self.seeOther(page)
   }

@@ -56,12 +56,12 @@ extension WebServices {
     }
     routes.on(.get, "/demo/orders/:reference/own") { _, context in
       let order = try await order(demo, context)
-      let html = ownPage(order)
+      let html = ownPage(order, gate: "")
       let script = html.split(separator: "<script type=\"module\">").last?.split(separator: "</script>").first
       return .page(html, framedBy: ["'self'"], script: script.map(String.init))
     }
     routes.on(.get, "/demo/orders/:reference/own/source") { _, context in
-      let html = ownPage(try await order(demo, context))
+      let html = ownPage(try await order(demo, context), gate: publicURL)
       return Response(
         status: .ok,
         headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
@@ -109,7 +109,7 @@ extension WebServices {
     let language = Language(request)
     let common: [String: Any?] = [
       "lang": language.tag, "otherLanguage": language.other.rawValue, "otherLanguageName": language.other.name,
-      "shop": language.say("The little tea shop", "小茶铺"),
+      "shop": language.say("Little Tea Shop", "小茶铺"),
       "isDemo": language.say("A demonstration: nothing is sold, no money moves.", "演示：不出售商品，不涉及真实资金。"),
     ]
     var response = Response.page(template.fill(common.merging(values) { $1 }), frames: frames)
@@ -161,8 +161,8 @@ extension WebServices {
     return Self.page(
       PageTemplate.demoOrder,
       [
-        "title": "\(order.registration.description ?? reference) · \(say("The little tea shop", "小茶铺"))",
-        "reference": reference, "referenceLabel": say("Order", "订单"),
+        "title": "\(order.registration.description ?? reference) · \(say("Little Tea Shop", "小茶铺"))",
+        "reference": reference, "publicURL": publicURL, "referenceLabel": say("Order", "订单"),
         "description": order.registration.description, "amount": language.amount(order.registration.amount),
         "checkout": "/checkout/\(order.checkoutToken.text)", "base": "/demo/orders/\(reference)", "product": product,
         "shopLabel": say("The shop", "商店"), "frameLabel": say("The checkout page", "支付页面"),
@@ -188,9 +188,10 @@ extension WebServices {
   }
 
   /// A shop's own page with `payonce.js`, as docs/own-page.md shows it.
-  private func ownPage(_ order: Order) -> String {
+  /// - Parameter gate: where PayOnce is, seen from the page; the demo's visitor may have come by another name.
+  private func ownPage(_ order: Order, gate: String) -> String {
     PageTemplate.ownPage.fill([
-      "gate": publicURL, "checkout": "\(publicURL)/checkout/\(order.checkoutToken.text)",
+      "gate": gate, "checkout": "\(gate)/checkout/\(order.checkoutToken.text)",
       "title": order.registration.description,
     ])
   }
@@ -208,10 +209,10 @@ extension WebServices {
     }
     let version: Int
     let status: String
+    /// `nil` when the bank does not answer, and so are the next two.
     let network: String?
-    /// `nil` when the bank does not answer.
     let kept: String?
-    let books: [Entry]
+    let books: [Entry]?
     let prevented: String
     let events: [Moment]
   }
@@ -224,9 +225,9 @@ extension WebServices {
     let events = try await reading.events(of: order.id, after: 0, limit: 200)
     let books = await told
     let live = Live(
-      version: order.version, status: DemoWords.status(order, language), network: await network?.rawValue,
+      version: order.version, status: DemoWords.status(order, language), network: await network,
       kept: books.map { DemoWords.kept($0, Self.currency, language) },
-      books: books.map { DemoWords.entries($0, language) }?.map { .init(text: $0.text, amount: $0.amount) } ?? [],
+      books: books.map { DemoWords.entries($0, language).map { .init(text: $0.text, amount: $0.amount) } },
       prevented: DemoWords.prevented(order.duplicates.count, language),
       events: events.map { .init(at: $0.at.rfc3339, text: DemoWords.event($0, language)) })
     return .json(Array(try JSONEncoder().encode(live)))

@@ -5,14 +5,14 @@ package struct DemoShop: Sendable {
   package let merchant: MerchantID
   /// Where a visitor can read the sandbox bank's books.
   package let bankURL: String
-  /// How the network to the bank is now; `nil` when somebody made it another one.
-  package let network: @Sendable () async -> Network?
+  /// How the network to the bank is now, `hand` when somebody made it another one; `nil` when the bank does not answer.
+  package let network: @Sendable () async -> String?
   package let setNetwork: @Sendable (Network) async -> Void
   /// What the bank's books say of these payments; `nil` when it does not answer.
   package let books: @Sendable ([PaymentID]) async -> Books?
 
   package init(
-    merchant: MerchantID, bankURL: String, network: @escaping @Sendable () async -> Network?,
+    merchant: MerchantID, bankURL: String, network: @escaping @Sendable () async -> String?,
     setNetwork: @escaping @Sendable (Network) async -> Void, books: @escaping @Sendable ([PaymentID]) async -> Books?
   ) {
     self.merchant = merchant

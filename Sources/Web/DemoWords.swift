@@ -42,6 +42,7 @@ enum DemoWords {
     switch taken.count {
     case 0: return language.say("Nothing", "无")
     case 1 where returned.isEmpty: return language.say("One charge: \(amount)", "一笔扣款：\(amount)")
+    case 1: return language.say("One charge, returned: \(amount) kept", "一笔扣款，已退回：保留 \(amount)")
     case let count:
       return language.say(
         "\(count) charges, \(returned.count) returned: \(amount) kept",

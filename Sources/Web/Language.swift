@@ -76,6 +76,8 @@ enum Language: String, CaseIterable, Sendable {
     "VND": ("₫", "₫"),
   ]
 
+  /// Between two sentences.
+  var space: String { say(" ", "") }
   /// As HTML names it.
   var tag: String { say("en", "zh-CN") }
   var other: Language { self == .english ? .chinese : .english }

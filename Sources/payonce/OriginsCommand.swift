@@ -40,7 +40,9 @@ struct OriginsCommand: AsyncParsableCommand {
       guard let url = URL(string: text.lowercased()), let scheme = url.scheme, ["http", "https"].contains(scheme),
         let host = url.host, !host.isEmpty, !host.contains("*"), ["", "/"].contains(url.path), url.query == nil,
         url.fragment == nil, url.user == nil, text.utf8.count <= 255,
-        text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: ",") })
+        text.utf8.allSatisfy({
+          UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 | 0x20 || "0123456789-.:/[]_".utf8.contains($0)
+        })
       else { return nil }
       let usual = scheme == "https" ? 443 : 80
       let port = url.port.flatMap { $0 == usual ? nil : ":\($0)" } ?? ""

@@ -152,7 +152,7 @@ struct ServeCommand: AsyncParsableCommand {
     _ directory: any Directory, bankURL: String, client: HTTPClient
   ) async throws -> DemoShop {
     let merchant = try await directory.merchant(
-      named: "Demo shop", id: KeysCommand.Create.newMerchant(SystemRandomness()))
+      named: "Little Tea Shop 小茶铺", id: KeysCommand.Create.newMerchant(SystemRandomness()))
     let bank = DemoBank(client: client, url: bankURL)
     return DemoShop(
       merchant: merchant, bankURL: bankURL, network: { await bank.network() },
@@ -193,9 +193,9 @@ private struct DemoBank: Sendable {
 
   private struct Faults: Decodable { let seed: Int }
 
-  func network() async -> DemoShop.Network? {
+  func network() async -> String? {
     let faults: Faults? = await get("/faults")
-    return faults.flatMap { DemoShop.Network(seed: $0.seed) }
+    return faults.map { DemoShop.Network(seed: $0.seed)?.rawValue ?? "hand" }
   }
 
   func books(of payments: [PaymentID]) async -> DemoShop.Books? {

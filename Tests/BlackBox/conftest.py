@@ -24,6 +24,10 @@ PROGRAM = Path(os.environ.get("PAYONCE_PROGRAM", ROOT / ".build" / "debug" / "pa
 POSTGRES = os.environ.get("PAYONCE_TEST_POSTGRES") if os.environ.get("PAYONCE_TEST_STORE") == "postgres" else None
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "browser: needs a browser, and no store in particular")
+
+
 def ask(sql):
     """Lets the test's PostgreSQL do something."""
     subprocess.run(
@@ -127,6 +131,9 @@ class Bank:
 class Gate:
     """PayOnce, with an API key of one merchant."""
 
+    # Those that run, so that a browser's witness finds the one that showed it something.
+    all = []
+
     def __init__(self, folder, bank, call_timeout=2, log_level="notice", name="serve", arguments=(),
                  store_folder=None, bank_url=None, environment=None, store=None, key=None, public_url=None):
         self.folder, self.bank = folder, bank
@@ -193,6 +200,11 @@ class Gate:
             f"status {status} of the order")
 
 
+def origins(gate, *arguments):
+    return subprocess.run(
+        [str(PROGRAM), "origins", *arguments, "--store", gate.store], capture_output=True, text=True, timeout=30)
+
+
 def together(count, work):
     """Runs `work(n)` in `count` threads that begin at the same moment; returns the results in order."""
     barrier, results = threading.Barrier(count), [None] * count
@@ -217,10 +229,12 @@ def running(folder, **options):
     bank = Bank(folder).start()
     try:
         gate = Gate(folder, bank, **options).start()
+        Gate.all.append(gate)
         try:
             yield gate
         finally:
             gate.process.kill(signal.SIGTERM)
+            Gate.all.remove(gate)
     finally:
         bank.process.kill(signal.SIGTERM)
 

@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-from conftest import POSTGRES, PROGRAM, free_port, running, until
+from conftest import POSTGRES, PROGRAM, free_port, origins, running, until
 
 
 def run(*arguments, environment=None, folder=None, seconds=30):
@@ -260,3 +260,25 @@ def test_doctor(tmp_path):
     broken.write_text("this is not a database, and long enough to be read as one" * 100)
     answer = run("doctor", "--store", f"sqlite:{broken}", folder=tmp_path)
     assert answer.returncode == 1 and "BROKEN   store" in answer.stdout
+
+
+def test_origins_are_exact_and_work_at_once(tmp_path):
+    with running(tmp_path) as gate:
+        order = gate.order()
+
+        def is_allowed(origin):
+            answer = httpx.get(order["checkout_url"] + "/status", headers={"Origin": origin})
+            return answer.headers.get("access-control-allow-origin") == origin
+
+        for wrong in ("shop.example", "ftp://shop.example", "https://*.shop.example", "https://shop.example/pay", "null",
+                      "https://shop.example?x", "https://a@shop.example", "https://shop.example; script-src *"):
+            refused = origins(gate, "allow", "--merchant", "shop", wrong)
+            assert refused.returncode != 0 and "such as https://shop.example" in refused.stderr
+        assert "no merchant" in origins(gate, "allow", "--merchant", "nobody", "https://shop.example").stderr
+        assert origins(gate, "allow", "--merchant", "shop", "HTTPS://Shop.example:443/").returncode == 0
+        assert origins(gate, "allow", "--merchant", "shop", "https://shop.example").returncode == 0
+        assert origins(gate, "list").stdout == "shop\thttps://shop.example\n"
+        assert is_allowed("https://shop.example") and not is_allowed("https://shop.example.evil.example")
+        assert origins(gate, "remove", "--merchant", "shop", "https://shop.example").returncode == 0
+        assert not is_allowed("https://shop.example")
+        assert "not allowed" in origins(gate, "remove", "--merchant", "shop", "https://shop.example").stderr

@@ -2,6 +2,7 @@
 
 import subprocess
 
+import httpx
 import pytest
 from conftest import POSTGRES, PROGRAM, new_database, running, until
 
@@ -40,6 +41,8 @@ def test_everything_is_what_it_was(tmp_path):
         history = {name: gate.events(order) for name, order in orders.items()}
         events, cursor = feed(gate)
         old, new = gate.store, new_database()
+        allow = [str(PROGRAM), "origins", "allow", "--merchant", "shop", "https://shop.example", "--store", old]
+        subprocess.run(allow, check=True)
 
         answer = copy_store(old, new)
         assert answer.returncode == 2 and "in use" in answer.stderr, "a server is running on it"
@@ -58,6 +61,8 @@ def test_everything_is_what_it_was(tmp_path):
         assert {name: gate.now(order) for name, order in orders.items()} == before
         assert {name: gate.events(order) for name, order in orders.items()} == history
         assert feed(gate)[0] == events
+        asked = httpx.get(orders["open"]["checkout_url"] + "/status", headers={"Origin": "https://shop.example"})
+        assert asked.headers["access-control-allow-origin"] == "https://shop.example"
         # A repeat is a repeat, and what was under way goes on.
         replay = gate.pay(orders["paid"], key="k paid")
         assert replay.headers["Idempotency-Replayed"] == "true" and replay.json()["id"] == payments["paid"]["id"]

@@ -339,6 +339,25 @@ import Testing
     try Self.write(changes, open.store)
   }
 
+  @Test(arguments: StoreKind.all) func originsAreTheMerchantsOwn(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let tea = try await Self.merchant(open)
+    let cups = try await open.directory.merchant(named: "cups", id: MerchantID("mer_cups"))
+    for origin in ["https://b.example", "https://a.example", "https://a.example"] {
+      try await open.directory.setOrigin(origin, of: tea, allowed: true)
+    }
+    try await open.directory.setOrigin("https://b.example", of: cups, allowed: true)
+    try await open.directory.setOrigin("https://c.example", of: cups, allowed: false)
+    let both = ["https://a.example", "https://b.example"]
+    #expect(try await open.directory.merchant(tea) == Merchant(id: tea, name: "tea", origins: both))
+    try await open.directory.setOrigin("https://b.example", of: tea, allowed: false)
+    #expect(
+      try await open.again().directory.merchants() == [
+        Merchant(id: cups, name: "cups", origins: ["https://b.example"]),
+        Merchant(id: tea, name: "tea", origins: ["https://a.example"]),
+      ])
+  }
+
   @Test(arguments: StoreKind.all) func keysAreKeptByTheirHash(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let tea = try await Self.merchant(open)

@@ -119,7 +119,7 @@ extension FakeHouse {
     let engine = Engine(
       stores: [self], providers: [], rules: Rules(sheets: [:], enabled: []), clock: clock, logger: logger)
     let demo = DemoShop(
-      merchant: Self.merchant, bankURL: "http://bank.example", network: { .good }, setNetwork: { _ in },
+      merchant: Self.merchant, bankURL: "http://bank.example", network: { "good" }, setNetwork: { _ in },
       books: { _ in nil })
     return WebServices(
       engine: engine, reading: self, directory: self, providers: [], randomness: CountingDice(),

@@ -11,15 +11,19 @@ const rendered = (element) => element.innerHTML.replace(/<input type="hidden"[^>
 let markup = rendered(section);
 let isElsewhere = new URLSearchParams(location.search).has('elsewhere');
 let isReplacing = false;
+const lang = document.documentElement.lang;
+/** For how many seconds the next question to the bank has been overdue. */
+let overdue = 0;
 
 const checkout = follow(root.dataset.base, () => {
   document.getElementById('offline').hidden = checkout.isReachable;
   lock();
+  tick();
   replace();
 });
 
 /** Whether a press would start something. Before the server said anything, it will be asked first. */
-const isFree = () => !checkout.view || ['ready', 'failed'].includes(checkout.state);
+const isFree = () => ['ready', 'failed'].includes(checkout.state) || !checkout.view && checkout.state !== 'submitting';
 
 /** Locks the form or opens it. It stays focusable: who presses by keyboard stays where they are. */
 function lock() {
@@ -29,10 +33,13 @@ function lock() {
     button.dataset.ready ??= button.textContent;
     button.textContent = isSubmitting ? button.dataset.busy : button.dataset.ready;
     button.setAttribute('aria-disabled', String(!isFree()));
-    document.querySelector('#pay fieldset').disabled = isSubmitting;
   }
-  const joined = ['payment_in_progress', 'order_paid', 'order_closed', 'idempotency_key_reused'];
-  document.getElementById('refused').hidden = !checkout.problem || !isFree() || joined.includes(checkout.problem.code);
+  // What else is refused is refused because of another payment, which is shown.
+  const code = isFree() && checkout.problem?.code;
+  document.getElementById('refused').hidden =
+    !['provider_not_enabled', 'amount_not_supported', 'invalid_request'].includes(code);
+  // Money came in under a payment that this database had forgotten.
+  if (code) document.getElementById('held').hidden = code !== 'payment_in_progress';
 }
 
 const isOld = () => checkout.view?.version > Number(root.dataset.version) || checkout.isElsewhere && !isElsewhere;
@@ -59,43 +66,42 @@ async function show() {
   document.getElementById('offline').hidden = checkout.isReachable;
   isElsewhere = wasElsewhere;
   Object.assign(root.dataset, main.dataset);
-  const nextCheck = main.querySelector('#check');
-  Object.assign(check.dataset, nextCheck.dataset);
-  check.hidden = nextCheck.hidden;
+  check.hidden = main.querySelector('#check').hidden;
   tick();
   const then = main.querySelector('#state');
   if (rendered(then) === markup) return;
   markup = rendered(then);
-  const chosen = root.querySelector('[name=method]:checked')?.value;
   const hadFocus = section.contains(document.activeElement);
-  const said = section.querySelector('h1').textContent;
   document.title = next.title;
   section.className = then.className;
   section.innerHTML = then.innerHTML;
   for (const choice of section.querySelectorAll('[name=method]')) if (choice.value === chosen) choice.checked = true;
   const headline = section.querySelector('h1');
-  if (headline.textContent !== said) {
-    document.getElementById('live').textContent = `${headline.textContent}. ${headline.nextElementSibling.textContent}`;
-    if (hadFocus) headline.focus({ preventScroll: true });
-  }
+  const news = [...section.querySelectorAll('h1, h1 + p, .notice')].map((it) => it.textContent).join('\n');
+  say(document.getElementById('live'), news);
+  if (hadFocus) headline.focus({ preventScroll: true });
   lock();
   tick();
 }
 
+/** The buyer's choice outlives the form: it is gone while a payment runs, and here again after a decline. */
+let chosen;
+root.addEventListener('change', ({ target }) => { if (target.name === 'method') chosen = target.value; });
+
 root.addEventListener('submit', async (event) => {
   event.preventDefault();
   if (event.target.id === 'pay') {
+    if (!isFree()) return;
     const [provider, method] = new FormData(event.target).get('method').split(':');
-    if (isFree()) checkout.pay({ provider, method });
+    checkout.pay({ provider, method });
     return;
   }
   const button = event.target.querySelector('button');
-  button.disabled = true;
-  await checkout.giveUp();
-  button.disabled = false;
+  if (button.getAttribute('aria-disabled') === 'true') return;
+  button.setAttribute('aria-disabled', 'true');
+  await checkout.giveUp(event.target.getAttribute('action').split('/').at(-2));
+  button.setAttribute('aria-disabled', 'false');
 });
-
-const lang = document.documentElement.lang;
 
 /** The deadline in the buyer's own time, in the last hour with the time left, and the next question to the bank. */
 function tick() {
@@ -111,7 +117,11 @@ function tick() {
     say(deadline, left < 3600 ? deadline.dataset.left.replace('{left}', minutes).replace('{at}', at) : at);
   }
   if (!check.hidden) {
-    const left = checkout.secondsUntil(check.dataset.at);
+    // An answer that changes nothing is not told by the server: when the moment is over, the page asks for the next one.
+    const next = checkout.view.next_check_at;
+    const left = next ? checkout.secondsUntil(next) : 0;
+    overdue = left > 0 ? 0 : overdue + 1;
+    if (overdue % 3 === 2) checkout.refresh();
     const [count, unit] = left < 90 ? [left, 'second'] : [Math.round(left / 60), 'minute'];
     const when = left > 0 && new Intl.RelativeTimeFormat(lang).format(count, unit);
     say(check, when ? check.dataset.next.replace('{when}', when) : check.dataset.now);

@@ -7,6 +7,11 @@ const buyerNetwork = document.getElementById('buyer-network');
 const bankNetwork = document.getElementById('bank-network');
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
+// A visitor of localhost comes back from the bank to 127.0.0.1, which is another origin to the frame around it.
+if (location.hostname === 'localhost' && !root.dataset.public.includes('localhost')) {
+  location.replace(root.dataset.public + location.pathname);
+}
+
 /** The buyer's page, unless the frame shows the bank, which is none of ours. */
 function buyer() {
   try { return frame.contentDocument?.getElementById('checkout') && frame.contentWindow; } catch { return null; }
@@ -36,6 +41,7 @@ function spoil() {
 }
 
 frame.addEventListener('load', spoil);
+if (frame.contentDocument?.readyState === 'complete') spoil();
 let wasOffline = false;
 buyerNetwork.addEventListener('change', () => {
   const isOffline = buyerNetwork.value === 'offline';
@@ -77,10 +83,10 @@ bankNetwork.addEventListener('change', async () => {
 });
 
 function showNetwork(network) {
-  if (document.activeElement === bankNetwork) return;
+  if (!network || document.activeElement === bankNetwork) return;
   bankNetwork.querySelector('[value=hand]')?.remove();
-  if (!network) bankNetwork.append(new Option(root.dataset.hand, 'hand'));
-  bankNetwork.value = network ?? 'hand';
+  if (network === 'hand') bankNetwork.append(new Option(root.dataset.hand, network));
+  bankNetwork.value = network;
 }
 
 // MARK: What came of it
@@ -107,9 +113,11 @@ async function look() {
   shown = text;
   const live = JSON.parse(text);
   set('status', live.status);
-  if (live.kept !== null) set('kept', live.kept);
   set('prevented', live.prevented);
-  document.getElementById('books').replaceChildren(...live.books.map((it) => line([['span', it.text], ['span', it.amount]])));
+  if (live.books) {
+    set('kept', live.kept);
+    document.getElementById('books').replaceChildren(...live.books.map((it) => line([['span', it.text], ['span', it.amount]])));
+  }
   const timeline = document.getElementById('timeline');
   const isNew = timeline.children.length < live.events.length;
   timeline.replaceChildren(...live.events.map((it) => line([['time', clock.format(new Date(it.at))], ['span', it.text]])));

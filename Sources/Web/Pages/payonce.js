@@ -1,35 +1,33 @@
-// PayOnce for a page of your own: asks before it submits, locks at once, repeats only the same request, follows the payment
-// in every tab and on every device, says only what the server said. See docs/own-page.md.
+// PayOnce for a page of your own: it asks before it submits, and says only what the server said. docs/own-page.md
 /**
  * ready: it can be paid · submitting: this page's request is on its way · action: the buyer has to do something,
  * `payment.next_action` · confirming: nobody knows yet, do not pay again · paid · failed: the last try took no money, by
- * the provider's word, and it can be paid · closed: it cannot be paid, `view.close_reason`
+ * the provider's word; it can be paid · closed: it cannot be paid, `view.close_reason`
  * @typedef {'ready'|'submitting'|'action'|'confirming'|'paid'|'failed'|'closed'} State
  * @typedef {{provider: string, method: string}} Choice
  * @typedef {{id: string, status: string, failure: ?{code: string, message: string},
  *   next_action: ?{type: string, url?: string, content?: string}}} Payment
- * @typedef {{status: string, close_reason: ?string, amount: number, currency: string, shop: string, expires_at: string,
- *   methods: Choice[], payment: ?Payment, last_payment: ?Payment, version: number}} View the rest: /openapi.json
+ * @typedef {{status: string, close_reason: ?string, expires_at: string, methods: Choice[], payment: ?Payment,
+ *   last_payment: ?Payment}} View and more: /openapi.json
  */
 
-/** How long the same request is repeated, in ms. */
-const PATIENCE = 60_000;
-/** How quiet a live stream can be, in ms: the server's heart beats every 15 s. */
-const SILENCE = 40_000;
+/** In ms: how long a request is repeated; how quiet a live stream can be, in which something comes every 15 s. */
+const PATIENCE = 60_000, SILENCE = 40_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const lastTry = (view) => view.last_payment?.id ?? 'none';
 
-/** Reads or writes storage; where that is blocked, it lasts as long as the page. */
-function stored(area, name, text) {
-  if (text !== undefined) memory[area + name] = text;
-  try {
-    if (text !== undefined) window[area].setItem(name, text);
-    return window[area].getItem(name) ?? '';
-  } catch { return memory[area + name] ?? ''; }
-}
 const memory = {};
+/** Reads or writes storage; where it is blocked, it lasts as long as the page. */
+function stored(area, name, text) {
+  const kept = memory[area + name] = text ?? memory[area + name] ?? '';
+  try {
+    if (text) window[area].setItem(name, text);
+    return window[area].getItem(name) ?? kept;
+  } catch { return kept; }
+}
 
-/** Follows an order while the page lives; `show` is called now and after every change.
+/** Follows an order while the page lives; `show` is called now and at every change.
  * @param {string} url the order's `checkout_url` @param {(checkout: Checkout) => void} show */
 export const follow = (url, show) => new Checkout(url, show);
 
@@ -37,24 +35,23 @@ export class Checkout {
   /** What the server said last. @type {?View} */ view = null;
   /** Why it refused the last request. @type {?{code: string, detail: string}} */ problem = null;
   /** Whether the last request was answered. */ isReachable = true;
-  /** Whether the payment was started elsewhere while this page could pay. */ isElsewhere = false;
+  /** Whether the payment began elsewhere while this page could pay. */ isElsewhere = false;
 
-  #paying; #stream; #tabs; #isPolling; #shown;
-  #failures = 0;
+  #paying; #stream; #polling; #tabs; #shown;
   #heardAt = 0;
   /** The server's time when `performance.now()` was 0: the device's clock may be wrong. */ #origin = NaN;
 
   constructor(url, show) {
     this.url = url.replace(/[?#].*$/, '');
     this.show = show;
-    // The order, without the secret that opens it.
+    // The order, without its secret.
     this.name = `payonce:${this.url.split('/').pop().slice(3, 29)}`;
     try {
       this.#tabs = new BroadcastChannel(this.name);
       this.#tabs.onmessage = (event) => this.#hear(event.data);
     } catch { addEventListener('storage', (event) => event.key === this.name && this.refresh()); }
     addEventListener('online', () => this.#wake());
-    addEventListener('offline', () => { this.#unfollow(); this.#poll(); });
+    addEventListener('offline', () => this.#poll());
     addEventListener('pagehide', () => this.#unfollow());
     addEventListener('pageshow', (event) => event.persisted && this.#wake());
     // A hidden tab follows nothing: all tabs share six connections.
@@ -62,12 +59,13 @@ export class Checkout {
     // Deadlines pass, devices sleep, connections die in silence.
     let ticked = Date.now();
     setInterval(() => {
-      if (Date.now() - ticked > 10_000 || this.#stream && performance.now() - this.#heardAt > SILENCE) this.#wake();
+      if (Date.now() - ticked > 10_000) this.#wake();
       ticked = Date.now();
+      if (this.#stream && performance.now() - this.#heardAt > SILENCE) this.#poll(true);
       this.#changed();
     }, 1000);
     this.#changed();
-    this.#follow();
+    this.#wake();
   }
 
   /** @returns {State} */
@@ -76,7 +74,7 @@ export class Checkout {
     if (view?.status === 'paid' || view?.status === 'closed') return view.status;
     if (payment) return payment.next_action && !payment.unknown_since ? 'action' : 'confirming';
     if (this.#paying && view?.status !== 'closing') return 'submitting';
-    // When its time is over, what became of it is for the server to say.
+    // When its time is over, what became of it is the server's to say.
     if (view?.status !== 'open' || this.secondsUntil(view.expires_at) <= 0) return 'confirming';
     return view.last_payment?.status === 'failed' ? 'failed' : 'ready';
   }
@@ -89,9 +87,10 @@ export class Checkout {
   /** By the server's clock. @param {string} time */
   secondsUntil(time) { return Math.ceil((Date.parse(time) - this.#origin - performance.now()) / 1000); }
 
-  /** Pays, or joins what pays already, however often it is called; goes on to the provider's page. @param {Choice} choice */
+  /** Pays, or joins what pays, however often it is called; goes on to the provider's page. @param {Choice} choice */
   pay(choice) {
-    this.#paying ??= this.#alone(() => this.#submit(choice)).finally(() => {
+    const { view } = this;
+    this.#paying ??= this.#alone(() => this.#submit(choice, view)).finally(() => {
       this.#paying = undefined;
       this.#changed();
     });
@@ -99,9 +98,9 @@ export class Checkout {
     return this.#paying;
   }
 
-  /** Gives the payment under way up; it is over when the server says so. */
-  async giveUp() {
-    await this.#send(`/payments/${this.payment?.id}/close`, { Prefer: 'wait=5' });
+  /** Gives a payment up. It is over when the server says so. */
+  async giveUp(id = this.payment?.id) {
+    if (id) await this.#send(`/payments/${id}/close`, { Prefer: 'wait=5' });
     await this.refresh();
   }
 
@@ -110,34 +109,33 @@ export class Checkout {
     try {
       const answer = await this.#ask(`/status?wait=${wait}&version=${this.view?.version ?? 0}`, wait + 10);
       if (answer.ok) this.#hear(await answer.json(), true);
-      return answer.ok || this.#reach(false);
+      else this.#reach(answer.status < 500);
+      return answer.ok;
     } catch { return this.#reach(false); }
   }
 
-  async #submit({ provider, method }) {
-    const end = performance.now() + PATIENCE;
+  async #submit({ provider, method }, seen) {
+    const end = Date.now() + PATIENCE;
     this.problem = null;
-    while (!await this.refresh()) {
-      if (this.problem || performance.now() > end) return;
-      await pause(1000);
-    }
-    if (this.view.status !== 'open' || this.payment) return;
+    while (!await this.refresh() && Date.now() < end) await pause(1000);
+    const { view } = this;
+    // A press from long ago, or from before another try ended, starts nothing.
+    if (view?.status !== 'open' || view.payment || lastTry(seen ?? view) !== lastTry(view) || Date.now() > end) return;
     // One key for each try: a reload, a crash or another tab repeats the same request.
-    const last = this.view.last_payment?.id ?? 'none';
+    const last = lastTry(view);
     const [known, kept] = stored('localStorage', this.name).split(' ');
     const key = (known === last && kept) || [...crypto.getRandomValues(new Uint32Array(4))].join('-');
     stored('localStorage', this.name, `${last} ${key}`);
     stored('sessionStorage', this.name, last);
     const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': key, Prefer: 'wait=8' };
     const answer = await this.#send('/payments', headers, JSON.stringify({ provider, method }), end);
-    if (answer && !answer.ok) {
-      stored('sessionStorage', this.name, '');
-      this.isElsewhere = !!this.payment;
-    }
     const own = answer?.ok && await answer.json().catch(() => null);
-    // The lock opens with what the server says after this, and not before.
-    for (let wait = 1000; !await this.refresh(); wait = Math.min(2 * wait, 15_000)) await pause(wait);
-    const url = own?.id === this.payment?.id && this.payment?.next_action?.url;
+    stored('localStorage', this.name, `${last} ${key} sent`);
+    // The lock opens with what the server says after this, not before.
+    while (!await this.refresh() && !this.isReachable) await pause(2000);
+    const { payment } = this;
+    if (answer?.status === 409) this.isElsewhere = !!payment && payment.id !== last;
+    const url = payment?.id === own?.id && payment?.next_action?.url;
     if (url) location.assign(url);
   }
 
@@ -150,14 +148,14 @@ export class Checkout {
   }
 
   /** The same request until it is answered or time is over. */
-  async #send(path, headers, body, end = performance.now() + PATIENCE) {
+  async #send(path, headers, body, end = Date.now() + PATIENCE) {
     for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
       try {
         const answer = await this.#ask(path, 20, { method: 'POST', headers, body });
         if (answer.status < 500) return answer;
       } catch { /* It may have arrived. */ }
       this.#reach(false);
-      if (performance.now() + wait > end) return null;
+      if (Date.now() + wait > end) return null;
       await pause(wait * (0.5 + Math.random()));
     }
   }
@@ -171,16 +169,18 @@ export class Checkout {
   #hear(view, isFromServer) {
     const before = this.view;
     if (isFromServer) {
-      this.#failures = 0;
       this.#heardAt = performance.now();
       this.#origin = Date.parse(view.now) - this.#heardAt;
     }
-    if (!before || view.version > before.version) {
-      if (!view.payment) this.isElsewhere = false;
+    const isNew = !before || view.version > before.version;
+    if (isNew || isFromServer && view.version === before.version) this.view = view;
+    if (isNew) {
+      const { payment } = view;
+      if (!payment) this.isElsewhere = false;
       else if (before?.status === 'open' && !before.payment) {
-        this.isElsewhere = stored('sessionStorage', this.name) !== (before.last_payment?.id ?? 'none');
+        const last = lastTry(before);
+        this.isElsewhere = payment.id !== last && stored('sessionStorage', this.name) !== last;
       }
-      this.view = view;
       if (isFromServer) this.#tabs?.postMessage(view);
     }
     this.#reach(true);
@@ -193,7 +193,7 @@ export class Checkout {
   }
 
   #changed() {
-    const now = [this.state, this.view?.version, this.isReachable, this.problem?.code].join();
+    const now = [this.state, this.view?.version, this.isReachable, this.isElsewhere, this.problem?.code].join();
     if (now !== this.#shown) queueMicrotask(() => this.show(this));
     this.#shown = now;
   }
@@ -205,31 +205,30 @@ export class Checkout {
   }
 
   #follow() {
-    if (document.hidden || this.#isPolling) return;
-    if (!window.EventSource || this.#failures > 5) return this.#poll();
+    if (document.hidden) return;
+    if (!window.EventSource) return this.#poll(true);
     this.#heardAt = performance.now();
-    const stream = this.#stream = new EventSource(`${this.url}/stream`);
-    stream.onmessage = (event) => this.#hear(JSON.parse(event.data), true);
-    stream.addEventListener('alive', () => { this.#heardAt = performance.now(); });
-    stream.onerror = () => {
-      if (++this.#failures > 1) this.#reach(false);
-      if (stream.readyState < 2 && this.#failures < 6) return;
-      this.#unfollow();
-      this.#poll();
-    };
+    this.#stream = new EventSource(`${this.url}/stream`);
+    this.#stream.onmessage = (event) => this.#hear(JSON.parse(event.data), true);
+    this.#stream.onerror = () => this.#poll();
   }
 
   #unfollow() {
     this.#stream?.close();
-    this.#stream = undefined;
+    this.#stream = this.#polling = undefined;
   }
 
-  async #poll() {
-    if (this.#isPolling) return;
-    this.#isPolling = true;
-    for (let wait = 250; !document.hidden; await pause(wait)) {
-      wait = await this.refresh(25) ? 250 : Math.min(2 * wait, 15_000);
+  /** Until the server answers, or for ever: instead of a stream. */
+  async #poll(isForEver) {
+    this.#unfollow();
+    const own = this.#polling = {};
+    for (let wait = 500; this.#polling === own; wait = Math.min(2 * wait, 15_000)) {
+      if (await this.refresh(this.isReachable ? 25 : 0)) {
+        if (!isForEver) break;
+        wait = 125;
+      }
+      await pause(wait);
     }
-    this.#isPolling = false;
+    if (this.#polling === own) this.#follow();
   }
 }

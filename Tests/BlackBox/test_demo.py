@@ -1,0 +1,116 @@
+"""The demo shop, as a visitor uses it."""
+
+import re
+
+import httpx
+import pytest
+from selenium.webdriver.support.ui import Select
+
+from browser import browser, demo_order, find, until_page
+from conftest import until
+
+pytestmark = pytest.mark.browser
+
+
+def order_tea(driver, gate):
+    driver.get(gate.url + "/")
+    find(driver, ".products button").click()
+    until_page(lambda: "Nothing" in find(driver, "#kept").text, what="the bank's books")
+
+
+def until_kept(driver, text, seconds=30):
+    until_page(lambda: find(driver, "#kept").text == text, seconds, f"'{text}' in the bank's books")
+
+
+def page_state(driver):
+    driver.switch_to.frame("frame")
+    try:
+        return find(driver, "#checkout").get_attribute("data-state")
+    finally:
+        driver.switch_to.default_content()
+
+
+def test_two_clicks_one_charge(gate):
+    with browser(width=1280, height=1000) as driver:
+        order_tea(driver, gate)
+        find(driver, "#twice").click()
+        until_kept(driver, "One charge: CN¥38.00")
+        until_page(lambda: page_state(driver) == "paid", what="the page")
+        assert [it.text for it in driver.find_elements("css selector", "#books li span")] == ["Charge 1 · taken", "CN¥38.00"]
+        # Two devices, two keys: the bank charged once all the same.
+        find(driver, "#devices").click()
+        until_page(lambda: "order_paid" in find(driver, "#outcome").text, what="the refusals")
+        until_page(lambda: "2 further payments" in find(driver, "#prevented").text, what="the count")
+        until_kept(driver, "One charge: CN¥38.00")
+        told = [it.text for it in driver.find_elements("css selector", "#timeline li span")]
+        assert told[:4] == ["The shop registers the order", "Payment 1 is stored, then sent to the bank",
+                            "The bank took the money", "The order is paid"]
+
+
+def test_two_devices_at_once(gate):
+    with browser(width=1280, height=1000) as driver:
+        order_tea(driver, gate)
+        find(driver, "#devices").click()
+        outcome = until_page(lambda: find(driver, "#outcome").text, what="both answers")
+        assert sorted(re.findall(r"20\d|409", outcome)) in (["201", "409"], ["202", "409"]), outcome
+        until_kept(driver, "One charge: CN¥38.00")
+        until_page(lambda: page_state(driver) == "paid", what="the page, which heard of it")
+
+
+def test_a_bad_network_on_the_buyers_side(gate):
+    with browser(width=1280, height=1000, lag=None) as driver:
+        order_tea(driver, gate)
+        network = Select(find(driver, "#buyer-network"))
+
+        def offline():
+            driver.switch_to.frame("frame")
+            try:
+                return find(driver, "#offline").is_displayed()
+            finally:
+                driver.switch_to.default_content()
+
+        network.select_by_value("offline")
+        until_page(offline, what="the word that the network is gone")
+        find(driver, "#twice").click()
+        network.select_by_value("loses-answers")
+        # Back in touch, the click goes out; its answer is lost, and the page hears of the payment all the same.
+        until_kept(driver, "One charge: CN¥38.00")
+        until_page(lambda: page_state(driver) == "paid", what="the page")
+
+
+def test_a_bad_network_on_the_banks_side(gate):
+    with browser(width=1280, height=1000) as driver:
+        order_tea(driver, gate)
+        network = Select(find(driver, "#bank-network"))
+        network.select_by_value("gone")
+        until(lambda: httpx.get(f"{gate.bank.url}/faults").json()["lose_request"] == 1, what="the bad network")
+        find(driver, "#twice").click()
+        until_page(lambda: "nobody knows" in find(driver, "#timeline").text, 30, "the doubt")
+        until_page(lambda: page_state(driver) == "confirming", what="the page")
+        assert find(driver, "#kept").text == "Nothing"
+        network.select_by_value("good")
+        until_kept(driver, "One charge: CN¥38.00", 40)
+
+
+def test_a_deadline_and_a_page_of_its_own(gate):
+    with browser(width=1280, height=1000) as driver:
+        order_tea(driver, gate)
+        find(driver, "#short").click()
+        until_page(lambda: page_state(driver) == "ready", what="the new order")
+        until_page(lambda: page_state(driver) == "closed", 40, "the end of its time")
+        until_page(lambda: "The order is closed" in find(driver, "#timeline").text, what="the timeline")
+        path, _ = demo_order(gate)
+        driver.get(f"{gate.url}{path}/own")
+        until_page(lambda: find(driver, "#ways button"), what="the ways to pay").click()
+        until_page(lambda: find(driver, "#say").text == "Paid. Thank you!", what="the payment")
+        assert httpx.get(f"{gate.url}{path}/live").json()["kept"] == "One charge: CN¥38.00"
+        source = httpx.get(f"{gate.url}{path}/own/source").text
+        assert "payonce.js" in source and source.count("\n") < 30
+
+
+def test_the_demo_refuses_what_it_does_not_know(gate):
+    for path, form in (("/demo/orders", {"product": "car"}), ("/demo/network", {"network": "bad"})):
+        assert httpx.post(gate.url + path, data=form).json()["code"] == "invalid_request"
+    stranger = {"Sec-Fetch-Site": "cross-site"}
+    assert httpx.post(f"{gate.url}/demo/orders", data={"product": "tea"}, headers=stranger).status_code == 400
+    assert httpx.get(f"{gate.url}/demo/orders/nothing").status_code == 404

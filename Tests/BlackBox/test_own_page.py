@@ -1,0 +1,168 @@
+"""A shop's own page with `payonce.js`, on an origin of its own."""
+
+import functools
+import http.server
+import threading
+
+import httpx
+import pytest
+
+from browser import browser, find, payments, until_page
+from conftest import ROOT, origins, until
+
+pytestmark = pytest.mark.browser
+PAGE = (ROOT / "Sources/Web/Pages/own-page.mustache").read_text()
+
+
+class Shop:
+    """A shop's web server: its pages, as they are in a folder."""
+
+    def __init__(self, folder):
+        handler = functools.partial(Quiet, directory=str(folder))
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+        self.folder = folder
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def page(self, gate, order, name="pay.html"):
+        """The page of the documentation, filled in."""
+        text = PAGE.replace("{{gate}}", gate.url).replace("{{checkout}}", order["checkout_url"])
+        (self.folder / name).write_text(text.replace("{{title}}", "My shop"))
+        return f"{self.origin}/{name}"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def shop(tmp_path):
+    shop = Shop(tmp_path)
+    yield shop
+    shop.server.shutdown()
+    shop.server.server_close()
+
+
+@pytest.fixture
+def allowed(gate, shop):
+    assert origins(gate, "allow", "--merchant", "shop", shop.origin + "/").returncode == 0
+    yield shop
+    assert origins(gate, "remove", "--merchant", "shop", shop.origin).returncode == 0
+
+
+def button(driver, text):
+    return driver.find_element("xpath", f"//button[text()='{text}']")
+
+
+def until_said(driver, text, seconds=30):
+    until_page(lambda: text in find(driver, "#say").text, seconds, f"'{text}' on the page")
+
+
+def test_it_pays_at_most_once(gate, allowed):
+    order = gate.order()
+    with browser() as driver:
+        driver.get(allowed.page(gate, order))
+        until_said(driver, "How do you want to pay?")
+        button(driver, "declined").click()
+        until_said(driver, "Do you want to try again?")
+        driver.execute_script("arguments[0].click(); arguments[0].click()", button(driver, "slow"))
+        until_said(driver, "Please do not pay again")
+        assert driver.find_elements("css selector", "button") == []
+        driver.refresh()
+        until_said(driver, "Paid. Thank you!")
+    assert [p["status"] for p in payments(gate, order)] == ["failed", "succeeded"]
+    assert len(gate.bank.taken(order)) == 1
+
+
+def test_a_code_and_a_change_of_mind(gate, allowed):
+    order = gate.order()
+    with browser() as driver:
+        driver.get(allowed.page(gate, order))
+        until_page(lambda: button(driver, "qr"), what="the ways to pay").click()
+        until_said(driver, "Please confirm your payment.")
+        code = until_page(lambda: find(driver, "img"), what="the code")
+        until_page(lambda: driver.execute_script("return arguments[0].naturalWidth", code), what="the picture")
+        button(driver, "Pay in another way").click()
+        until_page(lambda: button(driver, "action"), what="the ways to pay, again").click()
+        # To the bank, and from there to PayOnce's page, which shows how things stand.
+        until(lambda: driver.current_url.startswith(gate.bank.url), what="the bank's page")
+        find(driver, "button[value=pay]").click()
+        until(lambda: driver.current_url.startswith(gate.url), what="the way back")
+        until_page(lambda: find(driver, "#checkout").get_attribute("data-state") == "paid", what="the payment")
+        driver.get(allowed.page(gate, order))
+        until_said(driver, "Paid. Thank you!")
+
+
+def test_other_origins_read_and_start_nothing(gate, allowed, tmp_path_factory):
+    order = gate.order()
+    stranger = Shop(tmp_path_factory.mktemp("stranger"))
+    with browser() as driver:
+        try:
+            driver.get(stranger.page(gate, order))
+            until_said(driver, "We cannot be reached")
+        finally:
+            driver.said += driver.get_log("browser")
+            assert any("CORS policy" in entry["message"] for entry in driver.said)
+            driver.said = []
+    stranger.server.shutdown()
+    assert payments(gate, order) == []
+
+
+def test_what_is_said_to_which_origin(gate, allowed):
+    order = gate.order()
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key"}
+
+    def asked(method, path, origin, **headers):
+        return httpx.request(method, order["checkout_url"] + path, headers={"Origin": origin, **headers})
+
+    yes = asked("OPTIONS", "/payments", allowed.origin, **preflight)
+    assert yes.status_code == 204 and yes.headers["access-control-allow-origin"] == allowed.origin
+    assert "Idempotency-Key" in yes.headers["access-control-allow-headers"]
+    # Refusals can be read, too.
+    refused = asked("POST", "/payments", allowed.origin)
+    assert refused.status_code == 400 and refused.headers["access-control-allow-origin"] == allowed.origin
+    for origin in (allowed.origin + "0", allowed.origin.replace("http:", "https:"), "null", "https://shop.example"):
+        for answer in (asked("OPTIONS", "/payments", origin, **preflight), asked("GET", "/status", origin)):
+            assert "access-control-allow-origin" not in answer.headers
+            assert answer.headers["vary"] == "Origin"
+    # Another merchant's order is another matter, and so is a token with a wrong secret.
+    other = gate.call("POST", "/v1/orders", key=gate.new_key("other shop"),
+                      json={"reference": "o", "amount": 1, "currency": "CNY"}).json()
+    wrong = order["checkout_url"][:-2] + ("00" if order["checkout_url"][-2:] != "00" else "11")
+    for url in (other["checkout_url"], wrong):
+        answer = httpx.get(url + "/status", headers={"Origin": allowed.origin})
+        assert "access-control-allow-origin" not in answer.headers
+    module = httpx.get(gate.url + "/payonce.js")
+    assert module.headers["access-control-allow-origin"] == "*"
+    again = httpx.get(gate.url + "/payonce.js", headers={"If-None-Match": module.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_only_the_shop_may_frame_the_page(gate, allowed, tmp_path_factory):
+    order = gate.order()
+    policy = httpx.get(order["checkout_url"]).headers["content-security-policy"]
+    assert f"frame-ancestors {allowed.origin}" in policy and "unsafe" not in policy
+    stranger = Shop(tmp_path_factory.mktemp("stranger"))
+    with browser(lag=None) as driver:
+        for shop in (allowed, stranger):
+            (shop.folder / "frame.html").write_text(f"<iframe src='{order['checkout_url']}' width=400 height=700></iframe>")
+            driver.get(f"{shop.origin}/frame.html")
+            driver.switch_to.frame(find(driver, "iframe"))
+            if shop is allowed:
+                until_page(lambda: find(driver, "#pay button"), what="the framed page").click()
+                until_page(lambda: find(driver, "#checkout").get_attribute("data-state") == "paid", what="the payment")
+            else:
+                assert driver.find_elements("css selector", "#checkout") == []
+            driver.switch_to.default_content()
+        driver.said = [e for e in driver.get_log("browser") if "frame-ancestors" not in e["message"]]
+    stranger.server.shutdown()
+
+
+def test_the_recipe_is_the_page(gate):
+    """docs/own-page.md shows the very page that is tried here, and it is under thirty lines."""
+    assert PAGE.count("\n") < 30
+    recipe = (ROOT / "docs/own-page.md").read_text()
+    shown = PAGE.replace("{{gate}}", "https://pay.example").replace("{{title}}", "Jasmine tea")
+    assert shown.replace("{{checkout}}", "THE ORDER'S checkout_url") in recipe
+    assert len((ROOT / "Sources/Web/Pages/payonce.js").read_bytes()) < 10_000
