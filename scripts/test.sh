@@ -29,7 +29,7 @@ part "simulation" scripts/simulate.sh
 pytest=(timeout 1200 .build/python/bin/pytest --quiet --color=no)
 # Most of a test is waiting, and so is most of a storm, for its calm.
 on_postgres=(env PAYONCE_TEST_STORE=postgres)
-quiet=(-n 3 --ignore Tests/BlackBox/test_storms.py Tests/BlackBox)
+quiet=(-n 4 --ignore Tests/BlackBox/test_storms.py Tests/BlackBox)
 part "black-box and browser tests" "${pytest[@]}" "${quiet[@]}"
 # But for the pages, which know of no store.
 part "the same on PostgreSQL, with several nodes and fail-over" "${on_postgres[@]}" "${pytest[@]}" "${quiet[@]}" \

@@ -50,10 +50,10 @@ extension SandboxBank {
     if let charge {
       let state: String =
         switch charge.status {
-        case .succeeded: "This charge is paid."
-        case .declined: "This charge was declined."
-        case .closed: "This charge is closed. It cannot be paid any more."
-        case .pending: "The bank is working on this charge."
+        case .succeeded: "This charge is paid. 已支付。"
+        case .declined: "This charge was declined. 已拒绝。"
+        case .closed: "This charge is closed. It cannot be paid any more. 已关闭，不能再支付。"
+        case .pending: "The bank is working on this charge. 处理中。"
         case .requiresAction: ""
         }
       let field = back.flatMap(safe).map { "<input type=hidden name=back value=\"\(escape($0))\">" } ?? ""
@@ -61,18 +61,19 @@ extension SandboxBank {
         charge.status == .requiresAction
         ? """
         <form method=post>\(field)
-        <button name=action value=pay class=pay>Pay</button>
-        <button name=action value=decline>Decline</button>
-        <button name=action value=nothing>Do nothing</button></form>
+        <button name=action value=pay class=pay>Pay 支付</button>
+        <button name=action value=decline>Decline 拒绝</button>
+        <button name=action value=nothing>Do nothing 不操作</button></form>
         """
-        : "<p class=state>\(state)</p>" + (back.flatMap(safe).map { "<p><a href=\"\(escape($0))\">Back</a></p>" } ?? "")
+        : "<p class=state>\(state)</p>"
+          + (back.flatMap(safe).map { "<p><a href=\"\(escape($0))\">Back 返回</a></p>" } ?? "")
       body = """
-        <h1>Sandbox bank</h1><p class=note>Not a bank. No money moves here.</p>
-        <dl><dt>Amount (minor units)</dt><dd>\(charge.amount) \(escape(charge.currency))</dd>
-        <dt>Trade number</dt><dd><code>\(escape(charge.id))</code></dd></dl>\(buttons)
+        <h1>Sandbox bank 沙盒银行</h1><p class=note>Not a bank. No money moves here. 不是真实银行，不涉及资金。</p>
+        <dl><dt>Amount (minor units) 金额（最小货币单位）</dt><dd>\(charge.amount) \(escape(charge.currency))</dd>
+        <dt>Trade number 交易号</dt><dd><code>\(escape(charge.id))</code></dd></dl>\(buttons)
         """
     } else {
-      body = "<h1>Sandbox bank</h1><p>There is no such charge.</p>"
+      body = "<h1>Sandbox bank 沙盒银行</h1><p>There is no such charge. 没有这笔交易。</p>"
     }
     let page = """
       <!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">

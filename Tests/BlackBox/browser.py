@@ -1,5 +1,6 @@
 """Debian's Chromium, driven by its own driver, with a witness: what a buyer saw is compared with what was true then."""
 
+import atexit
 import json
 import re
 from contextlib import contextmanager
@@ -44,24 +45,19 @@ def browser(scripts=True, language="en", dark=False, width=420, height=860, befo
     lag: for how long, in seconds, a button may still offer to pay while a payment is under way; None where the page
     is cut off and cannot know.
     """
-    options = webdriver.ChromeOptions()
-    for argument in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
-                     f"--lang={language}", f"--window-size={width},{height}"]:
-        options.add_argument(argument)
-    preferences = {"intl.accept_languages": language}
-    if not scripts:
-        preferences["profile.managed_default_content_settings.javascript"] = 2
-    options.add_experimental_option("prefs", preferences)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    driver.set_page_load_timeout(30)
-    driver.before = "\n".join([WITNESS, before or ""])
-    driver.said = []
-    prepare(driver)
-    if dark:
-        feature = {"name": "prefers-color-scheme", "value": "dark"}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    # One that an earlier test is done with: starting one takes as long as most tests.
+    idle = IDLE.setdefault((scripts, language), [])
+    driver = idle.pop() if idle else launch(scripts, language)
     try:
+        driver.set_window_size(width, height)
+        # What is told to a tab goes with it.
+        first = driver.current_window_handle
+        driver.before = "\n".join([WITNESS, before or ""])
+        driver.said = []
+        new_tab(driver)
+        if dark:
+            feature = {"name": "prefers-color-scheme", "value": "dark"}
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
         yield driver
         said = driver.said + driver.get_log("browser")
         # Nothing on the page broke, and nothing was loaded from elsewhere or against its policy. An answer that the
@@ -70,8 +66,42 @@ def browser(scripts=True, language="en", dark=False, width=420, height=860, befo
                  if e["level"] == "SEVERE" and "Failed to load resource" not in e["message"]]
         assert not wrong, wrong
         judge(seen(said), lag)
-    finally:
+        driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        for tab in driver.window_handles:
+            if tab != first:
+                driver.switch_to.window(tab)
+                driver.close()
+        driver.switch_to.window(first)
+        driver.get_log("browser")
+        idle.append(driver)
+    except BaseException:
         driver.quit()
+        raise
+
+
+# By whether scripts run in them and by their language.
+IDLE = {}
+
+
+@atexit.register
+def quit_all():
+    for driver in (driver for idle in IDLE.values() for driver in idle):
+        driver.quit()
+
+
+def launch(scripts, language):
+    options = webdriver.ChromeOptions()
+    for argument in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", f"--lang={language}"]:
+        options.add_argument(argument)
+    preferences = {"intl.accept_languages": language}
+    if not scripts:
+        preferences["profile.managed_default_content_settings.javascript"] = 2
+    options.add_experimental_option("prefs", preferences)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    driver.set_page_load_timeout(30)
+    driver.set_script_timeout(30)
+    return driver
 
 
 def prepare(driver):

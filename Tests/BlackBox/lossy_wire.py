@@ -85,6 +85,49 @@ class LossyWire:
             pass
 
 
+class BlackHole:
+    """A way to a port on which open connections can go dead without a word."""
+
+    def __init__(self, port):
+        self.target = port
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.swallowed, self.open, self.streams = set(), set(), 0
+
+    def __enter__(self):
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *error):
+        self.listener.close()
+
+    def swallow(self):
+        """What is open now passes nothing on any more."""
+        self.swallowed |= self.open
+
+    def _listen(self):
+        for number in range(10_000):
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.open.add(number)
+            threading.Thread(target=self._pass, args=(number, client), daemon=True).start()
+
+    def _pass(self, number, client):
+        with client, socket.create_connection(("127.0.0.1", self.target), 10) as server:
+            while True:
+                ready, _, _ = select.select([client, server], [], [], 120)
+                for sock in ready:
+                    data = sock.recv(65536)
+                    if not data:
+                        self.open.discard(number)
+                        return
+                    self.streams += b"/stream HTTP/1.1" in data
+                    if number not in self.swallowed:
+                        (server if sock is client else client).sendall(data)
+
+
 def reset(sock):
     """Ends a connection with a reset, as a dying machine or a firewall does."""
     try:

@@ -189,7 +189,7 @@ def test_a_token_opens_one_order(gate):
     assert httpx.get(f"{gate.url}/checkout/{forged}").status_code == 404
     view = httpx.get(one["checkout_url"] + "/status").json()
     assert set(view) == {"status", "close_reason", "amount", "currency", "description", "shop", "expires_at", "methods",
-                         "payment", "returned", "version"}
+                         "payment", "returned", "version", "now", "next_check_at", "last_payment"}
 
 
 def test_a_notice_without_a_signature(gate):

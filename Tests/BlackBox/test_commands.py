@@ -218,6 +218,13 @@ def test_the_log_names_what_it_is_about_and_no_secret(tmp_path):
             headers={"Idempotency-Key": "another-key", "X-Request-Id": "my-own-id", "Prefer": "wait=3"}).json()
         gate.bank.faults()
         httpx.get(order["checkout_url"])
+        # Every way in which a token is part of a request, also where the answer is no.
+        for path in ("/status", "/status?wait=x", f"/payments/{payment['id']}/code.svg", "/nothing"):
+            httpx.get(order["checkout_url"] + path, headers={"Origin": "https://shop.example"})
+        for path in ("/payments", f"/payments/{payment['id']}/close", "/status"):
+            httpx.post(order["checkout_url"] + path, json={}, headers={"Origin": "https://shop.example"})
+            httpx.post(order["checkout_url"] + path, data={"method": "sandbox:ok", "idempotency_key": "another-key"})
+        httpx.get(order["checkout_url"][:-1])
         gate.get(f"/v1/refunds/{refund['id']}")
 
         def lines(*words):
@@ -231,8 +238,8 @@ def test_the_log_names_what_it_is_about_and_no_secret(tmp_path):
         assert until(lambda: lines(" info notice", "request=", "evidence=succeeded", *names), what="the notice")
         # Doubt is not hidden among the details.
         assert until(lambda: lines(" info provider call", f"refund={refund['id']}", "unknown"), what="the doubt")
-        log = gate.process.log.read_text()
-        for secret in (gate.key, token, "secret-looking-key", "another-key", "whsec_"):
+        log = gate.process.log.read_text() + gate.bank.process.log.read_text()
+        for secret in (gate.key, token[:-1], "secret-looking-key", "another-key", "whsec_"):
             assert secret not in log
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from selenium.webdriver.support.ui import Select
 
-from browser import browser, demo_order, find, until_page
+from browser import browser, choose, click, demo_order, find, press, until_page
 from conftest import until
 
 pytestmark = pytest.mark.browser
@@ -90,6 +90,20 @@ def test_a_bad_network_on_the_banks_side(gate):
         assert find(driver, "#kept").text == "Nothing"
         network.select_by_value("good")
         until_kept(driver, "One charge: CN¥38.00", 40)
+
+
+def test_at_the_bank_inside_the_buyers_screen(gate):
+    with browser(width=1280, height=1000) as driver:
+        order_tea(driver, gate)
+        driver.switch_to.frame("frame")
+        choose(driver, "action")
+        press(driver)
+        click(driver, "button[value=pay]")
+        until_page(lambda: find(driver, "#checkout").get_attribute("data-state") == "paid", what="the payment")
+        # The way back to the shop leads out of the frame.
+        click(driver, "#return")
+        driver.switch_to.default_content()
+        until_kept(driver, "One charge: CN¥38.00")
 
 
 def test_a_deadline_and_a_page_of_its_own(gate):

@@ -10,6 +10,7 @@ from selenium.webdriver import ActionChains, Keys
 
 from browser import browser, choose, click, demo_order, find, new_tab, payments, press, state, until_page, until_state
 from conftest import running, until
+from lossy_wire import BlackHole
 
 pytestmark = pytest.mark.browser
 NETWORK = {"latency": 0, "download_throughput": -1, "upload_throughput": -1}
@@ -116,6 +117,7 @@ def test_two_tabs_both_press(gate):
         driver.get(order["checkout_url"])
         first = driver.current_window_handle
         new_tab(driver)
+        second = driver.current_window_handle
         driver.get(order["checkout_url"])
         choose(driver, "slow")
         press(driver)
@@ -125,7 +127,7 @@ def test_two_tabs_both_press(gate):
         until_state(driver, "confirming", "paid")
         until_state(driver, "paid")
         assert "another tab" in find(driver, "#state").text
-        driver.switch_to.window(driver.window_handles[1])
+        driver.switch_to.window(second)
         until_state(driver, "paid")
         assert "another tab" not in find(driver, "#state").text
     kept_once(gate, order)
@@ -229,16 +231,17 @@ def test_a_reload_repeats_the_same_request(gate):
     order = gate.order()
     with browser(before=NOTHING_IS_SENT) as driver:
         keys = []
-        for turn in ("a press", "after a reload", "in a tab that was restored"):
-            driver.get(order["checkout_url"]) if turn != "after a reload" else driver.refresh()
+        for turn in ("first", "reloaded", "restored"):
+            if turn == "restored":
+                driver.close()
+                driver.switch_to.window(driver.window_handles[0])
+                new_tab(driver)
+            driver.get(order["checkout_url"])
             choose(driver, "ok")
             press(driver)
-            keys.append(until_page(lambda: driver.execute_script("return window.key"), what=f"the request of {turn}"))
+            keys.append(until_page(lambda: driver.execute_script("return window.key"), what=f"the request of the {turn} page"))
             assert "One moment" in find(driver, "#pay button").text
-            new_tab(driver)
-            driver.close()
-            driver.switch_to.window(driver.window_handles[0])
-        assert len(set(keys)) == 1, "a try has one key"
+        assert len(keys) == 3 and len(set(keys)) == 1, "a try has one key"
 
 
 def test_offline_at_the_moment_of_the_click(gate):
@@ -286,6 +289,88 @@ def test_the_server_goes_away_in_the_middle(tmp_path):
         gate.start()
         until_state(driver, "paid", seconds=60)
         kept_once(gate, order)
+
+
+def test_a_device_that_slept(tmp_path):
+    """Meanwhile its connection died, with the server that had it, and the order was paid elsewhere."""
+    with running(tmp_path) as gate, browser(lag=None) as driver:
+        order = gate.order()
+        driver.get(order["checkout_url"])
+        until_state(driver, "ready")
+        driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "frozen"})
+        gate.process.kill()
+        gate.start()
+        gate.pay(order)
+        driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "active"})
+        # Somebody looks at it again.
+        tab = driver.current_window_handle
+        new_tab(driver)
+        driver.close()
+        driver.switch_to.window(tab)
+        until_state(driver, "paid")
+
+
+def test_a_connection_that_died_in_silence(gate):
+    """Nobody says that it is gone: what was sent over it is swallowed. New ones are as good as ever."""
+    with BlackHole(gate.port) as hole, browser(lag=None) as driver:
+        order = gate.order()
+        driver.get(order["checkout_url"].replace(gate.url, hole.url))
+        until_state(driver, "ready")
+        until(lambda: hole.streams, what="the event stream")
+        hole.swallow()
+        gate.pay(order)
+        until_state(driver, "paid", seconds=60)
+
+
+GIVES_UP = """
+const send = window.fetch, Real = Date; let ahead = 0; window.keys = []; window.isBroken = true;
+window.Date = class extends Real { static now() { return Real.now() + ahead; } };
+window.skip = (ms) => { ahead += ms; };
+window.fetch = (url, options = {}) => {
+  if (options.method !== 'POST') return send(url, options);
+  window.keys.push(options.headers['Idempotency-Key']);
+  return window.isBroken ? Promise.reject(new TypeError('lost')) : send(url, options);
+};
+"""
+
+
+def test_a_request_is_repeated_for_a_minute_and_no_longer(gate):
+    order = gate.order()
+    with browser(before=GIVES_UP) as driver:
+        driver.get(order["checkout_url"])
+        choose(driver, "ok")
+        press(driver)
+        until_page(lambda: driver.execute_script("return window.keys.length") >= 3, what="the repeats")
+        is_locked = "return document.querySelector('#pay button').getAttribute('aria-disabled')"
+        assert driver.execute_script(is_locked) == "true"
+        driver.execute_script("window.skip(61000)")
+        until_page(lambda: driver.execute_script(is_locked) == "false", what="the end of the repeats")
+        assert payments(gate, order) == []
+        # The buyer may press again, and it is the same request.
+        driver.execute_script("window.isBroken = false")
+        press(driver)
+        until_state(driver, "paid")
+        assert len(set(driver.execute_script("return window.keys"))) == 1
+    kept_once(gate, order)
+
+
+def test_a_press_before_another_tabs_try_ended_starts_nothing(gate):
+    """It was pressed to join what ran. That it was declined meanwhile is news to whoever pressed."""
+    order = gate.order()
+    with browser() as driver:
+        driver.get(order["checkout_url"])
+        until_state(driver, "ready")
+        # As another tab does that is about to submit.
+        driver.execute_script(
+            "navigator.locks.request(arguments[0], () => new Promise((done) => { window.release = done; }))",
+            "payonce:" + order["id"][4:])
+        press(driver)
+        until_page(lambda: find(driver, "#pay button").get_attribute("aria-disabled") == "true", what="the lock")
+        gate.pay(order, method="declined")
+        driver.execute_script("window.release()")
+        until_state(driver, "failed")
+        until_page(lambda: find(driver, "#pay button").get_attribute("aria-disabled") == "false", what="the open lock")
+    assert len(payments(gate, order)) == 1
 
 
 MISSING = {
