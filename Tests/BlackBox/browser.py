@@ -24,7 +24,7 @@ WITNESS = """
     if (!root) return;
     const button = document.querySelector('#pay button');
     const seen = {
-      page, order: 'ord_' + root.dataset.base.split('/').pop().slice(3, 29), origin: location.origin,
+      page, hidden: document.hidden, order: 'ord_' + root.dataset.base.split('/').pop().slice(3, 29), origin: location.origin,
       state: root.dataset.state, can_pay: !!button && button.getAttribute('aria-disabled') !== 'true',
       text: document.getElementById('state')?.innerText ?? '' };
     const text = JSON.stringify(seen);

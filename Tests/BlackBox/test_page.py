@@ -8,7 +8,7 @@ import zxingcpp
 from PIL import Image
 from selenium.webdriver import ActionChains, Keys
 
-from browser import browser, choose, click, demo_order, find, new_tab, payments, press, state, until_page, until_state
+from browser import browser, choose, click, demo_order, find, new_tab, payments, press, seen, state, until_page, until_state
 from conftest import running, until
 from lossy_wire import BlackHole
 
@@ -159,7 +159,12 @@ def test_many_tabs_do_not_keep_each_other_out(gate):
             until_state(driver, "ready")
         press(driver)
         until_state(driver, "paid")
-        # One that was never looked at since knows it already: its sisters told it.
+
+        # The others follow nothing, and know it all the same: this one told them.
+        def told():
+            driver.said += driver.get_log("browser")
+            return {it["page"] for it in seen(driver.said) if it["hidden"] and it["state"] == "paid"}
+        until(lambda: len(told()) == 8, what="what the hidden tabs show")
         driver.switch_to.window(driver.window_handles[3])
         until_state(driver, "paid")
     kept_once(gate, order)
