@@ -170,10 +170,11 @@ struct CheckoutPage {
     if order.payments.contains(where: { $0.surplus != nil }) {
       return say("Money that came for it goes back to you by itself.", "为此订单收到的款项会自动退回给您。")
     }
-    return order.payments.contains(where: \.isWatched)
-      ? say(
+    guard order.payments.contains(where: \.isWatched) else { return say("You were not charged.", "您没有被扣款。") }
+    return order.status == .open || order.closeReason == .expired && order.registration.latePayment == .accept
+      ? say("You were not charged. Should money still arrive, it pays this order.", "您没有被扣款。如果仍有款项到账，将用于支付此订单。")
+      : say(
         "You were not charged. Should money still arrive, it goes back to you by itself.", "您没有被扣款。如果仍有款项到账，会自动退回给您。")
-      : say("You were not charged.", "您没有被扣款。")
   }
 
   /// What went back to the buyer, or is about to.
@@ -236,7 +237,7 @@ extension WebServices {
       "amount": language.amount(order.registration.amount),
       "description": order.registration.description,
       "state": page.state.rawValue,
-      "version": order.version,
+      "version": order.version, "tries": order.payments.count,
       "headline": page.headline,
       "text": page.text,
       "notices": [page.notice].compactMap { $0 } + page.returned,
@@ -273,6 +274,7 @@ extension WebServices {
         "暂时无法连接。如果您已点击支付，请不要重复支付，恢复连接后本页面会显示结果。"),
       "heldLabel": say(
         "Money that came for this order is being looked into. Do not pay again.", "此订单的款项正在核实，请不要重复支付。"),
+      "isRefused": request.queryText("refused") != nil && !page.choices.isEmpty,
       "isHeld": request.queryText("held") != nil && [.ready, .failed].contains(page.state),
       "refusedLabel": say(
         "This way to pay is not available. Please choose another one.", "此支付方式暂不可用，请选择其他方式。"),

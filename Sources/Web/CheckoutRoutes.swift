@@ -202,7 +202,8 @@ extension WebServices {
       switch (refusal.code, refusal.payment) {
       case (.paymentInProgress, nil): return Self.seeOther(page + "?held=1")
       case (.paymentInProgress, _), (.orderPaid, _): return Self.seeOther(page + "?elsewhere=1")
-      default: break
+      case (.orderClosed, _): break
+      default: return Self.seeOther(page + "?refused=1")
       }
     }
     return Self.seeOther(page)

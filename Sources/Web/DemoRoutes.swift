@@ -176,13 +176,14 @@ extension WebServices {
         "sourceLabel": say("its source, under 30 lines", "页面源码，不到 30 行"),
         "networkLabel": say("Break the network", "破坏网络"),
         "buyerNetworkLabel": say("Between the buyer and PayOnce", "买家与 PayOnce 之间"),
-        "bankNetworkLabel": say("Between PayOnce and the bank", "PayOnce 与银行之间"),
+        "bankNetworkLabel": say("Between PayOnce and the bank, for all orders", "PayOnce 与银行之间（所有订单）"),
         "buyerNetworks": DemoWords.buyerNetworks(language), "bankNetworks": networks,
         "booksLabel": say("What the bank really took", "银行实际收取"),
         "timelineLabel": say("What happened", "发生了什么"),
         "notReadyLabel": say("The page offers nothing to press at the moment.", "页面目前没有可以点击的按钮。"),
         "deviceLabel": say("Device", "设备"),
-        "pressedLabel": say("Pressed twice in one tick.", "已在同一瞬间点击两次。"),
+        "pressedLabel": say("Pressed twice in one tick. The page lets one through.", "已在同一瞬间点击两次，页面只放行一次。"),
+        "refusedLabel": say("refused", "被拒绝"),
         "byHandLabel": say("as somebody set it by hand", "手动设置"),
       ], request, frames: ["'self'", demo.bankURL])
   }

@@ -75,18 +75,14 @@ enum DemoWords {
   }
 
   static func prevented(_ count: Int, _ language: Language) -> String {
-    switch count {
-    case 0: language.say("No second payment was tried.", "没有第二次付款尝试。")
-    case 1: language.say("One second payment was prevented.", "阻止了一次重复付款。")
-    default: language.say("\(count) further payments were prevented.", "阻止了 \(count) 次重复付款。")
-    }
+    language.say("Further payments that PayOnce refused: \(count)", "PayOnce 拒绝的重复付款：\(count)")
   }
 
   static func event(_ event: Event, _ language: Language) -> String {
     let say = language.say
     let number =
       if case .text(let id) = event.data["payment"] ?? event.data["id"] ?? .null, let payment = PaymentID(text: id) {
-        " \(payment.ordinal)"
+        " \(payment.ordinal)" + language.say("", " ")
       } else { "" }
     switch event.type {
     case .orderCreated: return say("The shop registers the order", "商家登记订单")

@@ -33,6 +33,7 @@ struct OriginsCommand: AsyncParsableCommand {
         throw SetupError("This origin was not allowed. `payonce origins list` shows those that are.")
       }
       try await directory.setOrigin(origin, of: known.id, allowed: allowed)
+      announce("\(origin) is \(allowed ? "allowed" : "no longer allowed") for \(known.name)")
     }
 
     /// As a browser sends it: in small letters, without a path and without a usual port.

@@ -74,12 +74,14 @@ def test_it_pays_at_most_once(gate, allowed):
         until_said(driver, "How do you want to pay?")
         button(driver, "declined").click()
         until_said(driver, "Do you want to try again?")
-        driver.execute_script("arguments[0].click(); arguments[0].click()", button(driver, "slow"))
+        gate.bank.faults(lose_request=1)
+        driver.execute_script("arguments[0].click(); arguments[0].click()", button(driver, "ok"))
         until_said(driver, "Please do not pay again")
         assert driver.find_elements("css selector", "button") == []
         assert driver.execute_script("return window.posts") == 2, "one for each try"
         driver.refresh()
-        until_said(driver, "Paid. Thank you!")
+        gate.bank.faults()
+        until_said(driver, "Paid. Thank you!", 40)
     assert [p["status"] for p in payments(gate, order)] == ["failed", "succeeded"]
     assert len(gate.bank.taken(order)) == 1
 
@@ -110,10 +112,16 @@ def test_other_origins_read_and_start_nothing(gate, allowed, tmp_path_factory):
         try:
             driver.get(stranger.page(gate, order))
             until_said(driver, "We cannot be reached")
+            refused = driver.execute_async_script("""
+                fetch(arguments[0] + '/payments', {
+                  method: 'POST', headers: { 'Content-Type': 'application/json', 'Idempotency-Key': 'x' },
+                  body: JSON.stringify({ provider: 'sandbox', method: 'ok' }) })
+                  .then((it) => arguments[1](it.status), (error) => arguments[1](String(error)))""", order["checkout_url"])
+            assert "Failed to fetch" in refused
         finally:
             driver.said += driver.get_log("browser")
             assert any("CORS policy" in entry["message"] for entry in driver.said)
-            driver.said = []
+            driver.said = [entry for entry in driver.said if "CORS policy" not in entry["message"]]
     stranger.server.shutdown()
     assert payments(gate, order) == []
 
@@ -164,7 +172,9 @@ def test_only_the_shop_may_frame_the_page(gate, allowed, tmp_path_factory):
             else:
                 assert driver.find_elements("css selector", "#checkout") == []
             driver.switch_to.default_content()
-        driver.said = [e for e in driver.get_log("browser") if "frame-ancestors" not in e["message"]]
+        said = driver.get_log("browser")
+        assert any("frame-ancestors" in it["message"] for it in said), "the stranger's frame was refused"
+        driver.said = [it for it in said if "frame-ancestors" not in it["message"]]
     stranger.server.shutdown()
 
 

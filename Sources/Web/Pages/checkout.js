@@ -11,11 +11,13 @@ const rendered = (element) => element.innerHTML.replace(/<input type="hidden"[^>
 let markup = rendered(section);
 let isElsewhere = new URLSearchParams(location.search).has('elsewhere');
 let isReplacing = false;
+let { tries } = root.dataset;
 const lang = document.documentElement.lang;
 /** For how many seconds the next question to the bank has been overdue. */
 let overdue = 0;
 
 const checkout = follow(root.dataset.base, () => {
+  root.dataset.live = checkout.state;
   document.getElementById('offline').hidden = checkout.isReachable;
   lock();
   tick();
@@ -39,7 +41,8 @@ function lock() {
   document.getElementById('refused').hidden =
     !['provider_not_enabled', 'amount_not_supported', 'invalid_request'].includes(code);
   // Money came in under a payment that this database had forgotten.
-  if (code) document.getElementById('held').hidden = code !== 'payment_in_progress';
+  const held = document.getElementById('held');
+  if (code || !isFree()) held.hidden = code !== 'payment_in_progress' || !!checkout.problem.payment;
 }
 
 const isOld = () => checkout.view?.version > Number(root.dataset.version) || checkout.isElsewhere && !isElsewhere;
@@ -69,7 +72,9 @@ async function show() {
   check.hidden = main.querySelector('#check').hidden;
   tick();
   const then = main.querySelector('#state');
-  if (rendered(then) === markup) return;
+  const isNews = main.dataset.tries !== tries;
+  tries = main.dataset.tries;
+  if (rendered(then) === markup && !isNews) return;
   markup = rendered(then);
   const hadFocus = section.contains(document.activeElement);
   document.title = next.title;
@@ -78,7 +83,10 @@ async function show() {
   for (const choice of section.querySelectorAll('[name=method]')) if (choice.value === chosen) choice.checked = true;
   const headline = section.querySelector('h1');
   const news = [...section.querySelectorAll('h1, h1 + p, .notice')].map((it) => it.textContent).join('\n');
-  say(document.getElementById('live'), news);
+  // A second try that ends like the first one is told again.
+  const live = document.getElementById('live');
+  if (isNews) live.textContent = '';
+  say(live, news);
   if (hadFocus) headline.focus({ preventScroll: true });
   lock();
   tick();
@@ -112,7 +120,8 @@ function tick() {
     const end = new Date(deadline.dateTime);
     const isSoon = left < 20 * 3600;
     const at = end.toLocaleString(lang, {
-      ...isSoon ? {} : { year: 'numeric', month: 'long', day: 'numeric' }, hour: 'numeric', minute: '2-digit' });
+      ...isSoon ? {} : { year: 'numeric', month: 'long', day: 'numeric' },
+      hour: 'numeric', minute: '2-digit', ...left < 60 && { second: '2-digit' } });
     const minutes = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`;
     say(deadline, left < 3600 ? deadline.dataset.left.replace('{left}', minutes).replace('{at}', at) : at);
   }
@@ -121,7 +130,7 @@ function tick() {
     const next = checkout.view.next_check_at;
     const left = next ? checkout.secondsUntil(next) : 0;
     overdue = left > 0 ? 0 : overdue + 1;
-    if (overdue % 3 === 2) checkout.refresh();
+    if (overdue % 3 === 2 && !document.hidden) checkout.refresh();
     const [count, unit] = left < 90 ? [left, 'second'] : [Math.round(left / 60), 'minute'];
     const when = left > 0 && new Intl.RelativeTimeFormat(lang).format(count, unit);
     say(check, when ? check.dataset.next.replace('{when}', when) : check.dataset.now);

@@ -51,6 +51,11 @@ buyerNetwork.addEventListener('change', () => {
 
 // MARK: Impatience
 
+/** On a phone the panel is far below the screen that it works on. */
+for (const id of ['twice', 'devices', 'reload']) {
+  document.getElementById(id).addEventListener('click', () => frame.scrollIntoView({ block: 'nearest', behavior: 'smooth' }));
+}
+
 document.getElementById('twice').addEventListener('click', ({ target }) => {
   const button = buyer()?.document.querySelector('#pay button');
   outcome.textContent = button ? target.dataset.pressed : target.dataset.notReady;
@@ -66,8 +71,9 @@ document.getElementById('devices').addEventListener('click', async ({ target }) 
     const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': `device-${device}-${Date.now()}` };
     const body = JSON.stringify({ provider, method });
     const answer = await fetch(`${root.dataset.checkout}/payments`, { method: 'POST', headers, body }).catch(() => null);
-    const word = await answer?.json().then((it) => it.code ?? it.status, () => '');
-    return `${target.dataset.device} ${device}: ${answer?.status ?? '–'} ${word ?? ''}`;
+    const said = await answer?.json().catch(() => null);
+    const word = said?.code ? `${target.dataset.refused} (${said.code})` : said?.status ?? '–';
+    return `${target.dataset.device} ${device}: ${answer?.status ?? ''} ${word}`;
   }));
   outcome.textContent = answers.join(' · ');
   target.disabled = false;

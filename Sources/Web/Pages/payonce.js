@@ -11,7 +11,7 @@
  *   last_payment: ?Payment}} View and more: /openapi.json
  */
 
-/** In ms: how long a request is repeated; how quiet a live stream can be, in which something comes every 15 s. */
+/** In ms: how long a request is repeated; how quiet a live stream can be (it beats every 15 s). */
 const PATIENCE = 60_000, SILENCE = 40_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -37,7 +37,7 @@ export class Checkout {
   /** Whether the last request was answered. */ isReachable = true;
   /** Whether the payment began elsewhere while this page could pay. */ isElsewhere = false;
 
-  #paying; #stream; #polling; #tabs; #shown;
+  #paying; #stream; #isMute; #polling; #tabs; #shown;
   #heardAt = 0;
   /** The server's time when `performance.now()` was 0: the device's clock may be wrong. */ #origin = NaN;
 
@@ -59,9 +59,9 @@ export class Checkout {
     // Deadlines pass, devices sleep, connections die in silence.
     let ticked = Date.now();
     setInterval(() => {
-      if (Date.now() - ticked > 10_000) this.#wake();
+      if (Date.now() - ticked > 10_000 && !document.hidden) this.#wake();
       ticked = Date.now();
-      if (this.#stream && performance.now() - this.#heardAt > SILENCE) this.#poll(true);
+      if (this.#stream && performance.now() - this.#heardAt > SILENCE) this.#poll(this.#isMute = true);
       this.#changed();
     }, 1000);
     this.#changed();
@@ -81,7 +81,7 @@ export class Checkout {
 
   get payment() { return this.view?.payment ?? null; }
 
-  /** `payment.next_action` as a QR code, an SVG image. */
+  /** `next_action` as a QR code, in SVG. */
   get codeURL() { return `${this.url}/payments/${this.payment?.id}/code.svg`; }
 
   /** By the server's clock. @param {string} time */
@@ -89,8 +89,8 @@ export class Checkout {
 
   /** Pays, or joins what pays, however often it is called; goes on to the provider's page. @param {Choice} choice */
   pay(choice) {
-    const { view } = this;
-    this.#paying ??= this.#alone(() => this.#submit(choice, view)).finally(() => {
+    const { view } = this, end = Date.now() + PATIENCE;
+    this.#paying ??= this.#alone(() => this.#submit(choice, view, end)).finally(() => {
       this.#paying = undefined;
       this.#changed();
     });
@@ -98,7 +98,7 @@ export class Checkout {
     return this.#paying;
   }
 
-  /** Gives a payment up. It is over when the server says so. */
+  /** It is over when the server says so. */
   async giveUp(id = this.payment?.id) {
     if (id) await this.#send(`/payments/${id}/close`, { Prefer: 'wait=5' });
     await this.refresh();
@@ -114,12 +114,11 @@ export class Checkout {
     } catch { return this.#reach(false); }
   }
 
-  async #submit({ provider, method }, seen) {
-    const end = Date.now() + PATIENCE;
+  async #submit({ provider, method }, seen, end) {
     this.problem = null;
     while (!await this.refresh() && Date.now() < end) await pause(1000);
     const { view } = this;
-    // A press from long ago, or from before another try ended, starts nothing.
+    // A press of long ago, or before another try ended, starts nothing.
     if (view?.status !== 'open' || view.payment || lastTry(seen ?? view) !== lastTry(view) || Date.now() > end) return;
     // One key for each try: a reload, a crash or another tab repeats the same request.
     const last = lastTry(view);
@@ -131,10 +130,10 @@ export class Checkout {
     const answer = await this.#send('/payments', headers, JSON.stringify({ provider, method }), end);
     const own = answer?.ok && await answer.json().catch(() => null);
     stored('localStorage', this.name, `${last} ${key} sent`);
-    // The lock opens with what the server says after this, not before.
+    // The lock opens with what the server says now, not before.
     while (!await this.refresh() && !this.isReachable) await pause(2000);
     const { payment } = this;
-    if (answer?.status === 409) this.isElsewhere = !!payment && payment.id !== last;
+    if (answer?.status === 409) this.isElsewhere = payment?.id > last;
     const url = payment?.id === own?.id && payment?.next_action?.url;
     if (url) location.assign(url);
   }
@@ -179,7 +178,7 @@ export class Checkout {
       if (!payment) this.isElsewhere = false;
       else if (before?.status === 'open' && !before.payment) {
         const last = lastTry(before);
-        this.isElsewhere = payment.id !== last && stored('sessionStorage', this.name) !== last;
+        this.isElsewhere = payment.id > last && stored('sessionStorage', this.name) !== last;
       }
       if (isFromServer) this.#tabs?.postMessage(view);
     }
@@ -206,7 +205,7 @@ export class Checkout {
 
   #follow() {
     if (document.hidden) return;
-    if (!window.EventSource) return this.#poll(true);
+    if (!window.EventSource || this.#isMute) return this.#poll(true);
     this.#heardAt = performance.now();
     this.#stream = new EventSource(`${this.url}/stream`);
     this.#stream.onmessage = (event) => this.#hear(JSON.parse(event.data), true);
@@ -218,16 +217,15 @@ export class Checkout {
     this.#stream = this.#polling = undefined;
   }
 
-  /** Until the server answers, or for ever: instead of a stream. */
+  /** Until there is an answer, or for ever: without a stream. */
   async #poll(isForEver) {
     this.#unfollow();
     const own = this.#polling = {};
     for (let wait = 500; this.#polling === own; wait = Math.min(2 * wait, 15_000)) {
-      if (await this.refresh(this.isReachable ? 25 : 0)) {
-        if (!isForEver) break;
-        wait = 125;
-      }
+      const isAnswered = await this.refresh(this.isReachable ? 25 : 0);
+      if (isAnswered) wait = 250;
       await pause(wait);
+      if (isAnswered && !isForEver) break;
     }
     if (this.#polling === own) this.#follow();
   }
