@@ -29,27 +29,28 @@ package struct DemoShop: Sendable {
     case losesAnswers = "loses-answers"
     case gone, everything
 
-    /// The bank's faults that make it so, with a seed by which it is known again.
-    package var faults: String {
-      switch self {
-      case .good: #"{"seed":1}"#
-      case .slow: #"{"seed":702,"latency_ms":[1500,3000],"delay_notice_ms":[2000,4000]}"#
-      case .losesRequests: #"{"seed":703,"lose_request":0.6,"lose_notice":1}"#
-      case .losesAnswers: #"{"seed":704,"lose_response":0.6,"lose_notice":1}"#
-      case .gone: #"{"seed":705,"lose_request":1,"lose_notice":1}"#
-      case .everything:
-        #"{"seed":706,"latency_ms":[50,900],"lose_request":0.15,"lose_response":0.25,"fail_500":0.1,"#
-          + #""duplicate_notice":0.3,"lose_notice":0.4,"delay_notice_ms":[0,4000]}"#
-      }
-    }
+    /// The dice's seed, by which the bank's faults are known to be these.
+    private var seed: Int { 701 + (Self.allCases.firstIndex(of: self) ?? 0) }
 
     package init?(seed: Int) {
-      guard
-        let network = Self.allCases.first(where: {
-          $0.faults.hasPrefix("{\"seed\":\(seed)}") || $0.faults.hasPrefix("{\"seed\":\(seed),")
-        })
-      else { return nil }
+      guard let network = Self.allCases.first(where: { $0.seed == seed }) else { return nil }
       self = network
+    }
+
+    /// The bank's faults that make it so.
+    package var faults: String { "{\"seed\":\(seed)\(conduct)}" }
+
+    private var conduct: String {
+      switch self {
+      case .good: ""
+      case .slow: #","latency_ms":[1500,3000],"delay_notice_ms":[2000,4000]"#
+      case .losesRequests: #","lose_request":0.6,"lose_notice":1"#
+      case .losesAnswers: #","lose_response":0.6,"lose_notice":1"#
+      case .gone: #","lose_request":1,"lose_notice":1"#
+      case .everything:
+        #","latency_ms":[50,900],"lose_request":0.15,"lose_response":0.25,"fail_500":0.1,"duplicate_notice":0.3,"#
+          + #""lose_notice":0.4,"delay_notice_ms":[0,4000]"#
+      }
     }
   }
 

@@ -88,6 +88,10 @@ def test_a_bad_network_on_the_banks_side(gate):
         until_page(lambda: "nobody knows" in find(driver, "#timeline").text, 30, "the doubt")
         until_page(lambda: page_state(driver) == "confirming", what="the page")
         assert find(driver, "#kept").text == "Nothing"
+        # What somebody sets by hand is not called by another name.
+        driver.execute_script("document.activeElement.blur()")
+        gate.bank.faults(lose_response=0.1)
+        until_page(lambda: network.first_selected_option.text == "as somebody set it by hand", what="its name")
         network.select_by_value("good")
         until_kept(driver, "One charge: CN¥38.00", 40)
 
