@@ -165,7 +165,7 @@ extension WebServices {
         "reference": reference, "publicURL": publicURL, "referenceLabel": say("Order", "订单"),
         "description": order.registration.description, "amount": language.amount(order.registration.amount),
         "checkout": "/checkout/\(order.checkoutToken.text)", "base": "/demo/orders/\(reference)", "product": product,
-        "shopLabel": say("The shop", "商店"), "frameLabel": say("The checkout page", "支付页面"),
+        "frameLabel": say("The checkout page", "支付页面"),
         "addressLabel": say("The buyer's screen", "买家的屏幕"),
         "pressLabel": say("Be impatient", "心急一下"),
         "twiceLabel": say("Press Pay twice at once", "同时点击两次支付"),

@@ -81,7 +81,7 @@ enum DemoWords {
   static func event(_ event: Event, _ language: Language) -> String {
     let say = language.say
     let number =
-      if case .text(let id) = event.data["payment"] ?? event.data["id"] ?? .null, let payment = PaymentID(text: id) {
+      if case .text(let id) = event.data["payment"], let payment = PaymentID(text: id) {
         " \(payment.ordinal)" + language.say("", " ")
       } else { "" }
     switch event.type {

@@ -46,6 +46,12 @@ WITNESS = """
 })();
 """
 
+# For `before`: how many requests of a page are no questions.
+COUNTS = """
+const send = window.fetch; window.posts = 0;
+window.fetch = (url, options = {}) => { window.posts += options.method === 'POST'; return send(url, options); };
+"""
+
 
 @contextmanager
 def browser(scripts=True, language="en", dark=False, width=420, height=860, before=None, lag=5):

@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 
-from browser import browser, find, payments, until_page
+from browser import COUNTS, browser, find, payments, until_page
 from conftest import ROOT, origins, until
 
 pytestmark = pytest.mark.browser
@@ -60,11 +60,7 @@ def until_said(driver, text, seconds=30):
 
 
 # Without the lock that tabs share, what keeps a second press out is the module's own.
-ALONE = """
-Object.defineProperty(navigator, 'locks', { value: undefined });
-const send = window.fetch; window.posts = 0;
-window.fetch = (url, options = {}) => { window.posts += options.method === 'POST'; return send(url, options); };
-"""
+ALONE = COUNTS + "Object.defineProperty(navigator, 'locks', { value: undefined });"
 
 
 def test_it_pays_at_most_once(gate, allowed):

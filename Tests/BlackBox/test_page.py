@@ -8,7 +8,8 @@ import zxingcpp
 from PIL import Image
 from selenium.webdriver import ActionChains, Keys
 
-from browser import browser, choose, click, demo_order, find, new_tab, payments, press, seen, state, until_page, until_state
+from browser import (
+    COUNTS, browser, choose, click, demo_order, find, new_tab, payments, press, seen, state, until_page, until_state)
 from conftest import running, until
 from lossy_wire import BlackHole
 
@@ -22,13 +23,6 @@ def kept_once(gate, order, tries=1):
 
 
 # MARK: Impatience
-
-
-COUNTS = """
-const send = window.fetch; window.posts = 0;
-window.fetch = (url, options = {}) => { window.posts += options.method === 'POST'; return send(url, options); };
-"""
-
 
 def test_fifty_clicks_in_one_tick(gate):
     order = gate.order(description="Jasmine tea")
