@@ -195,9 +195,15 @@ class Gate:
         return [event["type"] for event in self.events(order)]
 
     def until_status(self, order, status, seconds=30):
-        return until(
-            lambda: (lambda now: now if now["status"] == status else None)(self.now(order)), seconds,
-            f"status {status} of the order")
+        def reached():
+            now = self.now(order)
+            return now if now["status"] in statuses else None
+
+        statuses = (status,) if isinstance(status, str) else status
+        try:
+            return until(reached, seconds, f"status {' or '.join(statuses)} of the order")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.now(order)}; {self.types(order)}") from None
 
 
 def origins(gate, *arguments):
