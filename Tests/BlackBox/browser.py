@@ -19,7 +19,10 @@ from conftest import Gate, until
 # place that outlives a page.
 WITNESS = """
 (() => {
-  const page = crypto.getRandomValues(new Uint32Array(1))[0];
+  const page = crypto.getRandomValues(new Uint32Array(1))[0], now = () => Math.round(performance.timeOrigin + performance.now());
+  // The tab or frame, which outlives its pages too.
+  window.name ||= 'witness ' + page;
+  console.log('seen ' + JSON.stringify({ page, began: window.name, at: now() }));
   const words = { 'Paid. Thank you!': 'paid', 'This order can no longer be paid.': 'closed' };
   let last = '';
   const look = () => {
@@ -35,14 +38,13 @@ WITNESS = """
       hidden: document.hidden, held: !!held && !held.hidden && !location.search.includes('held='),
       text: document.getElementById('state')?.innerText ?? said };
     const text = JSON.stringify(seen);
-    if (text !== last) console.log('seen ' + JSON.stringify({ ...seen, at: Math.round(performance.timeOrigin + performance.now()) }));
+    if (text !== last) console.log('seen ' + JSON.stringify({ ...seen, at: now() }));
     last = text;
   };
   new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
   addEventListener('DOMContentLoaded', look);
   addEventListener('visibilitychange', look);
-  addEventListener('pagehide', () =>
-    console.log('seen ' + JSON.stringify({ page, at: Math.round(performance.timeOrigin + performance.now()) })));
+  addEventListener('pagehide', () => console.log('seen ' + JSON.stringify({ page, at: now() })));
 })();
 """
 
@@ -151,16 +153,21 @@ def judge(sights, lag):
     Returns how many orders were shown.
     """
     now = time.time() * 1000
-    pages = {}
+    pages, tabs, tab_of = {}, {}, {}
     for sight in sights:
+        if tab := sight.get("began"):
+            tabs.setdefault(tab, []).append(sight["at"])
+            tab_of[sight["page"]] = tab
         pages.setdefault(sight["page"], []).append(sight)
     orders = {sight["order"] for sight in sights if "order" in sight}
     truths = {order: Truth(order) for order in orders}
     for shown in pages.values():
-        # Each sight lasts until the next one of its page, or until the page was left.
+        # Each sight lasts until the next one of its page, or until the page was left. A busy browser may lose a page's
+        # last word, but not the first one of the page that came in its place.
         for sight, until_at in zip(shown, [it["at"] for it in shown[1:]] + [now]):
             if "order" in sight:
-                truths[sight["order"]].judge(sight, until_at, lag)
+                successors = [at for at in tabs.get(tab_of.get(sight["page"]), []) if at > sight["at"]]
+                truths[sight["order"]].judge(sight, min([until_at, *successors]), lag)
         paid = [index for index, it in enumerate(shown) if "paid" in it.get("states", [])]
         for sight in shown[paid[0]:] if paid else []:
             assert "order" not in sight or "paid" in sight["states"], f"not paid any more: {sight}"
