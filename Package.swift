@@ -72,7 +72,8 @@ if inner {
       name: "PostgresStore", dependencies: ["PaymentCore", "PaymentEngine", "OrderRows", "CLibPQ"],
       swiftSettings: settings),
     .testTarget(
-      name: "StoreTests", dependencies: ["PaymentCore", "PaymentEngine", "PostgresStore", "SQLiteStore", "Simulation"],
+      name: "StoreTests",
+      dependencies: ["PaymentCore", "PaymentEngine", "PostgresStore", "SQLiteStore", "Simulation", grdb],
       swiftSettings: settings),
     .target(
       name: "Providers", dependencies: ["PaymentCore", "PaymentEngine", crypto, client, httpTypes] + nio,

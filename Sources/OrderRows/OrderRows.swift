@@ -9,6 +9,7 @@ extension Order {
     package let order: (_ payments: [Payment], _ refunds: [Refund], _ cases: [Case]) -> Order
     package let id: OrderID
     package let idText: String
+    fileprivate let registration: Registration
     package let paymentCount: Int
     package let refundCount: Int
     package let caseCount: Int
@@ -38,7 +39,8 @@ extension Order {
           expiresAt: expiresAt, status: status, closeReason: closeReason, paidAt: paidAt, closedAt: closedAt,
           updatedAt: updatedAt, version: version, sequence: sequence, duplicates: duplicates, payments: $0,
           refunds: $1, cases: $2)
-      }, id: id, idText: idText, paymentCount: try columns.next(), refundCount: try columns.next(),
+      }, id: id, idText: idText, registration: registration, paymentCount: try columns.next(),
+      refundCount: try columns.next(),
       caseCount: try columns.next())
   }
 
@@ -63,6 +65,20 @@ extension Order {
       status.rawValue, closeReason?.rawValue, paidAt?.column, closedAt?.column, updatedAt.column, version, sequence,
       duplicates.count, refused.isEmpty ? nil : refused, payments.count, refunds.count, cases.count, wakeAt?.column,
     ]
+  }
+}
+
+extension UnreadableOrder {
+  /// - Parameter head: the order's own row, which cannot be read.
+  package init(_ head: some ResultRow) {
+    self.init(
+      id: head.text(at: 0) ?? "", merchant: head.text(at: 1) ?? "", reference: head.text(at: 2) ?? "", table: "orders")
+  }
+
+  /// - Parameter table: of a part that cannot be read, or is not there.
+  package init(_ head: Order.Head, _ table: String) {
+    self.init(
+      id: head.idText, merchant: head.registration.merchant.text, reference: head.registration.reference, table: table)
   }
 }
 

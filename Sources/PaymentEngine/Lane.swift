@@ -29,6 +29,8 @@ package final class Lane: Sendable {
     var batch: [Entry?] = []
     var parked: CheckedContinuation<Void, Never>?
     var isClosed = false
+    /// Of orders that cannot be read, those that were complained of.
+    var unreadable: Set<String> = []
   }
 
   private let state = Mutex(State())
@@ -43,6 +45,8 @@ package final class Lane: Sendable {
 
   /// How often a batch is decided again when another node was faster.
   private static let attempts = 5
+  /// How many orders that cannot be read a sweep looks past.
+  private static let unreadableLimit = 1000
 
   /// - Parameters:
   ///   - queueLimit: how many commands may wait; one more gets `Fault.overloaded`. Evidence and sweeps have as many
@@ -147,7 +151,7 @@ package final class Lane: Sendable {
   }
 
   private func decide(_ work: [Work]) -> [Result<Answer, Fault>] {
-    do throws(Fault) { return try commit(work).map { .success($0) } } catch .conflict where work.count > 1 {
+    do throws(Fault) { return try commit(work) } catch .conflict where work.count > 1 {
       // One command may be what keeps the others from being written: each gets a transaction of its own.
       return work.map { decide([$0])[0] }
     } catch {
@@ -159,17 +163,26 @@ package final class Lane: Sendable {
     }
   }
 
-  private func commit(_ work: [Work]) throws(Fault) -> [Answer] {
+  private func commit(_ work: [Work]) throws(Fault) -> [Result<Answer, Fault>] {
     for _ in 1..<Self.attempts {
       do throws(Fault) { return try commitOnce(work) } catch .conflict { continue }
     }
     return try commitOnce(work)
   }
 
-  private func commitOnce(_ work: [Work]) throws(Fault) -> [Answer] {
+  private func commitOnce(_ work: [Work]) throws(Fault) -> [Result<Answer, Fault>] {
     let (now, uptime) = (clock.now(), clock.uptime())
-    var batch = Batch(now: now, rules: rules, loaded: try store.load(work.compactMap { $0.scope(now) }))
-    let answers = work.map { batch.decide($0) }
+    let unreadable = state.withLock { $0.unreadable.count }
+    let scopes = work.map { $0.scope(now, besides: unreadable) }
+    let loaded = try store.load(scopes.compactMap(\.self))
+    complain(loaded.unreadable)
+    var batch = Batch(now: now, rules: rules, loaded: loaded.orders)
+    let answers = zip(work, scopes).map { work, scope -> Result<Answer, Fault> in
+      if let scope, let order = loaded.unreadable.first(where: { $0.isNamed(by: scope) }) {
+        return .failure(order.fault)
+      }
+      return .success(batch.decide(work))
+    }
     let calls = batch.leaseCalls(dispatcher)
     do throws(Fault) { try store.save(batch.changeset) } catch {
       dispatcher.release(calls)
@@ -178,6 +191,19 @@ package final class Lane: Sendable {
     changes.publish(batch.published)
     dispatcher.enqueue(calls, leasedAt: uptime)
     return answers
+  }
+
+  /// Once of each, since every sweep meets those that are due.
+  private func complain(_ orders: [UnreadableOrder]) {
+    for order in orders {
+      let isNew = state.withLock { state in
+        state.unreadable.count < Self.unreadableLimit && state.unreadable.insert(order.id).inserted
+      }
+      guard isNew else { continue }
+      logger.error(
+        "an order cannot be read and is passed over: a newer payonce wrote it, or a person",
+        metadata: ["order": "\(order.id)", "table": "\(order.table)"])
+    }
   }
 }
 
@@ -197,10 +223,11 @@ extension Lane.Work {
     }
   }
 
-  fileprivate func scope(_ now: Instant) -> Scope? {
+  /// - Parameter unreadable: how many orders may be due for ever, and must not use up a sweep's limit.
+  fileprivate func scope(_ now: Instant, besides unreadable: Int) -> Scope? {
     switch self {
     case .probe: nil
-    case .sweep(let limit): .due(now, limit: limit)
+    case .sweep(let limit): .due(now, limit: limit + unreadable)
     case .command(.register(let registration, _, _), _): .reference(registration.merchant, registration.reference)
     case .command(let command, _): .order(command.order!)
     }

@@ -9,6 +9,53 @@ package enum Scope: Hashable, Sendable {
   case due(Instant, limit: Int)
 }
 
+/// What was found in some scopes.
+package struct Loaded: Sendable {
+  package var orders: [Order]
+  package var unreadable: [UnreadableOrder]
+
+  package init(_ orders: [Order] = [], unreadable: [UnreadableOrder] = []) {
+    self.orders = orders
+    self.unreadable = unreadable
+  }
+
+  /// All of them.
+  /// - Throws: a fault that names one that cannot be read.
+  package func whole() throws(Fault) -> [Order] {
+    if let order = unreadable.first { throw order.fault }
+    return orders
+  }
+}
+
+/// An order whose rows say what this program does not understand: a newer one wrote them, or a person. It is left as it
+/// is, and nothing is decided about it.
+package struct UnreadableOrder: Hashable, Sendable {
+  /// As they stand there.
+  package let id: String
+  package let merchant: String
+  package let reference: String
+  /// The table of the row that cannot be read.
+  package let table: String
+
+  package init(id: String, merchant: String, reference: String, table: String) {
+    self.id = id
+    self.merchant = merchant
+    self.reference = reference
+    self.table = table
+  }
+
+  /// Whether a command that names this scope is about this order.
+  func isNamed(by scope: Scope) -> Bool {
+    switch scope {
+    case .order(let id): id.text == self.id
+    case .reference(let merchant, let reference): merchant.text == self.merchant && reference == self.reference
+    case .due: false
+    }
+  }
+
+  package var fault: Fault { .unavailable("the order \(id) cannot be read: what stands in \(table)") }
+}
+
 /// What a batch of commands made.
 package struct Changeset: Sendable {
   package struct Change: Sendable {
@@ -36,15 +83,17 @@ package struct Changeset: Sendable {
 /// Where orders are kept, as one lane writes them. Both calls are synchronous, are made on the lane's own thread, and
 /// take turns: `load` opens a transaction, `save` ends it, whatever happens.
 package protocol Store: Sendable {
-  /// The orders in these scopes, each once, locked until `save`. After a thrown fault no transaction is open.
-  func load(_ scopes: [Scope]) throws(Fault) -> [Order]
+  /// The orders in these scopes, each once, locked until `save`. One that cannot be read does not keep the others
+  /// from being loaded. After a thrown fault no transaction is open.
+  func load(_ scopes: [Scope]) throws(Fault) -> Loaded
 
   /// Writes the changes, all or none, and returns when they are durable. An empty set only ends the transaction.
   /// After a thrown fault nothing is written, unless it is `unknownCommit`.
   func save(_ changes: Changeset) throws(Fault)
 }
 
-/// Where orders are looked at. A read never waits for a writer and never holds one up.
+/// Where orders are looked at. A read never waits for a writer and never holds one up. An order that cannot be read is a
+/// fault that names it, since a list without it would not be true.
 package protocol Reading: Sendable {
   func order(_ id: OrderID) async throws(Fault) -> Order?
   func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order?
@@ -61,7 +110,8 @@ package protocol Reading: Sendable {
     payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
   ) async throws(Fault) -> (orders: [Order], last: OrderID?)
 
-  /// Of these orders those that have changed since they had the version that is known, in no particular order.
+  /// Of these orders those that have changed since they had the version that is known, in no particular order; without
+  /// those that cannot be read.
   func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order]
 
   /// The events of an order, oldest first, beginning after the number `after`.

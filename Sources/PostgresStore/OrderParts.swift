@@ -1,5 +1,6 @@
 import OrderRows
 import PaymentCore
+import PaymentEngine
 
 /// Puts orders together from the rows of their tables.
 struct OrderParts {
@@ -11,34 +12,32 @@ struct OrderParts {
   private var payments: [OrderID: [Payment]] = [:]
   private var refunds: [OrderID: [Refund]] = [:]
   private var cases: [OrderID: [Case]] = [:]
+  private var unreadable: [UnreadableOrder] = []
 
   /// - Parameters:
   ///   - heads: results with orders' own rows. An order that is in several counts once.
   ///   - parts: one result for each of `tables`, or none.
-  mutating func read(
-    heads: ArraySlice<PostgresResult>, parts: ArraySlice<PostgresResult>
-  ) throws(PostgresFailure) {
-    do {
-      for row in heads.lazy.flatMap(\.rows) {
+  mutating func read(heads: ArraySlice<PostgresResult>, parts: ArraySlice<PostgresResult>) {
+    for row in heads.lazy.flatMap(\.rows) {
+      do {
         let head = try Order.head(row)
         if seen.insert(head.id).inserted { self.heads.append(head) }
-      }
-      guard parts.count == Self.tables.count else { return }
-      let first = parts.startIndex
-      try Self.read(parts[first], &payments)
-      try Self.read(parts[first + 1], &refunds)
-      try Self.read(parts[first + 2], &cases)
-    } catch {
-      throw .statement(code: PostgresFailure.unreadable, message: "\(error)")
+      } catch { unreadable.append(UnreadableOrder(row)) }
     }
+    guard parts.count == Self.tables.count else { return }
+    let first = parts.startIndex
+    Self.read(parts[first], &payments)
+    Self.read(parts[first + 1], &refunds)
+    Self.read(parts[first + 2], &cases)
   }
 
-  private static func read<Part: PartRow>(_ result: PostgresResult, _ parts: inout [OrderID: [Part]]) throws {
+  /// Leaves out what cannot be read: then there are fewer than there should be.
+  private static func read<Part: PartRow>(_ result: PostgresResult, _ parts: inout [OrderID: [Part]]) {
     for row in result.rows {
-      guard let text = row.text(at: 0), let id = OrderID(text: text) else {
-        throw UnreadableRow(table: "\(Part.table)")
+      guard let text = row.text(at: 0), let id = OrderID(text: text), let part = try? Part(row, of: id) else {
+        continue
       }
-      parts[id, default: []].append(try Part(row, of: id))
+      parts[id, default: []].append(part)
     }
   }
 
@@ -47,14 +46,20 @@ struct OrderParts {
     heads.filter { !ids.contains($0.id) && $0.paymentCount + $0.refundCount + $0.caseCount > 0 }.map(\.id)
   }
 
-  func orders() throws(PostgresFailure) -> [Order] {
-    var orders: [Order] = []
+  var loaded: Loaded {
+    var loaded = Loaded()
+    loaded.unreadable = unreadable
     for head in heads {
       let (payments, refunds, cases) = (payments[head.id] ?? [], refunds[head.id] ?? [], cases[head.id] ?? [])
-      guard (payments.count, refunds.count, cases.count) == (head.paymentCount, head.refundCount, head.caseCount)
-      else { throw .statement(code: PostgresFailure.unreadable, message: "parts of \(head.idText) are missing") }
-      orders.append(head.order(payments, refunds, cases))
+      let differs = [
+        payments.count != head.paymentCount, refunds.count != head.refundCount, cases.count != head.caseCount,
+      ]
+      if let index = differs.firstIndex(of: true) {
+        loaded.unreadable.append(UnreadableOrder(head, "\(Self.tables[index])"))
+      } else {
+        loaded.orders.append(head.order(payments, refunds, cases))
+      }
     }
-    return orders
+    return loaded
   }
 }

@@ -48,8 +48,12 @@ package struct PostgresReading: Reading {
   /// Sorts behind every id.
   private static let last = "ord_" + String(repeating: "z", count: 26)
 
-  /// - Parameter name: of the condition, for the prepared statement.
   private func orders(_ name: String, _ condition: String, _ arguments: [String]) async throws(Fault) -> [Order] {
+    try await loaded(name, condition, arguments).whole()
+  }
+
+  /// - Parameter name: of the condition, for the prepared statement.
+  private func loaded(_ name: String, _ condition: String, _ arguments: [String]) async throws(Fault) -> Loaded {
     let statement = PostgresStatement(
       name: "orders_\(name)", sql: "SELECT \(Columns.orders.list) FROM orders \(condition)")
     return try await readers.use { connection throws(PostgresFailure) in
@@ -57,17 +61,17 @@ package struct PostgresReading: Reading {
       let begin = PostgresCall(sql: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
       var parts = OrderParts()
       let heads = try connection.run([begin, PostgresCall(statement, arguments)], within: PostgresSession.limit)
-      try parts.read(heads: heads[1...], parts: [])
+      parts.read(heads: heads[1...], parts: [])
       let ids = PostgresSQL.array(parts.missing(besides: []).map { .text($0.text) })
       let rows = try connection.run(
         OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [ids]) } + [.commit], within: PostgresSession.limit)
-      try parts.read(heads: [], parts: rows.dropLast())
-      return try parts.orders()
+      parts.read(heads: [], parts: rows.dropLast())
+      return parts.loaded
     }
   }
 
   package func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
-    try await orders(
+    try await loaded(
       "changed",
       """
       WHERE id IN (
@@ -76,7 +80,8 @@ package struct PostgresReading: Reading {
       """,
       [
         PostgresSQL.array(known.map { .text($0.key.text) }), PostgresSQL.array(known.map { .integer(Int64($0.value)) }),
-      ])
+      ]
+    ).orders
   }
 
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {

@@ -1,6 +1,6 @@
 import Glibc
 import OrderRows
-package import PaymentCore
+import PaymentCore
 package import PaymentEngine
 import Synchronization
 
@@ -30,7 +30,7 @@ package final class PostgresStore: Store {
     self.clock = clock
   }
 
-  package func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+  package func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
     try state.withLock { state throws(Fault) in
       do throws(PostgresFailure) { return try load(scopes, &state) } catch .lost {
         // Nothing was changed yet: another connection may do, once.
@@ -66,7 +66,7 @@ package final class PostgresStore: Store {
 
   // MARK: Reading
 
-  private func load(_ scopes: [Scope], _ state: inout State) throws(PostgresFailure) -> [Order] {
+  private func load(_ scopes: [Scope], _ state: inout State) throws(PostgresFailure) -> Loaded {
     let session = try session(&state)
     var (ids, references): ([OrderID], [(MerchantID, String)]) = ([], [])
     var calls = [PostgresCall.begin]
@@ -95,18 +95,18 @@ package final class PostgresStore: Store {
     if !ids.isEmpty { calls += OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [idArray]) } }
     let results = try session.connection.run(calls, within: PostgresSession.limit)
     var loader = OrderParts()
-    try loader.read(heads: results[1..<heads], parts: results[heads...])
+    loader.read(heads: results[1..<heads], parts: results[heads...])
     let others = loader.missing(besides: Set(ids))
     if !others.isEmpty {
       let array = PostgresSQL.array(others.map { .text($0.text) })
       let more = try session.connection.run(
         OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [array]) }, within: PostgresSession.limit)
-      try loader.read(heads: [], parts: more[...])
+      loader.read(heads: [], parts: more[...])
     }
-    let orders = try loader.orders()
+    let loaded = loader.loaded
     state.isOpen = true
-    state.hasLooked = !orders.isEmpty || !ids.isEmpty || !references.isEmpty
-    return orders
+    state.hasLooked = !loaded.orders.isEmpty || !ids.isEmpty || !references.isEmpty
+    return loaded
   }
 
   private func session(_ state: inout State) throws(PostgresFailure) -> PostgresSession {

@@ -40,7 +40,7 @@ package struct SQLiteReading: Reading {
         """
         WHERE id > ? AND id <= ? AND created_at <= ? AND (status IN ('open', 'closing') OR updated_at >= ?) ORDER BY id
         """, [after, last, end.column, start.column])
-      return (loader.orders, OrderID(text: last))
+      return (try loader.loaded.whole(), OrderID(text: last))
     }
   }
 
@@ -48,7 +48,7 @@ package struct SQLiteReading: Reading {
     try await database.read { database in
       var loader = OrderLoader(database)
       try loader.load(condition, arguments)
-      return loader.orders
+      return try loader.loaded.whole()
     }
   }
 
@@ -58,7 +58,7 @@ package struct SQLiteReading: Reading {
       for (id, version) in known {
         try loader.load("WHERE id = ? AND version > ?", [id.text, version])
       }
-      return loader.orders
+      return loader.loaded.orders
     }
   }
 

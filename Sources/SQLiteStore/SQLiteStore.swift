@@ -1,6 +1,6 @@
 import GRDB
 import OrderRows
-package import PaymentCore
+import PaymentCore
 package import PaymentEngine
 
 /// The writing side, for the one lane that a file has.
@@ -9,14 +9,14 @@ package struct SQLiteStore: Store {
 
   package init(_ database: SQLiteDatabase) { pool = database.pool }
 
-  package func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+  package func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
     try faulting {
       try pool.writeWithoutTransaction { database in
         try database.cachedStatement(sql: "BEGIN IMMEDIATE").execute()
         do {
           var loader = OrderLoader(database)
           for scope in scopes { try loader.load(scope) }
-          return loader.orders
+          return loader.loaded
         } catch {
           try? database.rollback()
           throw error
@@ -114,7 +114,7 @@ private struct TableSQL {
 struct OrderLoader {
   private let database: Database
   private var seen: Set<OrderID> = []
-  private(set) var orders: [Order] = []
+  private(set) var loaded = Loaded()
 
   init(_ database: Database) { self.database = database }
 
@@ -133,15 +133,19 @@ struct OrderLoader {
   mutating func load(_ condition: String, _ arguments: Arguments) throws {
     var heads: [Order.Head] = []
     try database.cachedStatement(sql: "SELECT \(Columns.orders.list) FROM orders \(condition)").run(arguments) {
-      let head = try Order.head($0)
-      if seen.insert(head.id).inserted { heads.append(head) }
+      do {
+        let head = try Order.head($0)
+        if seen.insert(head.id).inserted { heads.append(head) }
+      } catch is UnreadableRow { loaded.unreadable.append(UnreadableOrder($0)) }
     }
     for head in heads {
-      orders.append(
-        head.order(
-          try parts(head.paymentCount, head),
-          try parts(head.refundCount, head),
-          try parts(head.caseCount, head)))
+      do {
+        loaded.orders.append(
+          head.order(
+            try parts(head.paymentCount, head),
+            try parts(head.refundCount, head),
+            try parts(head.caseCount, head)))
+      } catch let part as UnreadableRow { loaded.unreadable.append(UnreadableOrder(head, part.table)) }
     }
   }
 

@@ -69,11 +69,11 @@ final class StoreLink: Store, @unchecked Sendable {
     throw fault
   }
 
-  func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+  func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
     if life.isOver { throw .unavailable("dead") }
     if world.isStoreDown || world.dice.happens(world.weather.storeRefuses) { try fail(.unavailable("refused")) }
     try world.store.begin()
-    return world.store.find(scopes)
+    return Loaded(world.store.find(scopes))
   }
 
   func save(_ changes: Changeset) throws(Fault) {

@@ -143,9 +143,9 @@ extension Order {
 
 /// The writing side as one lane has it.
 extension SimulatedStore: Store {
-  package func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+  package func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
     try begin()
-    return find(scopes)
+    return Loaded(find(scopes))
   }
 
   package func save(_ changes: Changeset) throws(Fault) {

@@ -10,8 +10,8 @@ extension DoctorCommand {
   func checkDatabase(_ address: PostgresAddress, _ client: HTTPClient) async -> [Finding] {
     let clock = SystemClock()
     let inspection: PostgresInspection
+    let id = "doctor-\(UUID().uuidString.lowercased())"
     do throws(Fault) {
-      let id = "doctor-\(UUID().uuidString.lowercased())"
       inspection = try PostgresInspection(address, id: id, clock: clock)
     } catch {
       return [
@@ -20,7 +20,16 @@ extension DoctorCommand {
       ]
     }
     return Self.writing(inspection, address) + Self.durability(inspection) + Self.copies(inspection)
-      + [Self.connections(inspection), Self.clock(inspection)] + (await checkPatroni(address, client))
+      + [Self.connections(inspection), Self.clock(inspection)] + Self.orders(inspection, address, id: id)
+      + (await checkPatroni(address, client))
+  }
+
+  /// Where it can be written: a primary that waits for its standbys in vain is complained of already.
+  private static func orders(_ inspection: PostgresInspection, _ address: PostgresAddress, id: String) -> [Finding] {
+    guard inspection.keys != nil, case .success = inspection.writing else { return [] }
+    do throws(Fault) {
+      return [try unreadable(PostgresStore(address, id: id, clock: SystemClock()))]
+    } catch { return [.broken("orders: cannot be looked at (\(error.reason))")] }
   }
 
   private static func writing(_ inspection: PostgresInspection, _ address: PostgresAddress) -> [Finding] {

@@ -66,11 +66,12 @@ struct DoctorCommand: AsyncParsableCommand {
       // A full or read-only disk shows only when something is written.
       do throws(Fault) {
         let store = opened.writing[0]
-        _ = try store.load([])
+        let unreadable = try Self.unreadable(store)
         var changes = Changeset()
         changes.probe = SystemClock().now()
+        _ = try store.load([])
         try store.save(changes)
-        findings.append(.fine("store: can be written"))
+        findings += [.fine("store: can be written"), unreadable]
       } catch {
         findings.append(
           .broken("store: cannot be written (\(error)); check the disk's space and the file's permissions"))
@@ -86,6 +87,18 @@ struct DoctorCommand: AsyncParsableCommand {
       }
       return findings + [Self.keys(try await opened.directory.keys().count { $0.revokedAt == nil })]
     } catch { return [.broken("store: \(error)")] }
+  }
+
+  /// Of the orders whose time has come: those that cannot be read stay among them.
+  static func unreadable(_ store: any Store) throws(Fault) -> Finding {
+    let limit = 1000
+    let orders = try store.load([.due(SystemClock().now(), limit: limit)]).unreadable
+    try store.save(Changeset())
+    guard let first = orders.first else { return .fine("orders: all that are due can be read") }
+    let others = orders.count == 1 ? "" : " and \(orders.count == limit ? "at least " : "")\(orders.count - 1) more"
+    return .broken(
+      "orders: \(first.id)\(others) cannot be read (\(first.table)), so that nothing is done about them. A newer payonce "
+        + "wrote them, or a person: run the newer one, or put back what was there")
   }
 
   static func keys(_ count: Int) -> Finding {

@@ -28,10 +28,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "browser: needs a browser, and no store in particular")
 
 
-def ask(sql):
+def ask(sql, database=None):
     """Lets the test's PostgreSQL do something."""
     subprocess.run(
-        ["psql", "--quiet", "--no-psqlrc", "--dbname", POSTGRES, "--command", sql], check=True, capture_output=True)
+        ["psql", "--quiet", "--no-psqlrc", "--dbname", database or POSTGRES, "--command", sql], check=True,
+        capture_output=True)
 
 
 def new_database():

@@ -66,9 +66,9 @@ struct EngineBench: Sendable {
     }
   }
 
-  static func register(_ reference: String) -> Command {
+  static func register(_ reference: String, expiresIn: Int64 = 900) -> Command {
     let registration = Order.Registration(
-      merchant: merchant, reference: reference, amount: Money(1999, cny), expiresIn: 900)
+      merchant: merchant, reference: reference, amount: Money(1999, cny), expiresIn: expiresIn)
     return .register(registration, id: id(reference), checkoutSecret: 1)
   }
 
@@ -76,8 +76,9 @@ struct EngineBench: Sendable {
     OrderID(at: FakeClock.start, merchant: merchant, reference: reference, random: 3)
   }
 
-  func order(_ reference: String) async throws -> OrderID {
-    guard case .success(.order(let order, _)) = try await engine.journal.submit(Self.register(reference)) else {
+  func order(_ reference: String, expiresIn: Int64 = 900) async throws -> OrderID {
+    let command = Self.register(reference, expiresIn: expiresIn)
+    guard case .success(.order(let order, _)) = try await engine.journal.submit(command) else {
       throw TimedOut(description: "the order was refused")
     }
     return order.id

@@ -11,6 +11,7 @@ final class FakeStore: Store {
     var saves = 0
     var strays: [Case] = []
     var isOpen = false
+    var unreadable: Set<OrderID> = []
   }
   private let state = Mutex(State())
   /// Runs before each save, and may throw what the save is to throw.
@@ -20,7 +21,7 @@ final class FakeStore: Store {
     self.beforeSave = beforeSave
   }
 
-  func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+  func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
     state.withLock { state in
       precondition(!state.isOpen, "load opens a transaction, save ends it")
       state.isOpen = true
@@ -34,10 +35,21 @@ final class FakeStore: Store {
           for order in orders where order.registration.merchant == merchant && order.registration.reference == reference
           { found[order.id] = order }
         case .due(let now, let limit):
-          for order in orders.filter({ $0.wakeAt.map { $0 <= now } ?? false }).prefix(limit) { found[order.id] = order }
+          let due = orders.filter { $0.wakeAt.map { $0 <= now } ?? false }
+          for order in due.sorted(by: { $0.wakeAt! < $1.wakeAt! }).prefix(limit) { found[order.id] = order }
         }
       }
-      return found.values.sorted { $0.id < $1.id }
+      var loaded = Loaded()
+      for order in found.values.sorted(by: { $0.id < $1.id }) {
+        if state.unreadable.contains(order.id) {
+          let (merchant, reference) = (order.registration.merchant.text, order.registration.reference)
+          loaded.unreadable.append(
+            UnreadableOrder(id: order.id.text, merchant: merchant, reference: reference, table: "payments"))
+        } else {
+          loaded.orders.append(order)
+        }
+      }
+      return loaded
     }
   }
 
@@ -54,6 +66,9 @@ final class FakeStore: Store {
     }
   }
 
+  func spoil(_ ids: some Sequence<OrderID>) { state.withLock { $0.unreadable.formUnion(ids) } }
+
+  var strays: [Case] { state.withLock { $0.strays } }
   subscript(id: OrderID) -> Order? { state.withLock { $0.orders[id] } }
   /// How many scopes each load named.
   var loads: [Int] { state.withLock { $0.loads } }

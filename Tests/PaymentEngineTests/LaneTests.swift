@@ -144,6 +144,29 @@ import Testing
     #expect(store[EngineBench.id("r-5")] != nil)
   }
 
+  @Test func anOrderThatCannotBeReadIsLeftAloneAndHoldsNobodyUp() async throws {
+    let store = FakeStore()
+    let bench = EngineBench(store: store)
+    try await bench.running {
+      // As many as a sweep takes at once, and due before the one that is looked for.
+      var spoilt: [OrderID] = []
+      for number in 0..<300 { spoilt.append(try await bench.order("spoilt-\(number)", expiresIn: 60)) }
+      let last = try await bench.order("last", expiresIn: 61)
+      store.spoil(spoilt)
+      try await bench.untilLater("the deadline") { store[last]?.status == .closed }
+      #expect(store[spoilt[0]]?.status == .open)
+
+      let fault = Fault.unavailable("the order \(spoilt[0].text) cannot be read: what stands in payments")
+      await #expect(throws: fault) { try await bench.pay(spoilt[0], "k") }
+      await #expect(throws: fault) { try await bench.order("spoilt-0", expiresIn: 60) }
+      #expect(store.strays.isEmpty)
+      let other = try await bench.order("other")
+      try await bench.pay(other, "k")
+      try await bench.untilLater("the payment") { store[other]?.status == .paid }
+    }
+    #expect(bench.provider.made.count == 1)
+  }
+
   @Test func nothingIsCalledThatIsNotStored() async throws {
     let isDown = Mutex(false)
     let store = FakeStore { _, changes throws(Fault) in

@@ -1,10 +1,12 @@
 import Foundation
+import GRDB
 import PaymentCore
 import PaymentEngine
-import PostgresStore
 import SQLiteStore
 import Simulation
 import Testing
+
+@testable import PostgresStore
 
 /// An opened store, with everything that reads and writes it.
 struct OpenStore: Sendable {
@@ -13,6 +15,8 @@ struct OpenStore: Sendable {
   let directory: any Directory
   /// Opens the same data once more, as another process would.
   let again: @Sendable () throws -> OpenStore
+  /// Runs a statement of SQL beside PayOnce, as a person or a newer program could.
+  var run: @Sendable (_ sql: String) throws -> Void = { _ in throw Fault.unavailable("it has no SQL") }
 }
 
 /// A kind of store that must keep the contract.
@@ -22,7 +26,8 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
   let open: @Sendable () throws -> OpenStore
 
   /// PostgreSQL only where `scripts/postgres.sh` started one, as `make test` does.
-  static let all = [sqlite, simulated] + (server == nil ? [] : [postgres])
+  static let all = [simulated] + withSQL
+  static let withSQL = [sqlite] + (server == nil ? [] : [postgres])
 
   private static let server = ProcessInfo.processInfo.environment["PAYONCE_TEST_POSTGRES"]
 
@@ -54,7 +59,11 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
     let readers = PostgresReaders(address, id: id, clock: RealClock(), count: 2)
     return OpenStore(
       store: writer(address, id: id), reading: PostgresReading(readers), directory: PostgresDirectory(readers),
-      again: { openPostgres(address) })
+      again: { openPostgres(address) },
+      run: { sql in
+        let connection = try PostgresConnection(address.parameters(first: 0), clock: RealClock())
+        _ = try connection.run([PostgresCall(sql: sql)], within: PostgresSession.limit)
+      })
   }
 
   static let simulated = StoreKind(testDescription: "simulated") { open(SimulatedStore()) }
@@ -73,7 +82,8 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
     let database = try SQLiteDatabase(path: path, clock: RealClock())
     return OpenStore(
       store: SQLiteStore(database), reading: SQLiteReading(database), directory: SQLiteDirectory(database),
-      again: { try openSQLite(path) })
+      again: { try openSQLite(path) },
+      run: { sql in try DatabaseQueue(path: path).write { try $0.execute(sql: sql) } })
   }
 }
 

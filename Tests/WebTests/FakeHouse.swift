@@ -32,9 +32,9 @@ final class FakeHouse: Store, Reading, Directory {
 
   private func check() throws(Fault) { if let fault = state.withLock({ $0.fault }) { throw fault } }
 
-  func load(_ scopes: [Scope]) throws(Fault) -> [Order] {
+  func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
     try check()
-    return []
+    return Loaded()
   }
   func save(_ changes: Changeset) throws(Fault) { try check() }
 

@@ -95,7 +95,7 @@ final class CountedStore: Store {
 
   init(_ store: any Store) { self.store = store }
 
-  func load(_ scopes: [Scope]) throws(Fault) -> [Order] { try store.load(scopes) }
+  func load(_ scopes: [Scope]) throws(Fault) -> Loaded { try store.load(scopes) }
 
   func save(_ changes: Changeset) throws(Fault) {
     try store.save(changes)
