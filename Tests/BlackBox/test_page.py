@@ -12,6 +12,7 @@ from browser import (
     COUNTS, browser, choose, click, demo_order, find, new_tab, payments, press, seen, state, until_page, until_state)
 from conftest import running, until
 from lossy_wire import BlackHole
+from test_restore import copy_of, restore
 
 pytestmark = pytest.mark.browser
 NETWORK = {"latency": 0, "download_throughput": -1, "upload_throughput": -1}
@@ -312,6 +313,29 @@ def test_the_server_goes_away_in_the_middle(tmp_path):
         assert "do not pay again" in find(driver, "#checkout").text.lower()
         gate.start()
         until_state(driver, "paid", seconds=60)
+        kept_once(gate, order)
+
+
+def test_the_store_is_restored_under_an_open_page(tmp_path):
+    """The server says less than it said before, and it is what counts now."""
+    with running(tmp_path) as gate, browser(lag=None) as driver:
+        order = gate.order()
+        copy_of(gate, tmp_path)
+        driver.get(order["checkout_url"])
+        forgotten = gate.pay(order, method="action").json()
+        until_state(driver, "action")
+        gate.process.kill()
+        restore(gate, tmp_path)
+        gate.start()
+        assert gate.now(order)["payment"] is None
+        until_state(driver, "ready", seconds=90)
+        choose(driver, "ok")
+        press(driver)
+        # The bank knows this try, and has not forgotten that it waits for its buyer.
+        until(lambda: driver.current_url.startswith(gate.bank.url), 40, "the bank's page")
+        assert payments(gate, order)[0]["id"] == forgotten["id"]
+        click(driver, "button.pay")
+        until_state(driver, "paid")
         kept_once(gate, order)
 
 

@@ -16,7 +16,13 @@ const lang = document.documentElement.lang;
 /** For how many seconds the next question to the bank has been overdue. */
 let overdue = 0;
 
+let known = 0;
+
 const checkout = follow(root.dataset.base, () => {
+  const version = checkout.view?.version ?? 0;
+  // The store was restored from an older copy: what was shown does not count any more.
+  if (version < known) root.dataset.version = 0;
+  known = version;
   root.dataset.live = checkout.state;
   document.getElementById('offline').hidden = checkout.isReachable;
   lock();

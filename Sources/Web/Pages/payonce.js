@@ -1,4 +1,4 @@
-// PayOnce for a page of your own: it asks before it submits, and says only what the server said. docs/own-page.md
+// PayOnce for a page of your own: asks before it submits, says only what the server said. docs/own-page.md
 /**
  * ready: it can be paid · submitting: this page's request is on its way · action: the buyer has to do something,
  * `payment.next_action` · confirming: nobody knows yet, do not pay again · paid · failed: the last try took no money, by
@@ -11,14 +11,14 @@
  *   last_payment: ?Payment}} View and more: /openapi.json
  */
 
-/** In ms: how long a request is repeated; how quiet a live stream can be (it beats every 15 s). */
+/** In ms: how long a request is repeated; how quiet a stream can be (it beats every 15 s). */
 const PATIENCE = 60_000, SILENCE = 40_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const lastTry = (view) => view.last_payment?.id ?? 'none';
 
 const memory = {};
-/** Reads or writes storage; where it is blocked, it lasts as long as the page. */
+/** Where storage is blocked, it lasts as long as the page. */
 function stored(area, name, text) {
   const kept = memory[area + name] = text ?? memory[area + name] ?? '';
   try {
@@ -27,7 +27,7 @@ function stored(area, name, text) {
   } catch { return kept; }
 }
 
-/** Follows an order while the page lives; `show` is called now and at every change.
+/** Follows an order; `show` is called now and at every change.
  * @param {string} url the order's `checkout_url` @param {(checkout: Checkout) => void} show */
 export const follow = (url, show) => new Checkout(url, show);
 
@@ -54,9 +54,9 @@ export class Checkout {
     addEventListener('offline', () => this.#poll());
     addEventListener('pagehide', () => this.#unfollow());
     addEventListener('pageshow', (event) => event.persisted && this.#wake());
-    // A hidden tab follows nothing: all tabs share six connections.
+    // A hidden tab follows nothing: tabs share six connections.
     addEventListener('visibilitychange', () => document.hidden ? this.#unfollow() : this.#wake());
-    // Deadlines pass, devices sleep, connections die in silence.
+    // Deadlines pass, devices sleep, connections die.
     let ticked = Date.now();
     setInterval(() => {
       if (Date.now() - ticked > 10_000 && !document.hidden) this.#wake();
@@ -74,7 +74,7 @@ export class Checkout {
     if (view?.status === 'paid' || view?.status === 'closed') return view.status;
     if (payment) return payment.next_action && !payment.unknown_since ? 'action' : 'confirming';
     if (this.#paying && view?.status !== 'closing') return 'submitting';
-    // When its time is over, what became of it is the server's to say.
+    // When its time is over, the server says what became of it.
     if (view?.status !== 'open' || this.secondsUntil(view.expires_at) <= 0) return 'confirming';
     return view.last_payment?.status === 'failed' ? 'failed' : 'ready';
   }
@@ -87,7 +87,7 @@ export class Checkout {
   /** By the server's clock. @param {string} time */
   secondsUntil(time) { return Math.ceil((Date.parse(time) - this.#origin - performance.now()) / 1000); }
 
-  /** Pays, or joins what pays, however often it is called; goes on to the provider's page. @param {Choice} choice */
+  /** Pays, or joins what pays; goes on to the provider's page. @param {Choice} choice */
   pay(choice) {
     const { view } = this, end = Date.now() + PATIENCE;
     this.#paying ??= this.#alone(() => this.#submit(choice, view, end)).finally(() => {
@@ -104,7 +104,7 @@ export class Checkout {
     await this.refresh();
   }
 
-  /** Asks how things stand; false without an answer. @param {number} [wait] for a change, in s */
+  /** False without an answer. @param {number} [wait] for a change, in s */
   async refresh(wait = 0) {
     try {
       const answer = await this.#ask(`/status?wait=${wait}&version=${this.view?.version ?? 0}`, wait + 10);
@@ -118,9 +118,9 @@ export class Checkout {
     this.problem = null;
     while (!await this.refresh() && Date.now() < end) await pause(1000);
     const { view } = this;
-    // A press of long ago, or before another try ended, starts nothing.
+    // A press of long ago, or of before another try, starts nothing.
     if (view?.status !== 'open' || view.payment || lastTry(seen ?? view) !== lastTry(view) || Date.now() > end) return;
-    // One key for each try: a reload, a crash or another tab repeats the same request.
+    // One key for each try: a reload or another tab repeats the same request.
     const last = lastTry(view);
     const [known, kept] = stored('localStorage', this.name).split(' ');
     const key = (known === last && kept) || [...crypto.getRandomValues(new Uint32Array(4))].join('-');
@@ -138,7 +138,7 @@ export class Checkout {
     if (url) location.assign(url);
   }
 
-  /** One tab of a browser at a time; the server needs no lock. */
+  /** One tab at a time; the server needs no lock. */
   async #alone(work) {
     let begun;
     const begin = () => begun ??= work();
@@ -171,7 +171,9 @@ export class Checkout {
       this.#heardAt = performance.now();
       this.#origin = Date.parse(view.now) - this.#heardAt;
     }
-    const isNew = !before || view.version > before.version;
+    // An older one is late, or was said later, by a restored store.
+    const isNew = !before || view.version > before.version
+      || isFromServer && Date.parse(view.now) - Date.parse(before.now) > SILENCE;
     if (isNew || isFromServer && view.version === before.version) this.view = view;
     if (isNew) {
       const { payment } = view;
