@@ -7,19 +7,18 @@ import time
 from contextlib import contextmanager
 from datetime import datetime
 
-import httpx
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from conftest import Gate, until
+from conftest import Gate, until, web
 
 # Notes down every change of what a page shows: PayOnce's own, and the one of docs/own-page.md. The console is the one
 # place that outlives a page.
 WITNESS = """
 (() => {
-  const page = crypto.getRandomValues(new Uint32Array(1))[0], now = () => Math.round(performance.timeOrigin + performance.now());
+  const page = crypto.getRandomValues(new Uint32Array(1))[0], now = Date.now.bind(Date);
   // The tab or frame, which outlives its pages too.
   window.name ||= 'witness ' + page;
   console.log('seen ' + JSON.stringify({ page, began: window.name, at: now() }));
@@ -56,7 +55,7 @@ window.fetch = (url, options = {}) => { window.posts += options.method === 'POST
 
 
 @contextmanager
-def browser(scripts=True, language="en", dark=False, width=420, height=860, before=None, lag=5):
+def browser(scripts=True, language="en", dark=False, width=420, height=860, before=None, lag=12):
     """A browser of its own. At its end everything that its buyer saw must have been true.
 
     before: a script that runs in every page before the page's own.
@@ -253,7 +252,8 @@ def choose(driver, method):
 
 
 def press(driver):
-    find(driver, "#pay button").click()
+    until_page(lambda: find(driver, "#pay button").get_attribute("aria-disabled") != "true", what="an open form")
+    click(driver, "#pay button")
 
 
 def payments(gate, order):
@@ -262,7 +262,7 @@ def payments(gate, order):
 
 def demo_order(gate, **fields):
     """The reference of a new order of the demo shop, and its checkout page."""
-    answer = httpx.post(f"{gate.url}/demo/orders", data={"product": "tea", **fields})
+    answer = web.post(f"{gate.url}/demo/orders", data={"product": "tea", **fields})
     path = answer.headers["location"]
-    page = httpx.get(gate.url + path).text
+    page = web.get(gate.url + path).text
     return path, gate.url + re.search(r'data-checkout="([^"]+)"', page)[1]

@@ -55,8 +55,8 @@ class Server:
     def ask(self, sql, database="postgres"):
         """The answer as text; `None` when there is none."""
         answer = subprocess.run(
-            ["psql", "-XAtq", f"postgres://postgres@127.0.0.1:{self.port}/{database}?connect_timeout=2", "-c", sql],
-            capture_output=True, text=True, timeout=10)
+            ["psql", "-XAtq", f"postgres://postgres@127.0.0.1:{self.port}/{database}?connect_timeout=10", "-c", sql],
+            capture_output=True, text=True, timeout=60)
         return answer.stdout.strip() if answer.returncode == 0 else None
 
     def received(self):

@@ -5,14 +5,14 @@ import re
 
 import httpx
 import pytest
+from conftest import web
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from conftest import until
 
 
 @pytest.fixture(scope="module")
 def document(shared_gate):
-    return httpx.get(f"{shared_gate.url}/openapi.json").json()
+    return web.get(f"{shared_gate.url}/openapi.json").json()
 
 
 def test_the_document_is_valid(document):
@@ -123,7 +123,9 @@ def test_the_feed_and_the_lists(gate):
     assert len({event["id"] for event in before}) == len(before)
     gate.pay(orders[0])
     news, _ = drain(cursor)
-    assert [event["type"] for event in news] == ["payment.started", "payment.succeeded", "order.paid"]
+    # Payments of earlier tests may still be asked about, and be in doubt.
+    types = [event["type"] for event in news if event["order"] == orders[0]["id"] and event["type"] != "payment.unknown"]
+    assert types == ["payment.started", "payment.succeeded", "order.paid"]
     text = json.dumps(before + news)
     assert "checkout_url" not in text and "next_action" not in text and "ck_" not in text
 
@@ -150,35 +152,35 @@ def test_status_waits_for_a_change(gate):
     order = gate.order()
     payment = gate.pay(order, method="slow", wait=0)
     assert payment.status_code == 202
-    view = httpx.get(order["checkout_url"] + "/status?wait=20", timeout=30).json()
+    view = web.get(order["checkout_url"] + "/status?wait=20", timeout=30).json()
     assert view["status"] == "paid"
 
 
 def test_the_form_needs_no_script(gate):
     order = gate.order()
-    page = httpx.get(order["checkout_url"], headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5"})
+    page = web.get(order["checkout_url"], headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5"})
     assert 'lang="zh-CN"' in page.text and "支付" in page.text
     assert "unsafe" not in page.headers["content-security-policy"]
     key = re.search(r'name="idempotency_key" value="([^"]+)"', page.text).group(1)
     form = {"idempotency_key": key, "method": "sandbox:ok"}
     for _ in range(3):
-        answer = httpx.post(order["checkout_url"] + "/payments", data=form)
+        answer = web.post(order["checkout_url"] + "/payments", data=form)
         assert answer.status_code == 303
-    page = httpx.get(gate.url + answer.headers["location"], headers={"Accept-Language": "zh-CN"})
+    page = web.get(gate.url + answer.headers["location"], headers={"Accept-Language": "zh-CN"})
     assert "支付成功" in page.text
     assert len(gate.bank.taken(order)) == 1 and gate.now(order)["duplicates_prevented"] == 0
 
     other = gate.order()
-    answer = httpx.post(other["checkout_url"] + "/payments", data={"idempotency_key": "f", "method": "sandbox:action"})
+    answer = web.post(other["checkout_url"] + "/payments", data={"idempotency_key": "f", "method": "sandbox:action"})
     assert answer.headers["location"].startswith(gate.bank.url + "/pay/")
-    page = httpx.get(other["checkout_url"])
+    page = web.get(other["checkout_url"])
     assert "Continue at the bank" in page.text
     close = re.search(r'action="([^"]+/close)"', page.text).group(1)
-    assert httpx.post(gate.url + close, headers={"Content-Type": "application/x-www-form-urlencoded"}).status_code == 303
-    assert 'id="pay"' in httpx.get(other["checkout_url"]).text
+    assert web.post(gate.url + close, headers={"Content-Type": "application/x-www-form-urlencoded"}).status_code == 303
+    assert 'id="pay"' in web.get(other["checkout_url"]).text
 
 
 def test_pages_escape_what_the_shop_says(gate):
     order = gate.order(description='<script>alert("1")</script>')
-    page = httpx.get(order["checkout_url"]).text
+    page = web.get(order["checkout_url"]).text
     assert "<script>alert" not in page and "&lt;script&gt;" in page

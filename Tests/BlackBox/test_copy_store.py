@@ -2,9 +2,8 @@
 
 import subprocess
 
-import httpx
 import pytest
-from conftest import POSTGRES, PROGRAM, new_database, running, until
+from conftest import POSTGRES, PROGRAM, new_database, running, until, web
 
 pytestmark = pytest.mark.skipif(not POSTGRES, reason="needs PostgreSQL")
 
@@ -61,7 +60,7 @@ def test_everything_is_what_it_was(tmp_path):
         assert {name: gate.now(order) for name, order in orders.items()} == before
         assert {name: gate.events(order) for name, order in orders.items()} == history
         assert feed(gate)[0] == events
-        asked = httpx.get(orders["open"]["checkout_url"] + "/status", headers={"Origin": "https://shop.example"})
+        asked = web.get(orders["open"]["checkout_url"] + "/status", headers={"Origin": "https://shop.example"})
         assert asked.headers["access-control-allow-origin"] == "https://shop.example"
         # A repeat is a repeat, and what was under way goes on.
         replay = gate.pay(orders["paid"], key="k paid")

@@ -2,12 +2,11 @@
 
 import re
 
-import httpx
 import pytest
 from selenium.webdriver.support.ui import Select
 
 from browser import browser, choose, click, demo_order, find, press, until_page
-from conftest import until
+from conftest import until, web
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +41,8 @@ def test_two_clicks_one_charge(gate):
         until_page(lambda: "order_paid" in find(driver, "#outcome").text, what="the refusals")
         until_page(lambda: find(driver, "#prevented").text.endswith("refused: 2"), what="the count")
         until_kept(driver, "One charge: CN¥38.00")
-        told = [it.text for it in driver.find_elements("css selector", "#timeline li span")]
+        told = [it.text for it in driver.find_elements("css selector", "#timeline li span")
+                if "obody knows" not in it.text]
         assert told[:4] == ["The shop registers the order", "Payment 1 is stored, then sent to the bank",
                             "The bank took the money", "The order is paid"]
 
@@ -83,7 +83,7 @@ def test_a_bad_network_on_the_banks_side(gate):
         order_tea(driver, gate)
         network = Select(find(driver, "#bank-network"))
         network.select_by_value("gone")
-        until(lambda: httpx.get(f"{gate.bank.url}/faults").json()["lose_request"] == 1, what="the bad network")
+        until(lambda: web.get(f"{gate.bank.url}/faults").json()["lose_request"] == 1, what="the bad network")
         find(driver, "#twice").click()
         until_page(lambda: "nobody knows" in find(driver, "#timeline").text, 30, "the doubt")
         until_page(lambda: page_state(driver) == "confirming", what="the page")
@@ -121,14 +121,15 @@ def test_a_deadline_and_a_page_of_its_own(gate):
         driver.get(f"{gate.url}{path}/own")
         until_page(lambda: find(driver, "#ways button"), what="the ways to pay").click()
         until_page(lambda: find(driver, "#say").text == "Paid. Thank you!", what="the payment")
-        assert httpx.get(f"{gate.url}{path}/live").json()["kept"] == "One charge: CN¥38.00"
-        source = httpx.get(f"{gate.url}{path}/own/source").text
+        # Without an answer from the bank it says nothing.
+        assert until(lambda: web.get(f"{gate.url}{path}/live").json()["kept"]) == "One charge: CN¥38.00"
+        source = web.get(f"{gate.url}{path}/own/source").text
         assert "payonce.js" in source and source.count("\n") < 30
 
 
 def test_the_demo_refuses_what_it_does_not_know(gate):
     for path, form in (("/demo/orders", {"product": "car"}), ("/demo/network", {"network": "bad"})):
-        assert httpx.post(gate.url + path, data=form).json()["code"] == "invalid_request"
+        assert web.post(gate.url + path, data=form).json()["code"] == "invalid_request"
     stranger = {"Sec-Fetch-Site": "cross-site"}
-    assert httpx.post(f"{gate.url}/demo/orders", data={"product": "tea"}, headers=stranger).status_code == 400
-    assert httpx.get(f"{gate.url}/demo/orders/nothing").status_code == 404
+    assert web.post(f"{gate.url}/demo/orders", data={"product": "tea"}, headers=stranger).status_code == 400
+    assert web.get(f"{gate.url}/demo/orders/nothing").status_code == 404

@@ -24,8 +24,10 @@ def test_doubt_is_a_stored_state(gate):
     # No notices, and the bank cannot be asked for a while: nobody knows.
     gate.bank.faults(lose_notice=1, lose_response=1)
     order = gate.order()
-    payment = gate.pay(order, key="1", wait=4).json()
-    assert payment["status"] == "processing" and payment["unknown_since"] and payment["failure"] is None
+    payment = gate.pay(order, key="1", wait=0).json()
+    until(lambda: gate.get(f"/v1/payments/{payment['id']}")["unknown_since"], what="the doubt")
+    payment = gate.get(f"/v1/payments/{payment['id']}")
+    assert payment["status"] == "processing" and payment["failure"] is None
     assert gate.now(order)["status"] == "open"
     assert "payment.unknown" in gate.types(order)
     assert gate.pay(order, key="1", wait=0).status_code == 202
@@ -49,8 +51,8 @@ def test_check_asks_the_bank(gate):
     order = gate.order()
     payment = gate.pay(order, method="action").json()
     gate.bank.cashier(payment, "decline")
-    checked = gate.call("POST", f"/v1/payments/{payment['id']}/check")
-    assert checked.status_code == 200 and checked.json()["status"] == "failed"
+    # One question may be lost, where the machine stands still.
+    until(lambda: gate.call("POST", f"/v1/payments/{payment['id']}/check").json()["status"] == "failed", what="an answer")
 
 
 STORMS = {

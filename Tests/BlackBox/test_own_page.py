@@ -4,11 +4,10 @@ import functools
 import http.server
 import threading
 
-import httpx
 import pytest
 
 from browser import COUNTS, browser, find, payments, until_page
-from conftest import ROOT, origins, until
+from conftest import ROOT, origins, until, web
 
 pytestmark = pytest.mark.browser
 PAGE = (ROOT / "Sources/Web/Pages/own-page.mustache").read_text()
@@ -127,7 +126,7 @@ def test_what_is_said_to_which_origin(gate, allowed):
     preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key"}
 
     def asked(method, path, origin, **headers):
-        return httpx.request(method, order["checkout_url"] + path, headers={"Origin": origin, **headers})
+        return web.request(method, order["checkout_url"] + path, headers={"Origin": origin, **headers})
 
     yes = asked("OPTIONS", "/payments", allowed.origin, **preflight)
     assert yes.status_code == 204 and yes.headers["access-control-allow-origin"] == allowed.origin
@@ -144,17 +143,17 @@ def test_what_is_said_to_which_origin(gate, allowed):
                       json={"reference": "o", "amount": 1, "currency": "CNY"}).json()
     wrong = order["checkout_url"][:-2] + ("00" if order["checkout_url"][-2:] != "00" else "11")
     for url in (other["checkout_url"], wrong):
-        answer = httpx.get(url + "/status", headers={"Origin": allowed.origin})
+        answer = web.get(url + "/status", headers={"Origin": allowed.origin})
         assert "access-control-allow-origin" not in answer.headers
-    module = httpx.get(gate.url + "/payonce.js")
+    module = web.get(gate.url + "/payonce.js")
     assert module.headers["access-control-allow-origin"] == "*"
-    again = httpx.get(gate.url + "/payonce.js", headers={"If-None-Match": module.headers["etag"]})
+    again = web.get(gate.url + "/payonce.js", headers={"If-None-Match": module.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
 def test_only_the_shop_may_frame_the_page(gate, allowed, tmp_path_factory):
     order = gate.order()
-    policy = httpx.get(order["checkout_url"]).headers["content-security-policy"]
+    policy = web.get(order["checkout_url"]).headers["content-security-policy"]
     assert f"frame-ancestors {allowed.origin}" in policy and "unsafe" not in policy
     stranger = Shop(tmp_path_factory.mktemp("stranger"))
     with browser(lag=None) as driver:

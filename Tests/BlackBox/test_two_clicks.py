@@ -2,9 +2,8 @@
 
 import uuid
 
-import httpx
 import pytest
-from conftest import together
+from conftest import together, web
 
 
 def test_one_after_the_other(gate):
@@ -20,7 +19,8 @@ def test_one_after_the_other(gate):
     assert len(gate.bank.taken(order)) == 1
     now = gate.now(order)
     assert now["status"] == "paid" and now["payment"] == first.json() and now["duplicates_prevented"] == 1
-    assert gate.types(order) == [
+    # A bank that is slow to answer makes a doubt of it for a while.
+    assert [it for it in gate.types(order) if it != "payment.unknown"] == [
         "order.created", "payment.started", "payment.succeeded", "order.paid", "duplicate.prevented"]
 
 
@@ -56,7 +56,7 @@ def test_api_and_checkout_token_mixed(gate):
         key = "shared" if number % 4 < 2 else f"own-{number}"
         if number % 2:
             return gate.pay(order, key=key)
-        return httpx.post(
+        return web.post(
             order["checkout_url"] + "/payments", headers={"Idempotency-Key": key}, timeout=40,
             json={"provider": "sandbox", "method": "ok"})
 
