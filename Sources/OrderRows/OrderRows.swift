@@ -40,8 +40,7 @@ extension Order {
           updatedAt: updatedAt, version: version, sequence: sequence, duplicates: duplicates, payments: $0,
           refunds: $1, cases: $2)
       }, id: id, idText: idText, registration: registration, paymentCount: try columns.next(),
-      refundCount: try columns.next(),
-      caseCount: try columns.next())
+      refundCount: try columns.next(), caseCount: try columns.next())
   }
 
   private static func hashes(_ bytes: [UInt8]) -> [UInt64] {

@@ -15,7 +15,7 @@ let { tries } = root.dataset;
 const lang = document.documentElement.lang;
 /** For how many seconds the next question to the bank has been overdue. */
 let overdue = 0;
-
+/** The version of the order that was heard of last. */
 let known = 0;
 
 const checkout = follow(root.dataset.base, () => {
