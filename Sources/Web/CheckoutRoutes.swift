@@ -37,7 +37,11 @@ extension WebServices {
         let code = QRCode(content)
       else { throw Refusal(.notFound, "There is no code to scan, or no longer.") }
       return Response(
-        status: .ok, headers: [.contentType: "image/svg+xml", .cacheControl: "no-store"],
+        status: .ok,
+        headers: [
+          .contentType: "image/svg+xml", .cacheControl: "no-store",
+          .init("Cross-Origin-Resource-Policy")!: "cross-origin",
+        ],
         body: .init(byteBuffer: ByteBuffer(string: code.svg)))
     }
     routes.on(.post, "/checkout/:token/payments/:id/close") { request, context in
@@ -115,7 +119,9 @@ extension WebServices {
     }
     let now = try await asked(order)
     if isMet(now) { return now }
-    return await subscription.first(within: wait, where: isMet) ?? now
+    if let next = await subscription.first(within: wait, where: isMet), isMet(next) { return next }
+    // A view says when it was true, and the wait was long.
+    return try await reading.order(order.id) ?? now
   }
 
   /// The order after the query of its live payment was put on its way.
@@ -151,7 +157,9 @@ extension WebServices {
           try await writer.write(event(order, shop))
         } else {
           // The same once more, not a comment: a page cannot see comments, and a dead connection looks like a quiet one.
-          try await writer.write(event((try? await reading.order(order.id)) ?? order, shop))
+          // Where it cannot be read another node may know more.
+          guard let current = try? await reading.order(order.id) else { break }
+          try await writer.write(event(current, shop))
         }
       }
       try await writer.finish(nil)
@@ -202,7 +210,7 @@ extension WebServices {
       switch (refusal.code, refusal.payment) {
       case (.paymentInProgress, nil): return Self.seeOther(page + "?held=1")
       case (.paymentInProgress, _), (.orderPaid, _): return Self.seeOther(page + "?elsewhere=1")
-      case (.orderClosed, _): break
+      case (.orderClosed, _), (.idempotencyKeyReused, _): break
       default: return Self.seeOther(page + "?refused=1")
       }
     }

@@ -43,7 +43,8 @@ enum Language: String, CaseIterable, Sendable {
   private static func weight(_ parameters: some Sequence<String>) -> Int {
     for parameter in parameters where parameter.hasPrefix("q=") {
       let digits = parameter.dropFirst(2).split(separator: ".", omittingEmptySubsequences: false)
-      let whole = digits.first.flatMap { Int($0) } ?? 0
+      // A header may hold any number.
+      let whole = min(max(digits.first.flatMap { Int($0) } ?? 0, 0), 1)
       let fraction = digits.count > 1 ? digits[1].prefix(3) : ""
       return whole * 1000 + (Int(fraction + String(repeating: "0", count: 3 - fraction.count)) ?? 0)
     }

@@ -26,14 +26,15 @@ struct BankCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let address = try await ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8090", option: "--listen")
+      let address = try await ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8090", option: "--listen")
         .reserved(option: "--listen")
       let logger = try log.logger("bank")
       try await Wire.withClient(connections: 32) { client in
         let running = try RunningBank(
-          books: Setting.value(books, "BOOKS") ?? "./data/bank.db",
-          secret: Setting.value(nil, "BANK_SECRET") ?? SandboxProvider.defaultSecret, address: address, client: client,
+          books: Setting.value(books, .books) ?? "./data/bank.db",
+          secret: Setting.value(nil, .bankSecret) ?? SandboxProvider.defaultSecret, address: address, client: client,
           logger: logger)
+        Setting.warnOfOthers(logger)
         var configuration = ServiceGroupConfiguration(
           services: running.services(announcing: true), gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(10)

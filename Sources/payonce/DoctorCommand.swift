@@ -108,8 +108,8 @@ struct DoctorCommand: AsyncParsableCommand {
 
   private func checkAddresses() -> [Finding] {
     do {
-      let address = try ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8080", option: "--listen")
-      let url = try Setting.value(publicURL, "PUBLIC_URL").map { try ServeCommand.webAddress($0, "--public-url") }
+      let address = try ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
+      let url = try Setting.value(publicURL, .publicURL).map { try ServeCommand.webAddress($0, "--public-url") }
       switch url {
       case nil where !address.isLoopback:
         return [.warning("public URL: not set; buyers are sent to http://\(address). Set --public-url")]
@@ -124,7 +124,7 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   private func checkServer(_ client: HTTPClient) async -> [Finding] {
-    guard let address = try? ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8080", option: "") else {
+    guard let address = try? ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "") else {
       return []
     }
     switch await Self.status("http://\(address)/readyz", client) {
@@ -135,7 +135,7 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   private func checkBank(_ client: HTTPClient) async -> [Finding] {
-    guard let url = Setting.value(bank, "BANK") else {
+    guard let url = Setting.value(bank, .bank) else {
       return [.fine("bank: the server's own, not looked at; name another one with --bank")]
     }
     do { _ = try ServeCommand.verifier(bankURL: url) } catch { return [.broken("bank: \(error)")] }

@@ -37,14 +37,14 @@ struct FindForgottenCommand: AsyncParsableCommand {
     let start = try Self.instant(since, "--since")
     let end = try until.map { try Self.instant($0, "--until") } ?? clock.now()
     guard start <= end else { throw SetupError("--since must not be after --until.") }
-    guard let bankURL = Setting.value(bank, "BANK") else {
+    guard let bankURL = Setting.value(bank, .bank) else {
       throw SetupError("Name the bank that the server uses with --bank, such as --bank http://127.0.0.1:8090")
     }
     let provider = SandboxProvider(
       wire: Wire(client: client, timeout: Schedule().callTimeout),
       bankURL: try ServeCommand.webAddress(bankURL, "--bank"),
       publicURL: try ServeCommand.webAddress(
-        Setting.value(publicURL, "PUBLIC_URL") ?? "http://127.0.0.1:8080", "--public-url"),
+        Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1:8080", "--public-url"),
       verifier: try ServeCommand.verifier(bankURL: bankURL))
     let location = try store.location()
     let opened = try location.openExisting()

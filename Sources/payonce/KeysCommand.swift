@@ -23,8 +23,8 @@ struct KeysCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
-        let merchant = Setting.value(self.merchant, "MERCHANT")
-        let login = self.merchant == nil ? Setting.value(self.operator, "OPERATOR") : self.operator
+        let merchant = Setting.value(self.merchant, .merchant)
+        let login = self.merchant == nil ? Setting.value(self.operator, .operator) : self.operator
         guard (merchant == nil) != (login == nil), let name = merchant ?? login else {
           throw SetupError("Say for whom: --merchant NAME or --operator NAME.")
         }

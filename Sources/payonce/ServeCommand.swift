@@ -47,24 +47,24 @@ struct ServeCommand: AsyncParsableCommand {
 
   private func serve(_ client: HTTPClient) async throws {
     let logger = try log.logger("payonce")
-    let address = try await ListenAddress(Setting.value(listen, "LISTEN") ?? "127.0.0.1:8080", option: "--listen")
+    let address = try await ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
       .reserved(option: "--listen")
     let publicURL = try Self.webAddress(
-      Setting.value(self.publicURL, "PUBLIC_URL") ?? "http://\(address)", "--public-url")
-    let hasSandbox = try Self.isOn(self.sandbox, "SANDBOX", default: true)
-    let hasDemo = try Self.isOn(demo, "DEMO", default: hasSandbox)
+      Setting.value(self.publicURL, .publicURL) ?? "http://\(address)", "--public-url")
+    let hasSandbox = try Self.isOn(self.sandbox, .sandbox, default: true)
+    let hasDemo = try Self.isOn(demo, .demo, default: hasSandbox)
     guard hasSandbox || !hasDemo else { throw SetupError("--demo on needs the sandbox bank: say --sandbox on too.") }
     var schedule = Schedule()
-    if let seconds = try Self.number(callTimeout, "CALL_TIMEOUT", 1...120, unit: " seconds") {
+    if let seconds = try Self.number(callTimeout, .callTimeout, 1...120, unit: " seconds") {
       schedule.callTimeout = .seconds(seconds)
     }
     let location = try store.location()
-    let lanes = try Self.number(lanes, "LANES", 1...64) ?? 2
+    let lanes = try Self.number(lanes, .lanes, 1...64) ?? 2
     let opened = try location.open(lanes: lanes)
     if case .sqlite(let path) = location { try holdAlone(path) }
 
     // Each node would ask a bank of its own about what another one has paid.
-    if location.isShared, hasSandbox, Setting.value(bank, "BANK") == nil, !address.isLoopback {
+    if location.isShared, hasSandbox, Setting.value(bank, .bank) == nil, !address.isLoopback {
       throw SetupError(
         "Several servers on one database need one bank: name it with --bank, or turn it off with --sandbox off.")
     }
@@ -88,6 +88,10 @@ struct ServeCommand: AsyncParsableCommand {
       randomness: SystemRandomness(), publicURL: publicURL, redirectOrigins: sandbox.map { [$0.bankURL] } ?? [],
       demo: demo, logger: logger)
 
+    Setting.warnOfOthers(logger)
+    if address.isWildcard, publicURL == "http://\(address)" {
+      logger.warning("buyers are sent to \(publicURL), which is nobody's address: set --public-url")
+    }
     try await Server.run(
       engine, services, at: address, beside: sandbox?.own?.services(announcing: false) ?? [], logger: logger)
   }
@@ -106,8 +110,8 @@ struct ServeCommand: AsyncParsableCommand {
   private func bank(
     _ server: ListenAddress, _ location: StoreLocation, _ client: HTTPClient, _ logger: Logger
   ) async throws -> (url: String, own: RunningBank?) {
-    if let url = Setting.value(bank, "BANK") { return (try Self.webAddress(url, "--bank"), nil) }
-    let wanted = Setting.value(bankListen, "BANK_LISTEN")
+    if let url = Setting.value(bank, .bank) { return (try Self.webAddress(url, "--bank"), nil) }
+    let wanted = Setting.value(bankListen, .bankListen)
     let address: ListenAddress
     if let wanted {
       address = try await ListenAddress(wanted, option: "--bank-listen").reserved(option: "--bank-listen")
@@ -124,11 +128,11 @@ struct ServeCommand: AsyncParsableCommand {
     guard address.isLoopback else {
       throw SetupError("Its own bank listens on loopback only: --bank-listen 127.0.0.1:PORT")
     }
-    var path = Setting.value(books, "BOOKS")
+    var path = Setting.value(books, .books)
     if path == nil, case .sqlite(let file) = location {
       path = ((file as NSString).deletingLastPathComponent as NSString).appendingPathComponent("bank.db")
     }
-    let secret = Setting.value(nil, "BANK_SECRET") ?? SandboxProvider.defaultSecret
+    let secret = Setting.value(nil, .bankSecret) ?? SandboxProvider.defaultSecret
     let own = try RunningBank(
       books: path ?? "./data/bank.db", secret: secret, address: address, client: client, logger: logger)
     logger.notice("the sandbox bank is on http://\(address)")
@@ -137,7 +141,7 @@ struct ServeCommand: AsyncParsableCommand {
 
   static func verifier(bankURL: String) throws -> StandardWebhookVerifier {
     let host = URL(string: bankURL)?.host ?? ""
-    let secret = Setting.value(nil, "BANK_SECRET")
+    let secret = Setting.value(nil, .bankSecret)
     if secret == nil, !ListenAddress.isLoopback(host) {
       throw SetupError(
         "Set PAYONCE_BANK_SECRET, the same here and at the bank: its default is for a loopback bank only.")
@@ -166,21 +170,21 @@ struct ServeCommand: AsyncParsableCommand {
     return text.hasSuffix("/") ? String(text.dropLast()) : text
   }
 
-  private static func isOn(_ option: String?, _ name: String, default usual: Bool) throws -> Bool {
+  private static func isOn(_ option: String?, _ name: Setting.Name, default usual: Bool) throws -> Bool {
     switch Setting.value(option, name) {
     case nil: return usual
     case "on": return true
     case "off": return false
-    case let other?: throw SetupError("--\(name.lowercased()) must be on or off. It is: \(other)")
+    case let other?: throw SetupError("--\(name.rawValue) must be on or off. It is: \(other)")
     }
   }
 
   static func number(
-    _ option: Int?, _ name: String, _ range: ClosedRange<Int>, unit: String = ""
+    _ option: Int?, _ name: Setting.Name, _ range: ClosedRange<Int>, unit: String = ""
   ) throws -> Int? {
     guard let text = Setting.value(option.map(String.init), name) else { return nil }
     guard let number = Int(text), range.contains(number) else {
-      throw SetupError("PAYONCE_\(name) must be \(range.lowerBound) to \(range.upperBound)\(unit). It is: \(text)")
+      throw SetupError("\(name.variable) must be \(range.lowerBound) to \(range.upperBound)\(unit). It is: \(text)")
     }
     return number
   }

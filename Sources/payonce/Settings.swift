@@ -8,12 +8,29 @@ import PaymentEngine
 
 /// Looks an option up: the command line wins over the environment, the environment over the default.
 struct Setting {
+  enum Name: String, CaseIterable {
+    case store, listen, lanes, sandbox, bank, books, demo, merchant, `operator`
+    case publicURL = "public_url"
+    case bankListen = "bank_listen"
+    case bankSecret = "bank_secret"
+    case callTimeout = "call_timeout"
+    case logLevel = "log_level"
+
+    /// Of the environment.
+    var variable: String { "PAYONCE_" + rawValue.uppercased() }
+  }
   private static let environment = ProcessInfo.processInfo.environment
 
-  static func value(_ option: String?, _ name: String) -> String? {
-    if let option { return option }
-    let value = environment["PAYONCE_" + name]
-    return value.flatMap { $0.isEmpty ? nil : $0 }
+  static func value(_ option: String?, _ name: Name) -> String? {
+    option ?? environment[name.variable].flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// Warns of what looks like a setting in the environment and is none.
+  static func warnOfOthers(_ logger: Logger) {
+    let known = Set(Name.allCases.map(\.variable))
+    for name in environment.keys.sorted() where name.hasPrefix("PAYONCE_") && !known.contains(name) {
+      logger.warning("\(name) is in the environment and is no setting")
+    }
   }
 }
 
@@ -38,6 +55,8 @@ struct ListenAddress: CustomStringConvertible {
 
   var description: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
   var isLoopback: Bool { Self.isLoopback(host) }
+  /// Whether it stands for all addresses of this machine.
+  var isWildcard: Bool { ["0.0.0.0", "::"].contains(host) }
 
   static func isLoopback(_ host: String) -> Bool {
     let parts = host.split(separator: ".", omittingEmptySubsequences: false)
@@ -89,7 +108,7 @@ struct LogOption: ParsableArguments {
   var logLevel: String?
 
   func logger(_ label: String) throws -> Logger {
-    let text = Setting.value(logLevel, "LOG_LEVEL") ?? "info"
+    let text = Setting.value(logLevel, .logLevel) ?? "info"
     guard let level = Logger.Level(rawValue: text) else {
       throw SetupError("--log-level must be debug, info, notice, warning or error. It is: \(text)")
     }

@@ -82,6 +82,6 @@ struct StoreOption: ParsableArguments {
   var store: String?
 
   func location() throws -> StoreLocation {
-    try StoreLocation(Setting.value(store, "STORE") ?? "sqlite:./data/payonce.db")
+    try StoreLocation(Setting.value(store, .store) ?? "sqlite:./data/payonce.db")
   }
 }

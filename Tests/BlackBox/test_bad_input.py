@@ -251,6 +251,14 @@ def test_request_ids(gate):
     assert gate.call("GET", "/healthz", headers={"X-Request-Id": "no good"}).headers["x-request-id"] != "no good"
 
 
+@pytest.mark.parametrize("weight", ["9223372036854775807", "-9223372036854775808", "1e999", "0.9999999999999999999", "", "ü"])
+def test_a_language_with_any_weight(gate, weight):
+    order = gate.order()
+    for path in ("/demo", "/checkout/nothing", order["checkout_url"].removeprefix(gate.url)):
+        answer = gate.call("GET", path, headers={"Accept-Language": f"zh;q={weight}, en;q=0.5".encode()})
+        assert answer.status_code in (200, 404) and "<html" in answer.text
+
+
 def test_revoked_keys_stop_and_new_ones_work_at_once(gate):
     key = gate.new_key(f"merchant {uuid.uuid4()}")
     assert gate.call("GET", "/v1/orders", key=key).status_code == 200

@@ -1,6 +1,7 @@
 """The commands as an operator types them, and what the program leaves in its log."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import POSTGRES, PROGRAM, free_port, origins, running, until, web
+from conftest import POSTGRES, PROGRAM, Process, free_port, origins, running, until, web
 
 
 def run(*arguments, environment=None, folder=None, seconds=30):
@@ -139,6 +140,19 @@ def test_settings_of_the_environment(tmp_path):
     assert run("keys", "create", environment={"PAYONCE_MERCHANT": "tea"}, folder=tmp_path).stdout.startswith("sk_")
     assert run("keys", "create", environment={"PAYONCE_OPERATOR": "ann"}, folder=tmp_path).stdout.startswith("op_")
     assert "\ttea\t" in run("keys", "list", folder=tmp_path).stdout
+
+
+def test_what_is_probably_a_mistake_is_warned_of(tmp_path):
+    environment = {"PAYONCE_STOER": "sqlite:./orders.db", "PAYONCE_LISTEN": "0.0.0.0:0"}
+    server = Process(tmp_path, "serve", ["serve", "--store", f"sqlite:{tmp_path}/payonce.db", "--sandbox", "off"], environment)
+    try:
+        server.start("listening on")
+        log = server.log.read_text()
+    finally:
+        assert server.kill(signal.SIGTERM) == 0
+    assert re.search(r"warning .*PAYONCE_STOER is in the environment and is no setting", log), log
+    assert re.search(r"warning .*buyers are sent to http://0\.0\.0\.0:\d+, which is nobody's address: set --public-url", log), log
+    assert "PAYONCE_LISTEN is" not in log and "sqlite:" not in log
 
 
 def test_alone_with_a_bank_of_its_own(tmp_path):

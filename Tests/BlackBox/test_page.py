@@ -315,6 +315,67 @@ def test_the_server_goes_away_in_the_middle(tmp_path):
         kept_once(gate, order)
 
 
+def test_another_tab_holds_the_lock_and_stands_still(gate):
+    """A dialog, a debugger, a browser that suspends: the server needs no lock."""
+    order = gate.order()
+    with browser() as driver:
+        driver.get(order["checkout_url"])
+        new_tab(driver)
+        driver.get(order["checkout_url"])
+        driver.execute_script(
+            "navigator.locks.request(arguments[0], () => new Promise(() => {}))", "payonce:" + order["id"][4:])
+        driver.switch_to.window(driver.window_handles[1])
+        choose(driver, "ok")
+        press(driver)
+        until_state(driver, "paid", seconds=50)
+        kept_once(gate, order)
+
+
+KEYS = """
+const send = window.fetch; window.keys = [];
+window.fetch = (url, options = {}) => {
+  if (options.method === 'POST') window.keys.push(options.headers['Idempotency-Key']);
+  return send(url, options);
+};
+"""
+
+
+def test_a_full_storage(gate):
+    """One try keeps its one key as long as the page lives."""
+    order = gate.order()
+    with browser(before=KEYS) as driver:
+        driver.get(order["checkout_url"])
+        choose(driver, "declined")
+        press(driver)
+        until_state(driver, "failed")
+        driver.execute_script("""
+          for (let size = 2 ** 23, n = 0; size >= 1; n++)
+            try { localStorage.setItem('x' + n, 'x'.repeat(size)); } catch { size /= 2; }""")
+        # Refused each time, so that it stays the same try.
+        for count in (2, 3, 4):
+            driver.execute_script("document.querySelector('[name=method]:checked').value = 'sandbox:nothing'")
+            press(driver)
+            until(lambda: len(driver.execute_script("return window.keys")) == count, what="the request")
+        first, *others = driver.execute_script("return window.keys")
+        assert len(set(others)) == 1 and first not in others
+        driver.execute_script("localStorage.clear()")
+
+
+def test_an_order_that_is_not_there(gate):
+    order = gate.order()
+    with browser() as driver:
+        driver.get(order["checkout_url"])
+        # A press ends at once, with the reason.
+        took, code = driver.execute_async_script("""
+          const [url, done] = arguments, began = performance.now();
+          import('/payonce.js').then(async ({ follow }) => {
+            const checkout = follow(url, () => {});
+            await checkout.pay({ provider: 'sandbox', method: 'ok' });
+            done([performance.now() - began, checkout.problem.code]);
+          });""", gate.url + "/checkout/ck_x")
+        assert code == "not_found" and took < 20_000
+
+
 def test_the_store_is_restored_under_an_open_page(tmp_path):
     """The server says less than it said before, and it is what counts now."""
     with running(tmp_path) as gate, browser(lag=None) as driver:

@@ -23,6 +23,8 @@ const checkout = follow(root.dataset.base, () => {
   // The store was restored from an older copy: what was shown does not count any more.
   if (version < known) root.dataset.version = 0;
   known = version;
+  // It was registered after the copy was made: the server has a page for that.
+  if (checkout.problem?.code === 'not_found') location.reload();
   root.dataset.live = checkout.state;
   document.getElementById('offline').hidden = checkout.isReachable;
   lock();

@@ -1,4 +1,4 @@
-// PayOnce for a page of your own: asks before it submits, says only what the server said. docs/own-page.md
+// PayOnce for a page of your own: docs/own-page.md
 /**
  * ready: it can be paid · submitting: this page's request is on its way · action: the buyer has to do something,
  * `payment.next_action` · confirming: nobody knows yet, do not pay again · paid · failed: the last try took no money, by
@@ -14,6 +14,7 @@
 /** In ms: how long a request is repeated; how quiet a stream can be (it beats every 15 s). */
 const PATIENCE = 60_000, SILENCE = 40_000;
 
+const on = addEventListener;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const lastTry = (view) => view.last_payment?.id ?? 'none';
 
@@ -22,7 +23,8 @@ const memory = {};
 function stored(area, name, text) {
   const kept = memory[area + name] = text ?? memory[area + name] ?? '';
   try {
-    if (text) window[area].setItem(name, text);
+    // One that does not fit leaves none.
+    if (text) window[area].removeItem(name), window[area].setItem(name, text);
     return window[area].getItem(name) ?? kept;
   } catch { return kept; }
 }
@@ -33,13 +35,13 @@ export const follow = (url, show) => new Checkout(url, show);
 
 export class Checkout {
   /** What the server said last. @type {?View} */ view = null;
-  /** Why it refused the last request. @type {?{code: string, detail: string}} */ problem = null;
-  /** Whether the last request was answered. */ isReachable = true;
-  /** Whether the payment began elsewhere while this page could pay. */ isElsewhere = false;
+  /** Why it refused. @type {?{code: string, detail: string}} */ problem = null;
+  /** Whether it answered. */ isReachable = true;
+  /** Whether another page began the payment. */ isElsewhere = false;
 
   #paying; #stream; #isMute; #polling; #tabs; #shown;
-  #heardAt = 0;
-  /** The server's time when `performance.now()` was 0: the device's clock may be wrong. */ #origin = NaN;
+  #heardAt = 0; #wait = 500;
+  /** The server's time at `performance.now()` 0: the device's may be wrong. */ #origin = NaN;
 
   constructor(url, show) {
     this.url = url.replace(/[?#].*$/, '');
@@ -49,14 +51,14 @@ export class Checkout {
     try {
       this.#tabs = new BroadcastChannel(this.name);
       this.#tabs.onmessage = (event) => this.#hear(event.data);
-    } catch { addEventListener('storage', (event) => event.key === this.name && this.refresh()); }
-    addEventListener('online', () => this.#wake());
-    addEventListener('offline', () => this.#poll());
-    addEventListener('pagehide', () => this.#unfollow());
-    addEventListener('pageshow', (event) => event.persisted && this.#wake());
-    // A hidden tab follows nothing: tabs share six connections.
-    addEventListener('visibilitychange', () => document.hidden ? this.#unfollow() : this.#wake());
-    // Deadlines pass, devices sleep, connections die.
+    } catch { on('storage', (event) => event.key === this.name && this.refresh()); }
+    on('online', () => this.#wake());
+    on('offline', () => this.#poll());
+    on('pagehide', () => this.#unfollow());
+    on('pageshow', (event) => event.persisted && this.#wake());
+    // A hidden tab follows nothing: tabs share connections.
+    on('visibilitychange', () => document.hidden ? this.#unfollow() : this.#wake());
+    // Devices sleep, connections die.
     let ticked = Date.now();
     setInterval(() => {
       if (Date.now() - ticked > 10_000 && !document.hidden) this.#wake();
@@ -116,11 +118,11 @@ export class Checkout {
 
   async #submit({ provider, method }, seen, end) {
     this.problem = null;
-    while (!await this.refresh() && Date.now() < end) await pause(1000);
+    while (!await this.refresh() && !this.isReachable && Date.now() < end) await pause(1000);
     const { view } = this;
-    // A press of long ago, or of before another try, starts nothing.
+    // A press of before another try, or long ago, starts nothing.
     if (view?.status !== 'open' || view.payment || lastTry(seen ?? view) !== lastTry(view) || Date.now() > end) return;
-    // One key for each try: a reload or another tab repeats the same request.
+    // A reload or another tab repeats the same request.
     const last = lastTry(view);
     const [known, kept] = stored('localStorage', this.name).split(' ');
     const key = (known === last && kept) || [...crypto.getRandomValues(new Uint32Array(4))].join('-');
@@ -130,7 +132,7 @@ export class Checkout {
     const answer = await this.#send('/payments', headers, JSON.stringify({ provider, method }), end);
     const own = answer?.ok && await answer.json().catch(() => null);
     stored('localStorage', this.name, `${last} ${key} sent`);
-    // The lock opens with what the server says now, not before.
+    // The lock opens with what the server says now.
     while (!await this.refresh() && !this.isReachable) await pause(2000);
     const { payment } = this;
     if (answer?.status === 409) this.isElsewhere = payment?.id > last;
@@ -142,11 +144,11 @@ export class Checkout {
   async #alone(work) {
     let begun;
     const begin = () => begun ??= work();
-    await navigator.locks?.request(this.name, { signal: AbortSignal.timeout?.(PATIENCE) }, begin).catch(() => {});
+    await navigator.locks?.request(this.name, { signal: AbortSignal.timeout?.(PATIENCE / 3) }, begin).catch(() => {});
     await begin();
   }
 
-  /** The same request until it is answered or time is over. */
+  /** The same request until it is answered. */
   async #send(path, headers, body, end = Date.now() + PATIENCE) {
     for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
       try {
@@ -210,24 +212,28 @@ export class Checkout {
     if (!window.EventSource || this.#isMute) return this.#poll(true);
     this.#heardAt = performance.now();
     this.#stream = new EventSource(`${this.url}/stream`);
-    this.#stream.onmessage = (event) => this.#hear(JSON.parse(event.data), true);
+    this.#stream.onmessage = ({ data }) => {
+      this.#wait = 500;
+      this.#hear(JSON.parse(data), true);
+    };
     this.#stream.onerror = () => this.#poll();
   }
 
   #unfollow() {
     this.#stream?.close();
-    this.#stream = this.#polling = undefined;
+    this.#stream = this.#polling = null;
   }
 
   /** Until there is an answer, or for ever: without a stream. */
   async #poll(isForEver) {
     this.#unfollow();
     const own = this.#polling = {};
-    for (let wait = 500; this.#polling === own; wait = Math.min(2 * wait, 15_000)) {
-      const isAnswered = await this.refresh(this.isReachable ? 25 : 0);
-      if (isAnswered) wait = 250;
-      await pause(wait);
+    for (; this.#polling === own; this.#wait = Math.min(2 * this.#wait, 15_000)) {
+      const wait = this.isReachable ? 25 : 0, isAnswered = await this.refresh(wait);
       if (isAnswered && !isForEver) break;
+      // A full server answers who does not wait.
+      if (isAnswered && wait) this.#wait = 250;
+      await pause(this.#wait * (0.5 + Math.random()));
     }
     if (this.#polling === own) this.#follow();
   }
