@@ -24,9 +24,12 @@ package struct Engine: Sendable {
     let changes = Changes(clock: clock)
     let dispatcher = Dispatcher(
       providers: providers, schedule: rules.schedule, clock: clock, logger: logger, limit: callLimit)
+    let unreadable = UnreadableOrders(logger: logger)
     journal = Journal(
       lanes: stores.map {
-        Lane(store: $0, rules: rules, clock: clock, dispatcher: dispatcher, changes: changes, logger: logger)
+        Lane(
+          store: $0, rules: rules, clock: clock, dispatcher: dispatcher, changes: changes, unreadable: unreadable,
+          logger: logger)
       })
     sweeper = Sweeper(
       journal: journal, dispatcher: dispatcher, clock: clock, logger: logger, interval: sweepInterval)

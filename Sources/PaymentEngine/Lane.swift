@@ -1,5 +1,5 @@
-package import Logging
-package import PaymentCore
+import Logging
+import PaymentCore
 import Synchronization
 
 /// A queue of commands and the one writer that decides them, batch by batch: a batch forms while the last one commits.
@@ -29,8 +29,6 @@ package final class Lane: Sendable {
     var batch: [Entry?] = []
     var parked: CheckedContinuation<Void, Never>?
     var isClosed = false
-    /// Of orders that cannot be read, those that were complained of.
-    var unreadable: Set<String> = []
   }
 
   private let state = Mutex(State())
@@ -39,28 +37,29 @@ package final class Lane: Sendable {
   private let clock: any Clock
   private let dispatcher: Dispatcher
   private let changes: Changes
+  private let unreadable: UnreadableOrders
   private let logger: Logger
   private let queueLimit: Int
   private let batchLimit: Int
 
   /// How often a batch is decided again when another node was faster.
   private static let attempts = 5
-  /// How many orders that cannot be read a sweep looks past.
-  private static let unreadableLimit = 1000
 
   /// - Parameters:
+  ///   - unreadable: shared with the other lanes.
   ///   - queueLimit: how many commands may wait; one more gets `Fault.overloaded`. Evidence and sweeps have as many
   ///     places again.
   ///   - batchLimit: how many commands share a commit.
-  package init(
-    store: any Store, rules: Rules, clock: any Clock, dispatcher: Dispatcher, changes: Changes, logger: Logger,
-    queueLimit: Int = 4096, batchLimit: Int = 256
+  init(
+    store: any Store, rules: Rules, clock: any Clock, dispatcher: Dispatcher, changes: Changes,
+    unreadable: UnreadableOrders, logger: Logger, queueLimit: Int = 4096, batchLimit: Int = 256
   ) {
     self.store = store
     self.rules = rules
     self.clock = clock
     self.dispatcher = dispatcher
     self.changes = changes
+    self.unreadable = unreadable
     self.logger = logger
     self.queueLimit = queueLimit
     self.batchLimit = batchLimit
@@ -172,10 +171,9 @@ package final class Lane: Sendable {
 
   private func commitOnce(_ work: [Work]) throws(Fault) -> [Result<Answer, Fault>] {
     let (now, uptime) = (clock.now(), clock.uptime())
-    let unreadable = state.withLock { $0.unreadable.count }
-    let scopes = work.map { $0.scope(now, besides: unreadable) }
+    let scopes = work.map { $0.scope(now, besides: unreadable.count) }
     let loaded = try store.load(scopes.compactMap(\.self))
-    complain(loaded.unreadable)
+    unreadable.complain(loaded.unreadable)
     var batch = Batch(now: now, rules: rules, loaded: loaded.orders)
     let answers = zip(work, scopes).map { work, scope -> Result<Answer, Fault> in
       if let scope, let order = loaded.unreadable.first(where: { $0.isNamed(by: scope) }) {
@@ -191,19 +189,6 @@ package final class Lane: Sendable {
     changes.publish(batch.published)
     dispatcher.enqueue(calls, leasedAt: uptime)
     return answers
-  }
-
-  /// Once of each, since every sweep meets those that are due.
-  private func complain(_ orders: [UnreadableOrder]) {
-    for order in orders {
-      let isNew = state.withLock { state in
-        state.unreadable.count < Self.unreadableLimit && state.unreadable.insert(order.id).inserted
-      }
-      guard isNew else { continue }
-      logger.error(
-        "an order cannot be read and is passed over: a newer payonce wrote it, or a person",
-        metadata: ["order": "\(order.id)", "table": "\(order.table)"])
-    }
   }
 }
 

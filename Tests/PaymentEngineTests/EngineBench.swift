@@ -29,14 +29,14 @@ struct EngineBench: Sendable {
   let engine: Engine
 
   init(
-    store: FakeStore = FakeStore(), provider: FakeProvider = FakeProvider(), clock: FakeClock = FakeClock(),
-    callLimit: Int = 256
+    store: FakeStore = FakeStore(), others: [FakeStore] = [], provider: FakeProvider = FakeProvider(),
+    clock: FakeClock = FakeClock(), logger: Logger = Self.logger, callLimit: Int = 256
   ) {
     self.store = store
     self.provider = provider
     self.clock = clock
     engine = Engine(
-      stores: [store], providers: [provider], rules: Self.rules(provider), clock: clock, logger: Self.logger,
+      stores: [store] + others, providers: [provider], rules: Self.rules(provider), clock: clock, logger: logger,
       callLimit: callLimit)
   }
 

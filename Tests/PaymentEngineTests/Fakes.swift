@@ -66,6 +66,8 @@ final class FakeStore: Store {
     }
   }
 
+  func put(_ order: Order) { state.withLock { $0.orders[order.id] = order } }
+
   func spoil(_ ids: some Sequence<OrderID>) { state.withLock { $0.unreadable.formUnion(ids) } }
 
   var strays: [Case] { state.withLock { $0.strays } }
