@@ -230,6 +230,7 @@ extension WebServices {
       codeLink = content.hasPrefix("https://") || content.hasPrefix("http://") ? content : nil
     case .clientSecret, nil: break
     }
+    let isDemo = demo?.merchant == shop.id
     let html = PageTemplate.checkout.fill([
       "lang": language.tag, "otherLanguage": language.other.rawValue, "otherLanguageName": language.other.name,
       "title": "\(page.headline) · \(shop.name)",
@@ -249,6 +250,8 @@ extension WebServices {
       "canPay": !page.choices.isEmpty,
       "isWaiting": page.state == .confirming || page.state == .action,
       "isConfirming": page.state == .confirming,
+      // Few banks let themselves be framed; the sandbox's does.
+      "bankTarget": isDemo ? "_self" : "_top",
       "redirect": redirect, "code": code, "codeLink": codeLink,
       "closable": page.closable?.text,
       "returnURL": page.state == .paid || page.state == .closed ? order.registration.returnURL : nil,
@@ -282,7 +285,6 @@ extension WebServices {
       "codeLabel": say("QR code of your payment", "付款二维码"),
       "codeLinkLabel": say("Or open it on this device", "或在本设备上打开"),
     ])
-    let isDemo = demo?.merchant == shop.id
     return .page(html, formTargets: redirectOrigins, framedBy: shop.origins + (isDemo ? ["'self'"] : []))
   }
 

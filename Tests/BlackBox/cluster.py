@@ -44,13 +44,14 @@ class Server:
             except ProcessLookupError:
                 pass
 
+    @property
+    def is_running(self):
+        return self.process and self.process.poll() is None
+
     def kill(self):
-        if self.process and self.process.poll() is None:
+        if self.is_running:
             self.signal(signal.SIGKILL)
             self.process.wait(30)
-
-    def ask_payonce(self, sql):
-        return self.ask(sql, "payonce")
 
     def ask(self, sql, database="postgres"):
         """The answer as text; `None` when there is none."""
@@ -59,13 +60,17 @@ class Server:
             capture_output=True, text=True, timeout=60)
         return answer.stdout.strip() if answer.returncode == 0 else None
 
+    def tell(self, *commands):
+        for sql in commands:
+            until(lambda: self.ask(sql) is not None, 30, f"{self.name}: {sql}")
+
     def received(self):
         """How far this standby has received what the primary wrote, in bytes."""
-        return int(self.ask("SELECT coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0', 0)"))
+        place = "SELECT coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0', 0)"
+        return int(until(lambda: self.ask(place), 30, f"{self.name}: how far it is"))
 
     def follow(self, primary):
-        self.ask(f"ALTER SYSTEM SET primary_conninfo = '{primary.conninfo(self)}'")
-        self.ask("SELECT pg_reload_conf()")
+        self.tell(f"ALTER SYSTEM SET primary_conninfo = '{primary.conninfo(self)}'", "SELECT pg_reload_conf()")
 
     def conninfo(self, standby):
         return f"host=127.0.0.1 port={self.port} user=postgres application_name={standby.name}"
@@ -92,7 +97,7 @@ class Cluster:
             (standby.data / "standby.signal").touch()
             standby.start()
         self.wait_for_standbys(2)
-        self.primary.ask("CREATE DATABASE payonce")
+        self.primary.tell("CREATE DATABASE payonce")
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
         self.url = f"postgres://postgres@{hosts}/payonce"
 
@@ -106,7 +111,7 @@ class Cluster:
     def fail_over(self):
         """Kills the primary, and promotes the standby that has received most."""
         self.primary.kill()
-        until(lambda: all(s.ask("SELECT count(*) FROM pg_stat_wal_receiver") == "0" for s in self.standbys), 10,
+        until(lambda: all(s.ask("SELECT count(*) FROM pg_stat_wal_receiver") == "0" for s in self.standbys), 30,
               "standbys that have drained their sockets")
         best = max(self.standbys, key=Server.received)
         self.promote(best)
@@ -116,11 +121,12 @@ class Cluster:
         self.standbys = [s for s in self.standbys if s is not server]
         self.primary = server
         for standby in self.standbys:
-            standby.follow(server)
+            if standby.is_running:
+                standby.follow(server)
 
     def stop(self):
         for server in self.servers:
-            if server.process and server.process.poll() is None:
+            if server.is_running:
                 server.signal(signal.SIGCONT)
             server.kill()
 

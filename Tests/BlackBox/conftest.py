@@ -28,7 +28,8 @@ def pytest_configure(config):
 class web:  # noqa: N801 - it stands where the library's name would
     """Requests that outlast a machine that stands still for a while."""
 
-    get, post, request = (functools.partial(it, timeout=40) for it in (httpx.get, httpx.post, httpx.request))
+    get, post, request, stream = (
+        functools.partial(it, timeout=40) for it in (httpx.get, httpx.post, httpx.request, httpx.stream))
 
 
 def ask(sql, database=None):
@@ -45,10 +46,19 @@ def new_database():
     return POSTGRES.rpartition("/")[0] + "/" + name
 
 
+# Of this worker alone, and below those that outgoing connections are given: a program finds its port again when it is
+# started a second time.
+PORTS = itertools.count(10_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    for port in PORTS:
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def until(condition, seconds=20, what="the condition"):

@@ -102,6 +102,7 @@ def test_at_the_bank_inside_the_buyers_screen(gate):
         driver.switch_to.frame("frame")
         choose(driver, "action")
         press(driver)
+        click(driver, "#continue")
         click(driver, "button[value=pay]")
         until_page(lambda: find(driver, "#checkout").get_attribute("data-state") == "paid", what="the payment")
         # The way back to the shop leads out of the frame.

