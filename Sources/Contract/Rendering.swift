@@ -127,7 +127,9 @@ package struct Rendering: Sendable {
   /// - Parameters:
   ///   - methods: what the buyer can choose from.
   ///   - now: the time of this answer: the clock of the buyer's device may be wrong.
-  package func buyerView(_ order: Order, shop: String, methods: [BuyerMethod], now: Instant) -> [UInt8] {
+  package func buyerView(_ order: Order, shop: String, methods: [BuyerMethod], nextCheckAt: Instant?, now: Instant)
+    -> [UInt8]
+  {
     document { writer in
       writer.string("status", order.status.rawValue)
       writer.string("close_reason", order.closeReason?.rawValue)
@@ -137,7 +139,7 @@ package struct Rendering: Sendable {
       writer.string("shop", shop)
       writer.instant("expires_at", order.expiresAt)
       writer.instant("now", now)
-      writer.instant("next_check_at", order.livePayment?.nextCheckAt)
+      writer.instant("next_check_at", nextCheckAt)
       writer.array("methods") { writer in
         for method in methods {
           writer.object {

@@ -30,8 +30,10 @@ struct CheckoutPage {
   /// The payment that the bank is being asked about.
   private(set) var asked: Payment?
 
-  /// - Parameter isElsewhere: the page could pay, and then somebody else's try came first.
-  init(_ order: Order, methods: [BuyerMethod], isElsewhere: Bool, language: Language) {
+  /// - Parameters:
+  ///   - isAskable: whether the provider of the payment under way can be asked here.
+  ///   - isElsewhere: the page could pay, and then somebody else's try came first.
+  init(_ order: Order, methods: [BuyerMethod], isAskable: Bool, isElsewhere: Bool, language: Language) {
     let say = language.say
     let amount = language.amount(order.registration.amount)
     returned = Self.returned(order, language)
@@ -45,7 +47,7 @@ struct CheckoutPage {
         text = say(
           "\(amount) was paid. A second payment came in, and this order does not keep it.",
           "已支付 \(amount)。收到了第二笔付款，此订单不会保留该款项。")
-      } else if isElsewhere {
+      } else if isElsewhere, !order.payments.contains(where: { $0.surplus != nil }) {
         headline = say("Paid already", "已经支付")
         text = say(
           "\(amount) was paid in another tab or on another device. You were charged once, and there is nothing left to do.",
@@ -53,7 +55,7 @@ struct CheckoutPage {
       }
     case .closing:
       state = .confirming
-      asked = order.livePayment
+      asked = isAskable ? order.livePayment : nil
       headline = say("Being confirmed", "正在确认")
       text =
         order.closeReason == .cancelled
@@ -73,8 +75,8 @@ struct CheckoutPage {
       headline = say("Pay \(amount)", "支付 \(amount)")
       text = say("Choose how you want to pay.", "请选择支付方式。")
       if let live = order.livePayment {
-        show(live, language)
-        if state == .confirming { asked = live }
+        show(live, isAskable: isAskable, language)
+        if state == .confirming, isAskable { asked = live }
         if isElsewhere {
           returned.append(
             say(
@@ -88,7 +90,7 @@ struct CheckoutPage {
   }
 
   /// The payment that is under way.
-  private mutating func show(_ live: Payment, _ language: Language) {
+  private mutating func show(_ live: Payment, isAskable: Bool, _ language: Language) {
     let say = language.say
     state = .confirming
     headline = say("Being confirmed", "正在确认")
@@ -106,13 +108,17 @@ struct CheckoutPage {
     if live.unknownSince != nil {
       closable = live.id
       text =
-        acting == nil
+        !isAskable
         ? say(
-          "The bank has not told us yet whether you paid. We keep asking. Do not pay again: nothing is lost, and you will see the answer here.",
-          "银行尚未告知付款结果，我们会持续查询。请不要重复支付：款项不会丢失，结果会显示在这里。")
-        : say(
-          "The bank does not tell us at the moment whether you paid. If you confirmed there, do not pay again: you will see the answer here. If you did not yet, you can go on there.",
-          "暂时无法得知您是否已付款。如果您已在银行确认，请不要重复支付，结果会显示在这里；如果尚未确认，您可以继续前往。")
+          "The bank cannot be asked at the moment whether you paid. Do not pay again: nothing is lost, and you will see the answer here.",
+          "暂时无法向银行查询付款结果。请不要重复支付：款项不会丢失，结果会显示在这里。")
+        : acting == nil
+          ? say(
+            "The bank has not told us yet whether you paid. We keep asking. Do not pay again: nothing is lost, and you will see the answer here.",
+            "银行尚未告知付款结果，我们会持续查询。请不要重复支付：款项不会丢失，结果会显示在这里。")
+          : say(
+            "The bank does not tell us at the moment whether you paid. If you confirmed there, do not pay again: you will see the answer here. If you did not yet, you can go on there.",
+            "暂时无法得知您是否已付款。如果您已在银行确认，请不要重复支付，结果会显示在这里；如果尚未确认，您可以继续前往。")
     } else if let action = live.nextAction {
       state = .action
       closable = live.id
@@ -168,6 +174,9 @@ struct CheckoutPage {
   private static func charged(_ order: Order, _ language: Language) -> String {
     let say = language.say
     if order.payments.contains(where: { $0.surplus != nil }) {
+      if order.refunds.contains(where: { $0.status == .failed || isStuck($0, order) }) {
+        return say("Money that came for it goes back to you.", "为此订单收到的款项会退回给您。")
+      }
       return say("Money that came for it goes back to you by itself.", "为此订单收到的款项会自动退回给您。")
     }
     guard order.payments.contains(where: \.isWatched) else { return say("You were not charged.", "您没有被扣款。") }
@@ -180,9 +189,8 @@ struct CheckoutPage {
   /// What went back to the buyer, or is about to.
   private static func returned(_ order: Order, _ language: Language) -> [String] {
     let say = language.say
-    return order.refunds.filter { $0.status != .failed }.map { refund in
+    return order.refunds.filter { $0.status != .failed || isStuck($0, order) }.map { refund in
       let money = language.amount(refund.amount)
-      let waits = order.cases.contains { $0.refund == refund.id && $0.resolvedAt == nil }
       let what: (String, String) =
         switch order.payment(refund.payment)?.surplus {
         case .duplicate: ("Your second payment of \(money)", "您的第二笔付款 \(money)")
@@ -191,10 +199,15 @@ struct CheckoutPage {
         case nil: (money, money)
         }
       if refund.status == .succeeded { return say("\(what.0) was returned to you.", "\(what.1) 已退回。") }
-      return waits
+      return isStuck(refund, order)
         ? say("\(what.0) could not be returned yet. Somebody is looking into it.", "\(what.1) 暂未退回，正在人工处理。")
         : say("\(what.0) is being returned to you.", "\(what.1) 正在退回。")
     }
+  }
+
+  /// Whether a person has to see to it that the money goes back.
+  private static func isStuck(_ refund: Refund, _ order: Order) -> Bool {
+    order.cases.contains { $0.refund == refund.id && $0.resolvedAt == nil }
   }
 
   private static func label(_ method: BuyerMethod, _ language: Language) -> (name: String, note: String) {
@@ -217,7 +230,8 @@ extension WebServices {
   func page(_ order: Order, _ request: Request) async throws -> Response {
     let language = Language(request)
     let page = CheckoutPage(
-      order, methods: methods(for: order), isElsewhere: request.queryText("elsewhere") != nil, language: language)
+      order, methods: methods(for: order), isAskable: order.livePayment.map(isAskable) ?? false,
+      isElsewhere: request.queryText("elsewhere") != nil, language: language)
     let say = language.say
     let shop = try await shop(of: order)
     let base = "/checkout/\(order.checkoutToken.text)"
@@ -285,7 +299,9 @@ extension WebServices {
       "codeLabel": say("QR code of your payment", "付款二维码"),
       "codeLinkLabel": say("Or open it on this device", "或在本设备上打开"),
     ])
-    return .page(html, formTargets: redirectOrigins, framedBy: shop.origins + (isDemo ? ["'self'"] : []))
+    // A policy cannot name an address of IPv6, and one that cannot be read counts for nothing.
+    let origins = shop.origins.filter { !$0.contains("[") }
+    return .page(html, formTargets: redirectOrigins, framedBy: origins + (isDemo ? ["'self'"] : []))
   }
 
   /// Without scripts: when the bank is asked again.

@@ -12,7 +12,8 @@ extension WebServices {
       var response = await forBuyer(request, context) {
         try await page(asked(try await order(behind: context)), request)
       }
-      Language.keep(request, in: &response)
+      // What a script asks for is no choice: another tab may have made one meanwhile.
+      if request.headers[.init("Sec-Fetch-Dest")!] != "empty" { Language.keep(request, in: &response) }
       return response
     }
     routes.on(.get, "/checkout/:token/status") { request, context in
@@ -51,7 +52,9 @@ extension WebServices {
       let buyer = Caller.buyer(secret: token.secret)
       if request.isForm {
         return await forBuyer(request, context) {
-          _ = try await closed(id, by: buyer, within: Self.formWait)
+          _ = try await order(behind: context)
+          // What cannot be closed, the page shows as it is.
+          do { _ = try await closed(id, by: buyer, within: Self.formWait) } catch is Refusal {}
           return Self.seeOther("/checkout/\(token.text)")
         }
       }
@@ -101,8 +104,13 @@ extension WebServices {
   }
 
   private func view(_ order: Order, shop: String) -> [UInt8] {
-    rendering.buyerView(order, shop: shop, methods: methods(for: order), now: engine.clock.now())
+    let nextCheckAt = order.livePayment.flatMap { isAskable($0) ? $0.nextCheckAt : nil }
+    return rendering.buyerView(
+      order, shop: shop, methods: methods(for: order), nextCheckAt: nextCheckAt, now: engine.clock.now())
   }
+
+  /// Whether its provider is one of this node's.
+  func isAskable(_ payment: Payment) -> Bool { engine.rules.sheets[payment.provider] != nil }
 
   func shop(of order: Order) async throws -> Merchant {
     let id = order.registration.merchant

@@ -34,6 +34,9 @@ struct OriginsCommand: AsyncParsableCommand {
       }
       try await directory.setOrigin(origin, of: known.id, allowed: allowed)
       announce("\(origin) is \(allowed ? "allowed" : "no longer allowed") for \(known.name)")
+      if allowed, origin.contains("[") {
+        announce("Browsers let no page be framed by an address of IPv6; give it a name for that.")
+      }
     }
 
     /// As a browser sends it: in small letters, without a path and without a usual port.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
@@ -235,6 +235,11 @@ def until_page(condition, seconds=20, what="the condition"):
         try:
             return condition()
         except (NoSuchElementException, StaleElementReferenceException):
+            return False
+        except WebDriverException as error:
+            # Also a stale element, in the driver's own words.
+            if "does not belong to the document" not in str(error):
+                raise
             return False
     return until(isolated, seconds, what)
 

@@ -173,6 +173,45 @@ def test_only_the_shop_may_frame_the_page(gate, allowed, tmp_path_factory):
     stranger.server.shutdown()
 
 
+FOLLOW = """
+const [module, urls, done] = arguments;
+import(module).then(({ follow }) => { window.followers = urls.map((url) => follow(url, () => {})); done(); });
+"""
+
+
+def test_a_page_that_goes_from_one_order_to_the_next(gate, allowed):
+    """It is not loaded again, and a browser has six connections."""
+    orders = [gate.order() for _ in range(8)]
+    with browser(lag=None) as driver:
+        driver.get(allowed.page(gate, gate.order()))
+        for order in orders:
+            driver.execute_script("window.followers?.forEach((it) => it.stop())")
+            driver.execute_async_script(FOLLOW, f"{gate.url}/payonce.js", [order["checkout_url"]])
+            until(lambda: driver.execute_script("return window.followers[0].state") == "ready", what="an answer")
+        driver.execute_script("window.followers[0].pay({ provider: 'sandbox', method: 'ok' })")
+        until(lambda: driver.execute_script("return window.followers[0].state") == "paid", what="the payment")
+        assert gate.bank.kept(orders[-1]) == orders[-1]["amount"]
+
+
+def test_an_address_with_something_behind_it(gate, allowed):
+    """It is the same order, and no other."""
+    orders = [gate.order(), gate.order()]
+    with browser(lag=None) as driver:
+        driver.get(allowed.page(gate, gate.order()))
+        driver.execute_async_script(
+            FOLLOW, f"{gate.url}/payonce.js", [orders[0]["checkout_url"] + "/", orders[1]["checkout_url"] + "/?lang=en#top"])
+        states = "return window.followers.map((it) => it.state)"
+        assert len(set(driver.execute_script("return window.followers.map((it) => it.name)"))) == 2
+        until(lambda: driver.execute_script(states) == ["ready", "ready"], what="both orders")
+        gate.pay(orders[1])
+        until(lambda: driver.execute_script(states) == ["ready", "paid"], what="the payment of one of them")
+        said = driver.execute_async_script("""
+            const [module, done] = arguments;
+            import(module).then(({ follow }) => { try { follow('https://shop.example/'); } catch (it) { done(it.message); } });
+            """, f"{gate.url}/payonce.js")
+        assert said == "not a checkout_url"
+
+
 def test_a_bank_is_met_outside_of_the_frame(gate, allowed):
     """With and without scripts: most banks refuse to be framed."""
     for has_scripts in (True, False):

@@ -361,6 +361,78 @@ def test_a_full_storage(gate):
         driver.execute_script("localStorage.clear()")
 
 
+def test_a_press_is_old_by_either_clock(gate):
+    """The network comes back after more than a minute, and the device's clock is set back at that moment."""
+    order = gate.order()
+    hours = "const passed = performance.now.bind(performance); performance.now = () => passed() + window.passes;"
+    cut = "const real = fetch; window.fetch = (...all) => window.isCut ? Promise.reject(TypeError('cut')) : real(...all);"
+    with browser(before=JUMPS + "window.passes = 0;" + hours + cut, lag=None) as driver:
+        driver.get(order["checkout_url"])
+        until_state(driver, "ready")
+        choose(driver, "ok")
+        driver.execute_script("window.isCut = true")
+        press(driver)
+        until_page(lambda: find(driver, "#offline").is_displayed(), what="the word that the network is gone")
+        driver.execute_script("window.skip(-1_800_000); window.passes = 61_000")
+        driver.execute_script("window.isCut = false")
+        until_page(lambda: find(driver, "#pay button").get_attribute("aria-disabled") == "false", 30, "an open form")
+        assert payments(gate, order) == []
+        press(driver)
+        until_state(driver, "paid")
+    kept_once(gate, order)
+
+
+def test_what_a_proxy_says_is_not_the_servers_word(gate):
+    """Not even when it is JSON with a status that tells who asks to stop."""
+    order = gate.order()
+    gateway = """const real = window.fetch; window.strays = 0;
+        window.fetch = (url, options = {}) => {
+          if (options.method !== 'POST' || window.strays === 2) return real(url, options);
+          window.strays++;
+          return Promise.resolve(Response.json({ message: 'no Route matched' }, { status: 404 }));
+        };"""
+    with browser(before=gateway) as driver:
+        driver.get(order["checkout_url"])
+        choose(driver, "ok")
+        press(driver)
+        until_state(driver, "paid", seconds=40)
+        assert driver.execute_script("return window.strays") == 2
+    kept_once(gate, order)
+
+
+def test_streams_that_a_full_server_refuses(gate):
+    """The page finds out by asking, and asks less and less."""
+    order = gate.order()
+    refused = """window.streams = [];
+        window.EventSource = class {
+          constructor() { window.streams.push(performance.now()); setTimeout(() => this.onerror?.()); }
+          close() {}
+        };"""
+    with browser(before=refused, lag=40) as driver:
+        driver.get(order["checkout_url"])
+        until(lambda: driver.execute_script("return window.streams.length") >= 6, 60, "a page that tries again")
+        times = driver.execute_script("return window.streams")
+        # 0.5 s, 1 s, 2 s, 4 s and 8 s, each with a jitter of a half.
+        assert times[5] - times[0] > 7_000, times
+        gate.pay(order)
+        until_state(driver, "paid", seconds=60)
+
+
+def test_a_page_whose_modules_do_not_arrive(gate):
+    """Its forms work, and it finds out how they ended."""
+    order = gate.order()
+    with browser(lag=None) as driver:
+        driver.execute_cdp_cmd("Network.enable", {})
+        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*payonce.js"]})
+        driver.get(order["checkout_url"])
+        choose(driver, "qr")
+        press(driver)
+        until_state(driver, "action")
+        gate.bank.cashier(payments(gate, order)[0], "pay")
+        until_state(driver, "paid", seconds=60)
+    kept_once(gate, order)
+
+
 def test_an_order_that_is_not_there(gate):
     order = gate.order()
     with browser() as driver:
@@ -372,7 +444,7 @@ def test_an_order_that_is_not_there(gate):
             const checkout = follow(url, () => {});
             await checkout.pay({ provider: 'sandbox', method: 'ok' });
             done([performance.now() - began, checkout.problem.code]);
-          });""", gate.url + "/checkout/ck_x")
+          });""", gate.url + "/checkout/ck_" + "0" * 52)
         assert code == "not_found" and took < 20_000
 
 
@@ -712,6 +784,17 @@ def test_without_scripts_at_the_bank_and_back(gate):
         until_state(driver, "paid", seconds=30)
 
 
+def test_without_scripts_a_close_that_is_refused_shows_the_order(gate):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    order = gate.order()
+    gate.pay(order)
+    for payment in (gate.now(order)["payment"]["id"], f"pay_{order['id'][4:]}33"):
+        answer = web.post(f"{order['checkout_url']}/payments/{payment}/close", headers=form)
+        assert answer.status_code == 303 and answer.headers["location"] in order["checkout_url"], answer.text
+    other = f"pay_{gate.order()['id'][4:]}01"
+    assert web.post(f"{order['checkout_url']}/payments/{other}/close", headers=form).status_code == 404
+
+
 def test_without_scripts_in_two_tabs(gate):
     order = gate.order()
     with browser(scripts=False) as driver:
@@ -739,6 +822,26 @@ def test_languages(gate):
         # The choice lasts, also on the way to the bank and back.
         driver.get(order["checkout_url"])
         assert find(driver, "html").get_attribute("lang") == "en"
+
+
+def test_a_language_chosen_in_another_tab(gate):
+    """A page that is open stays whole in its own language."""
+    order = gate.order()
+    with browser() as driver:
+        driver.get(order["checkout_url"])
+        until_state(driver, "ready")
+        first = driver.current_window_handle
+        new_tab(driver)
+        driver.get(order["checkout_url"] + "?lang=zh")
+        press(driver)
+        until_state(driver, "paid")
+        assert find(driver, "h1").text == "支付成功"
+        driver.switch_to.window(first)
+        until_state(driver, "paid")
+        assert find(driver, "h1").text.startswith("Paid") and find(driver, "html").get_attribute("lang") == "en"
+        # What its script asked for has not undone the choice.
+        driver.refresh()
+        assert find(driver, "html").get_attribute("lang") == "zh-CN"
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])

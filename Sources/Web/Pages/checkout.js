@@ -68,6 +68,7 @@ async function replace() {
 
 async function show() {
   const query = new URLSearchParams(location.search);
+  query.set('lang', lang.slice(0, 2));
   if (checkout.isElsewhere) query.set('elsewhere', '1'); else query.delete('elsewhere');
   const wasElsewhere = checkout.isElsewhere;
   const answer = await fetch(`${root.dataset.base}?${query}`, { signal: AbortSignal.timeout?.(10_000) });

@@ -37,6 +37,9 @@ function spoil() {
     }
     return send(url, options);
   };
+  const Stream = page.EventSource;
+  // Without a network a stream says nothing.
+  page.EventSource = function (url) { return buyerNetwork.value === 'offline' ? { close() {} } : new Stream(url); };
   if (buyerNetwork.value === 'offline') page.dispatchEvent(new Event('offline'));
 }
 

@@ -1,0 +1,79 @@
+import Testing
+
+@testable import PaymentCore
+@testable import Web
+
+@Suite struct CheckoutPageTests {
+  private static func page(_ order: Order, isAskable: Bool = true, isElsewhere: Bool = false) -> CheckoutPage {
+    CheckoutPage(order, methods: [], isAskable: isAskable, isElsewhere: isElsewhere, language: .english)
+  }
+
+  /// The order with a payment of the wrong amount, and its refund.
+  private static func mismatched() -> Order {
+    var order = FakeHouse.order
+    let payment = PaymentID(order: order.id, ordinal: 1)
+    order.payments = [
+      Payment(
+        id: payment, key: IdempotencyKey("k")!, provider: ProviderName("sandbox"), method: "ok",
+        amount: order.registration.amount,
+        createdAt: order.createdAt, expiresAt: order.expiresAt)
+    ]
+    order.payments[0].status = .succeeded
+    order.payments[0].surplus = .mismatch
+    order.refunds = [
+      Refund(
+        id: RefundID(order: order.id, ordinal: 1), payment: payment, key: nil, amount: order.registration.amount,
+        asked: nil, cause: .surplus, reason: nil, createdAt: order.createdAt)
+    ]
+    return order
+  }
+
+  @Test func moneyThatComesBackByItself() {
+    var order = Self.mismatched()
+    #expect(Self.page(order).notice == "Money that came for it goes back to you by itself.")
+    #expect(Self.page(order).returned.first?.hasSuffix("is being returned to you.") == true)
+    order.refunds[0].status = .succeeded
+    #expect(Self.page(order).returned.first?.hasSuffix("was returned to you.") == true)
+  }
+
+  @Test(arguments: [Case.Reason.refundFailed, .refundRefused])
+  func moneyThatAPersonHasToSendBack(_ reason: Case.Reason) {
+    var order = Self.mismatched()
+    let refund = order.refunds[0]
+    if reason == .refundFailed { order.refunds[0].status = .failed }
+    order.cases = [
+      Case(
+        id: CaseID(order: order.id, ordinal: 1), reason: reason, payment: refund.payment, refund: refund.id,
+        provider: ProviderName("sandbox"), amount: refund.amount, note: "", openedAt: order.createdAt)
+    ]
+    #expect(Self.page(order).notice == "Money that came for it goes back to you.")
+    #expect(Self.page(order).returned.first?.hasSuffix("Somebody is looking into it.") == true)
+    // They did.
+    order.refunds[0].status = .failed
+    order.cases[0].resolvedAt = order.createdAt
+    #expect(Self.page(order).notice == "Money that came for it goes back to you.")
+    #expect(Self.page(order).returned == [])
+  }
+
+  /// Who was charged twice is not told the contrary, also when the first charge went back.
+  @Test func paidElsewhereAfterMoneyThatWasNotKept() {
+    var order = Self.mismatched()
+    order.status = .paid
+    #expect(!Self.page(order, isElsewhere: true).text.contains("charged once"))
+    order.payments = []
+    #expect(Self.page(order, isElsewhere: true).text.contains("charged once"))
+  }
+
+  /// A provider that was turned off is not said to be asked.
+  @Test func aPaymentWhoseProviderCannotBeAsked() {
+    var order = Self.mismatched()
+    order.refunds = []
+    order.payments[0].status = .processing
+    order.payments[0].surplus = nil
+    order.payments[0].unknownSince = order.createdAt
+    #expect(Self.page(order).asked?.id == order.payments[0].id)
+    #expect(Self.page(order).text.contains("We keep asking"))
+    #expect(Self.page(order, isAskable: false).asked == nil)
+    #expect(Self.page(order, isAskable: false).text.contains("cannot be asked at the moment"))
+  }
+}
