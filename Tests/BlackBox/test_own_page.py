@@ -153,8 +153,12 @@ def test_what_is_said_to_which_origin(gate, allowed):
 
 def test_only_the_shop_may_frame_the_page(gate, allowed, tmp_path_factory):
     order = gate.order()
+    # No policy can name it, and a browser would make nothing of the whole list.
+    six = ("--merchant", "shop", "http://[::1]:9")
+    assert "IPv6" in origins(gate, "allow", *six).stdout
     policy = web.get(order["checkout_url"]).headers["content-security-policy"]
-    assert f"frame-ancestors {allowed.origin}" in policy and "unsafe" not in policy
+    assert f"frame-ancestors {allowed.origin}" in policy and "unsafe" not in policy and "[" not in policy
+    assert origins(gate, "remove", *six).returncode == 0
     stranger = Shop(tmp_path_factory.mktemp("stranger"))
     with browser(lag=None) as driver:
         for shop in (allowed, stranger):
