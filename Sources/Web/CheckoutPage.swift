@@ -164,7 +164,8 @@ struct CheckoutPage {
         order.payments.dropLast().last?.status == .failed
         ? say("The bank declined again", "银行再次拒绝了付款") : say("The bank declined", "银行拒绝了付款")
       text = charged + language.space + say("You can try again, or choose another way to pay.", "您可以重试，或选择其他支付方式。")
-    case .succeeded: notice = charged
+    // What became of it is said of the money itself.
+    case .succeeded: notice = returned.isEmpty ? charged : nil
     case .processing, .requiresAction, .closed:
       notice = say("Your last try was ended.", "上次付款已结束。") + language.space + charged
     }
