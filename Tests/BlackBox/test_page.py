@@ -412,8 +412,8 @@ def test_streams_that_a_full_server_refuses(gate):
         driver.get(order["checkout_url"])
         until(lambda: driver.execute_script("return window.streams.length") >= 6, 60, "a page that tries again")
         times = driver.execute_script("return window.streams")
-        # 0.5 s, 1 s, 2 s, 4 s and 8 s, each with a jitter of a half.
-        assert times[5] - times[0] > 7_000, times
+        # Pauses of 0.5 s, 1 s, 2 s, 4 s, each with a jitter of a half; a tab that comes to the front begins at once.
+        assert times[5] - times[4] > 1_900, times
         gate.pay(order)
         until_state(driver, "paid", seconds=60)
 
