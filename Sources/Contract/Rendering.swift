@@ -126,6 +126,7 @@ package struct Rendering: Sendable {
   /// What the holder of a checkout token may see: never metadata, never another order.
   /// - Parameters:
   ///   - methods: what the buyer can choose from.
+  ///   - nextCheckAt: when the provider is asked again; `nil` when nothing is under way, or it cannot be asked.
   ///   - now: the time of this answer: the clock of the buyer's device may be wrong.
   package func buyerView(_ order: Order, shop: String, methods: [BuyerMethod], nextCheckAt: Instant?, now: Instant)
     -> [UInt8]

@@ -171,7 +171,8 @@ package final class Lane: Sendable {
 
   private func commitOnce(_ work: [Work]) throws(Fault) -> [Result<Answer, Fault>] {
     let (now, uptime) = (clock.now(), clock.uptime())
-    let scopes = work.map { $0.scope(now, besides: unreadable.count) }
+    let unreadableCount = unreadable.count
+    let scopes = work.map { $0.scope(now, besides: unreadableCount) }
     let loaded = try store.load(scopes.compactMap(\.self))
     unreadable.complain(loaded.unreadable)
     var batch = Batch(now: now, rules: rules, loaded: loaded.orders)

@@ -47,7 +47,7 @@ struct CheckoutPage {
         text = say(
           "\(amount) was paid. A second payment came in, and this order does not keep it.",
           "已支付 \(amount)。收到了第二笔付款，此订单不会保留该款项。")
-      } else if isElsewhere, !order.payments.contains(where: { $0.surplus != nil }) {
+      } else if isElsewhere, !Self.hasSurplus(order) {
         headline = say("Paid already", "已经支付")
         text = say(
           "\(amount) was paid in another tab or on another device. You were charged once, and there is nothing left to do.",
@@ -174,7 +174,7 @@ struct CheckoutPage {
   /// What an order that is not paid has cost the buyer so far.
   private static func charged(_ order: Order, _ language: Language) -> String {
     let say = language.say
-    if order.payments.contains(where: { $0.surplus != nil }) {
+    if hasSurplus(order) {
       if order.refunds.contains(where: { $0.status == .failed || isStuck($0, order) }) {
         return say("Money that came for it goes back to you.", "为此订单收到的款项会退回给您。")
       }
@@ -205,6 +205,9 @@ struct CheckoutPage {
         : say("\(what.0) is being returned to you.", "\(what.1) 正在退回。")
     }
   }
+
+  /// Whether money came in that the order does not keep.
+  private static func hasSurplus(_ order: Order) -> Bool { order.payments.contains { $0.surplus != nil } }
 
   /// Whether a person has to see to it that the money goes back.
   private static func isStuck(_ refund: Refund, _ order: Order) -> Bool {

@@ -83,7 +83,8 @@ def in_doubt(gate):
 
 EXPECTED = {
     "ready": "ready", "declined": "failed", "declined-again": "failed", "action": "action", "code": "action",
-    "paid": "paid", "yen": "ready", "wide": "ready", "dinar": "ready", "second-payment-returned": "paid", "wrong-amount-returned": None,
+    "paid": "paid", "yen": "ready", "wide": "ready", "dinar": "ready", "second-payment-returned": "paid",
+    "wrong-amount-returned": None,
     "cancelled": "closed", "confirming": "confirming", "ending": "confirming", "closing": "confirming",
     "expired": "closed", "paid-elsewhere": "paid", "started-elsewhere": "action", "held": "ready",
 }
