@@ -79,10 +79,11 @@ def test_standbys_that_are_killed(tmp_path):
         with Storm(nodes, int(time.time())) as storm:
             until(lambda: len(storm.payments) >= 10, 60, "payments before")
             first, second = servers.standbys
+            told = storm.unavailable
             first.kill()
             count = len(storm.payments)
             until(lambda: len(storm.payments) > count + 10, 60, "payments with one standby")
-            told = storm.unavailable
+            assert storm.unavailable == told, "one standby of two was missed"
             second.kill()
             until(lambda: storm.unavailable > told + 5, 60, "an answer without standbys")
             second.start()
