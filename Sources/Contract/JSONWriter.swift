@@ -60,6 +60,11 @@ package struct JSONWriter {
     bytes.append(contentsOf: (value.map { String($0) } ?? "null").utf8)
   }
 
+  package mutating func bool(_ name: StaticString, _ value: Bool) {
+    self.name(name)
+    bytes.append(contentsOf: (value ? "true" : "false").utf8)
+  }
+
   package mutating func instant(_ name: StaticString, _ value: Instant?) { string(name, value?.rfc3339) }
 
   package mutating func fields(_ name: StaticString, _ value: Fields) {

@@ -50,12 +50,15 @@ package struct Rendering: Sendable {
     writer.instant("closed_at", order.closedAt)
   }
 
-  private static func optionalPayment(_ name: StaticString, _ payment: Payment?, into writer: inout JSONWriter) {
+  private static func optionalPayment(
+    _ name: StaticString, _ payment: Payment?, isAskable: Bool = true, into writer: inout JSONWriter
+  ) {
     guard let payment else { return writer.null(name) }
-    writer.object(name) { Self.payment(payment, into: &$0) }
+    writer.object(name) { Self.payment(payment, isAskable: isAskable, into: &$0) }
   }
 
-  package static func payment(_ payment: Payment, into writer: inout JSONWriter) {
+  /// - Parameter isAskable: false leaves out what the buyer could do at the provider.
+  package static func payment(_ payment: Payment, isAskable: Bool = true, into writer: inout JSONWriter) {
     writer.string("id", payment.id.text)
     writer.string("order", payment.id.order.text)
     writer.string("provider", payment.provider.text)
@@ -67,7 +70,7 @@ package struct Rendering: Sendable {
     writer.string("status", payment.status.rawValue)
     writer.string("surplus", payment.surplus?.rawValue)
     writer.instant("unknown_since", payment.unknownSince)
-    switch payment.nextAction {
+    switch isAskable ? payment.nextAction : nil {
     case .redirect(let url):
       writer.object("next_action") {
         $0.string("type", "redirect")
@@ -126,9 +129,10 @@ package struct Rendering: Sendable {
   /// What the holder of a checkout token may see: never metadata, never another order.
   /// - Parameters:
   ///   - methods: what the buyer can choose from.
-  ///   - nextCheckAt: when the provider is asked again; `nil` when nothing is under way, or it cannot be asked.
+  ///   - isAskable: whether the provider of the payment under way can be asked. While it cannot, nobody would hear what
+  ///     the buyer does there, so that there is nothing for the buyer to do.
   ///   - now: the time of this answer: the clock of the buyer's device may be wrong.
-  package func buyerView(_ order: Order, shop: String, methods: [BuyerMethod], nextCheckAt: Instant?, now: Instant)
+  package func buyerView(_ order: Order, shop: String, methods: [BuyerMethod], isAskable: Bool, now: Instant)
     -> [UInt8]
   {
     document { writer in
@@ -140,7 +144,8 @@ package struct Rendering: Sendable {
       writer.string("shop", shop)
       writer.instant("expires_at", order.expiresAt)
       writer.instant("now", now)
-      writer.instant("next_check_at", nextCheckAt)
+      writer.instant("next_check_at", isAskable ? order.livePayment?.nextCheckAt : nil)
+      writer.bool("provider_available", isAskable)
       writer.array("methods") { writer in
         for method in methods {
           writer.object {
@@ -149,8 +154,8 @@ package struct Rendering: Sendable {
           }
         }
       }
-      Self.optionalPayment("payment", order.currentPayment, into: &writer)
-      Self.optionalPayment("last_payment", order.payments.last, into: &writer)
+      Self.optionalPayment("payment", order.currentPayment, isAskable: isAskable, into: &writer)
+      Self.optionalPayment("last_payment", order.payments.last, isAskable: isAskable, into: &writer)
       writer.array("returned") { writer in
         for refund in order.refunds {
           writer.object {

@@ -31,7 +31,7 @@ struct CheckoutPage {
   private(set) var asked: Payment?
 
   /// - Parameters:
-  ///   - isAskable: whether the provider of the payment under way can be asked here.
+  ///   - isAskable: whether the provider of the payment under way, if there is one, can be asked here.
   ///   - isElsewhere: the page could pay, and then somebody else's try came first.
   init(_ order: Order, methods: [BuyerMethod], isAskable: Bool, isElsewhere: Bool, language: Language) {
     let say = language.say
@@ -57,14 +57,15 @@ struct CheckoutPage {
       state = .confirming
       asked = isAskable ? order.livePayment : nil
       headline = say("Being confirmed", "正在确认")
-      text =
+      let reason =
         order.closeReason == .cancelled
-        ? say(
-          "The shop is closing this order. We are asking the bank how your payment ended. Do not pay again.",
-          "商家正在关闭此订单，我们正在向银行确认您的付款结果。请不要重复支付。")
-        : say(
-          "The time for this order is over. We are asking the bank how your payment ended. Do not pay again.",
-          "订单已到期，正在向银行确认您的付款结果。请不要重复支付。")
+        ? say("The shop is closing this order.", "商家正在关闭此订单。")
+        : say("The time for this order is over.", "订单已到期。")
+      let answer =
+        isAskable
+        ? say("We are asking the bank how your payment ended. Do not pay again.", "正在向银行确认您的付款结果。请不要重复支付。")
+        : Self.unaskable(language)
+      text = reason + language.space + answer
     case .closed:
       state = .closed
       headline =
@@ -97,6 +98,11 @@ struct CheckoutPage {
     if let failure = live.failure {
       notice = say("The bank declined: \(failure.message)", "银行拒绝：\(failure.message)")
     }
+    // What was not sent needs no bank to end.
+    guard isAskable || !live.mayHaveLeft else {
+      text = Self.unaskable(language)
+      return
+    }
     if live.closeRequestedAt != nil {
       headline = say("Ending your earlier try", "正在结束上一次付款")
       text = say(
@@ -108,17 +114,13 @@ struct CheckoutPage {
     if live.unknownSince != nil {
       closable = live.id
       text =
-        !isAskable
+        acting == nil
         ? say(
-          "The bank cannot be asked at the moment whether you paid. Do not pay again: nothing is lost, and you will see the answer here.",
-          "暂时无法向银行查询付款结果。请不要重复支付：款项不会丢失，结果会显示在这里。")
-        : acting == nil
-          ? say(
-            "The bank has not told us yet whether you paid. We keep asking. Do not pay again: nothing is lost, and you will see the answer here.",
-            "银行尚未告知付款结果，我们会持续查询。请不要重复支付：款项不会丢失，结果会显示在这里。")
-          : say(
-            "The bank does not tell us at the moment whether you paid. If you confirmed there, do not pay again: you will see the answer here. If you did not yet, you can go on there.",
-            "暂时无法得知您是否已付款。如果您已在银行确认，请不要重复支付，结果会显示在这里；如果尚未确认，您可以继续前往。")
+          "The bank has not told us yet whether you paid. We keep asking. Do not pay again: nothing is lost, and you will see the answer here.",
+          "银行尚未告知付款结果，我们会持续查询。请不要重复支付：款项不会丢失，结果会显示在这里。")
+        : say(
+          "The bank does not tell us at the moment whether you paid. If you confirmed there, do not pay again: you will see the answer here. If you did not yet, you can go on there.",
+          "暂时无法得知您是否已付款。如果您已在银行确认，请不要重复支付，结果会显示在这里；如果尚未确认，您可以继续前往。")
     } else if let action = live.nextAction {
       state = .action
       closable = live.id
@@ -141,6 +143,12 @@ struct CheckoutPage {
     } else {
       text = say("Your payment is on its way. Do not pay again.", "付款正在处理中，请不要重复支付。")
     }
+  }
+
+  private static func unaskable(_ language: Language) -> String {
+    language.say(
+      "The bank cannot be asked at the moment whether you paid. Do not pay again: nothing is lost, and you will see the answer here.",
+      "暂时无法向银行查询付款结果。请不要重复支付：款项不会丢失，结果会显示在这里。")
   }
 
   /// The ways to pay, and how the last try ended.
@@ -234,7 +242,7 @@ extension WebServices {
   func page(_ order: Order, _ request: Request) async throws -> Response {
     let language = Language(request)
     let page = CheckoutPage(
-      order, methods: methods(for: order), isAskable: order.livePayment.map(isAskable) ?? false,
+      order, methods: methods(for: order), isAskable: isAskable(order),
       isElsewhere: request.queryText("elsewhere") != nil, language: language)
     let say = language.say
     let shop = try await shop(of: order)
@@ -256,7 +264,7 @@ extension WebServices {
       "amount": language.amount(order.registration.amount),
       "description": order.registration.description,
       "state": page.state.rawValue,
-      "version": order.version, "tries": order.payments.count,
+      "version": order.version, "tries": order.payments.count, "isAskable": isAskable(order),
       "headline": page.headline,
       "text": page.text,
       "notices": [page.notice].compactMap { $0 } + page.returned,

@@ -12,15 +12,14 @@ extension WebServices {
       var response = await forBuyer(request, context) {
         try await page(asked(try await order(behind: context)), request)
       }
-      // What a script asks for is no choice: another tab may have made one meanwhile.
-      if request.headers[.init("Sec-Fetch-Dest")!] != "empty" { Language.keep(request, in: &response) }
+      Language.keep(request, in: &response)
       return response
     }
     routes.on(.get, "/checkout/:token/status") { request, context in
       let order = try await order(behind: context)
       let seconds = try request.queryInteger("wait", in: 0...60) ?? 0
       let version = try request.queryInteger("version", in: 0...Int64.max)
-      guard seconds > 0 else { return .json(try await view(order)) }
+      guard seconds > 0 else { return .json(try await view(try await asked(order))) }
       return .json(try await view(try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds))))
     }
     routes.on(.get, "/checkout/:token/stream") { _, context in
@@ -104,13 +103,14 @@ extension WebServices {
   }
 
   private func view(_ order: Order, shop: String) -> [UInt8] {
-    let nextCheckAt = order.livePayment.flatMap { isAskable($0) ? $0.nextCheckAt : nil }
-    return rendering.buyerView(
-      order, shop: shop, methods: methods(for: order), nextCheckAt: nextCheckAt, now: engine.clock.now())
+    rendering.buyerView(
+      order, shop: shop, methods: methods(for: order), isAskable: isAskable(order), now: engine.clock.now())
   }
 
-  /// Whether its provider is one of this node's.
-  func isAskable(_ payment: Payment) -> Bool { engine.rules.sheets[payment.provider] != nil }
+  /// Whether the provider of the payment under way is one of this node's; true when none is.
+  func isAskable(_ order: Order) -> Bool {
+    order.livePayment.map { engine.rules.sheets[$0.provider] != nil } ?? true
+  }
 
   func shop(of order: Order) async throws -> Merchant {
     let id = order.registration.merchant
@@ -132,11 +132,11 @@ extension WebServices {
     return try await reading.order(order.id) ?? now
   }
 
-  /// The order after the query of its live payment was put on its way.
+  /// The order after the query of its live payment was put on its way, if it could be.
   private func asked(_ order: Order) async throws -> Order {
     let current = try await reading.order(order.id) ?? order
     guard let live = current.livePayment,
-      case .payment(_, let asked, _) = try await submit(.check(live.id), by: .payOnce)
+      case .payment(_, let asked, _)? = try? await submit(.check(live.id), by: .payOnce)
     else { return current }
     return asked
   }

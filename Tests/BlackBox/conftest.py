@@ -1,11 +1,13 @@
 """The built program as its users meet it: `payonce serve`, a bank in another process, a store on disk."""
 
+import fcntl
 import functools
 import itertools
 import os
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -46,13 +48,26 @@ def new_database():
     return POSTGRES.rpartition("/")[0] + "/" + name
 
 
-# Of this worker alone, and below those that outgoing connections are given: a program finds its port again when it is
-# started a second time.
-PORTS = itertools.count(10_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+@functools.cache
+def own_ports():
+    """A thousand ports that no other worker of any run on this machine uses.
+
+    They are below those that outgoing connections are given: a program finds its port again when it is started a second
+    time. The lock lasts as long as this process.
+    """
+    for first in range(10_000, 32_000, 1000):
+        lock = open(Path(tempfile.gettempdir()) / f"payonce-test-ports-{first}", "w")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        return lock, itertools.cycle(range(first, first + 1000))
+    raise AssertionError("every block of ports is in use: end some of the test runs on this machine")
 
 
 def free_port():
-    for port in PORTS:
+    for port in own_ports()[1]:
         with socket.socket() as sock:
             try:
                 sock.bind(("127.0.0.1", port))

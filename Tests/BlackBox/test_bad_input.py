@@ -191,7 +191,7 @@ def test_a_token_opens_one_order(gate):
     assert web.get(f"{gate.url}/checkout/{forged}").status_code == 404
     view = web.get(one["checkout_url"] + "/status").json()
     assert set(view) == {"status", "close_reason", "amount", "currency", "description", "shop", "expires_at", "methods",
-                         "payment", "returned", "version", "now", "next_check_at", "last_payment"}
+                         "payment", "returned", "version", "now", "next_check_at", "last_payment", "provider_available"}
 
 
 def test_a_notice_without_a_signature(gate):

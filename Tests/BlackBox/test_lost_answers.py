@@ -2,9 +2,10 @@
 
 import random
 import time
+from datetime import datetime, timedelta
 
 import pytest
-from conftest import together, until
+from conftest import together, until, web
 
 
 def test_the_bank_takes_the_money_and_never_answers(gate):
@@ -44,6 +45,21 @@ def test_a_wait_asks_the_bank(gate):
     gate.bank.cashier(payment, "pay")
     path = f"/v1/payments/{payment['id']}"
     assert gate.get(path + "?wait=10")["status"] == "succeeded"
+
+
+def test_a_page_that_asks_has_the_bank_asked(gate):
+    """A page without a stream asks for nothing but the status. By the schedule alone the bank is asked every 5 s."""
+    gate.bank.faults(lose_notice=1)
+    order = gate.order()
+    payment = gate.pay(order, method="action").json()
+    began = datetime.fromisoformat(payment["created_at"])
+
+    def look():
+        view = web.get(order["checkout_url"] + "/status").raise_for_status().json()
+        now, check = (at and datetime.fromisoformat(at) for at in (view["now"], view["next_check_at"]))
+        assert not check or check - now < timedelta(seconds=1.1), view
+        return now > began + timedelta(seconds=10)
+    until(look, 40, "ten seconds of looks")
 
 
 def test_check_asks_the_bank(gate):

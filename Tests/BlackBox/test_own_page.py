@@ -177,6 +177,16 @@ def test_only_the_shop_may_frame_the_page(gate, allowed, tmp_path_factory):
     stranger.server.shutdown()
 
 
+LOSE_THE_FIRST_ANSWER = """
+const send = window.fetch; window.lost = 0;
+window.fetch = async (url, options = {}) => {
+  const answer = await send(url, options);
+  if (options.method === 'POST' && window.lost++ === 0) throw new TypeError('the answer is lost');
+  return answer;
+};
+"""
+
+
 FOLLOW = """
 const [module, urls, done] = arguments;
 import(module).then(({ follow }) => { window.followers = urls.map((url) => follow(url, () => {})); done(); });
@@ -195,6 +205,50 @@ def test_a_page_that_goes_from_one_order_to_the_next(gate, allowed):
         driver.execute_script("window.followers[0].pay({ provider: 'sandbox', method: 'ok' })")
         until(lambda: driver.execute_script("return window.followers[0].state") == "paid", what="the payment")
         assert gate.bank.kept(orders[-1]) == orders[-1]["amount"]
+
+
+def test_a_follower_that_stops_in_the_middle_of_a_press(gate, allowed):
+    """What was pressed is still sent, once, until it is answered; nothing of it is shown, and the page is not left."""
+    order = gate.order()
+    with browser(lag=None, before=LOSE_THE_FIRST_ANSWER) as driver:
+        driver.get(allowed.page(gate, gate.order()))
+        driver.execute_async_script("""
+            const [module, url, done] = arguments; window.shown = 0;
+            import(module).then(({ follow }) => {
+              const checkout = window.follower = follow(url, () => window.shown++);
+              const pressed = checkout.pay({ provider: 'sandbox', method: 'action' });
+              setTimeout(() => {
+                window.before = window.shown;
+                checkout.stop();
+                pressed.then(() => { window.isOver = true; });
+                done();
+              });
+            });""", f"{gate.url}/payonce.js", order["checkout_url"])
+        until(lambda: driver.execute_script("return window.isOver"), 60, "the end of the press")
+        assert driver.execute_script("return window.shown - window.before") == 0
+        assert driver.current_url.startswith(allowed.origin)
+        assert driver.execute_script("return window.lost") >= 2, "it is sent again"
+        # Another follower finds it.
+        driver.execute_async_script(FOLLOW, f"{gate.url}/payonce.js", [order["checkout_url"]])
+        until(lambda: driver.execute_script("return window.followers[0].state") == "action", what="the payment")
+    assert [it["status"] for it in payments(gate, order)] == ["requires_action"]
+
+
+def test_a_refusal_that_is_over(gate, allowed):
+    """An order that was not there for a while, as after a restore, is not said to be missing for ever."""
+    missing = """const send = window.fetch; window.isGone = true;
+        const problem = { type: 'urn:payonce:problem:not_found', code: 'not_found' };
+        window.fetch = (url, options) => window.isGone && url.endsWith('/status')
+          ? Promise.resolve(Response.json(problem, { status: 404 })) : send(url, options);
+        window.EventSource = undefined;"""
+    with browser(lag=None, before=missing) as driver:
+        driver.get(allowed.page(gate, gate.order()))
+        driver.execute_async_script(FOLLOW, f"{gate.url}/payonce.js", [gate.order()["checkout_url"]])
+        code = "return window.followers[0].problem?.code"
+        until(lambda: driver.execute_script(code) == "not_found", what="the refusal")
+        driver.execute_script("window.isGone = false; window.followers[0].refresh()")
+        until(lambda: driver.execute_script("return window.followers[0].state") == "ready", what="the order")
+        assert driver.execute_script(code) is None
 
 
 def test_an_address_with_something_behind_it(gate, allowed):

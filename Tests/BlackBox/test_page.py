@@ -1,6 +1,10 @@
 """The checkout page in a real browser: what impatient people and bad networks do to it."""
 
+import http.server
 import re
+import signal
+import threading
+import time
 
 import pytest
 import zxingcpp
@@ -383,13 +387,13 @@ def test_a_press_is_old_by_either_clock(gate):
 
 
 def test_what_a_proxy_says_is_not_the_servers_word(gate):
-    """Not even when it is JSON with a status that tells who asks to stop."""
+    """Not even when it is JSON with a status that tells who asks to stop, or with a code."""
     order = gate.order()
     gateway = """const real = window.fetch; window.strays = 0;
+        const words = [{ message: 'no Route matched' }, { code: 403, msg: 'denied' }];
         window.fetch = (url, options = {}) => {
           if (options.method !== 'POST' || window.strays === 2) return real(url, options);
-          window.strays++;
-          return Promise.resolve(Response.json({ message: 'no Route matched' }, { status: 404 }));
+          return Promise.resolve(Response.json(words[window.strays++], { status: 403 }));
         };"""
     with browser(before=gateway) as driver:
         driver.get(order["checkout_url"])
@@ -418,19 +422,116 @@ def test_streams_that_a_full_server_refuses(gate):
         until_state(driver, "paid", seconds=60)
 
 
+def test_a_stream_after_an_outage(gate):
+    """It opens when the server answers again, however long the pauses had become."""
+    outage = """const send = window.fetch, Stream = window.EventSource; window.misses = 0; window.opened = 0;
+        window.fetch = async (url, options) => {
+          if (!window.isOut) {
+            const answer = await send(url, options);
+            window.answered ??= window.misses && performance.now();
+            return answer;
+          }
+          window.misses++;
+          throw new TypeError('out');
+        };
+        window.EventSource = class extends Stream {
+          constructor(url) {
+            super(url);
+            window.last = this;
+            window.opened = performance.now();
+          }
+        };"""
+    with browser(before=outage, lag=None) as driver:
+        driver.get(gate.order()["checkout_url"])
+        until_state(driver, "ready")
+        until(lambda: driver.execute_script("return window.opened"), what="the event stream")
+        driver.execute_script("window.isOut = true; window.answered = undefined; window.last.onerror()")
+        until(lambda: driver.execute_script("return window.misses") >= 5, 60, "a page that tries again")
+        driver.execute_script("window.isOut = false")
+        opened = "return window.answered && window.opened - window.answered"
+        late = until(lambda: (ms := driver.execute_script(opened)) and ms > 0 and ms, 60, "another stream")
+        # The pause would have been of 7 s or more.
+        assert late < 5_000, late
+
+
+# Four times as fast, but for what the browser itself measures.
+FAST = "const now = performance.now.bind(performance); performance.now = () => 4 * now();"
+
+
+def test_a_stream_that_says_nothing(gate):
+    """As behind a proxy that keeps what it is given until it is whole."""
+    order = gate.order()
+    mute = """window.streams = 0;
+        window.EventSource = class { constructor() { window.streams++; } close() {} };"""
+    with browser(before=FAST + mute, lag=None) as driver:
+        driver.get(order["checkout_url"])
+        until_state(driver, "ready")
+        gate.pay(order)
+        until_state(driver, "paid", seconds=60)
+        streams = driver.execute_script("return window.streams")
+        asked = "return performance.getEntriesByName(location.href + '/status').length"
+        count = driver.execute_script(asked)
+        until(lambda: driver.execute_script(asked) >= count + 3, 60, "a page that asks")
+        assert driver.execute_script("return window.streams") == streams, "it would say nothing again"
+
+
+def cut_off(driver):
+    """From the module, and from nothing else."""
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*payonce.js"]})
+
+
 def test_a_page_whose_modules_do_not_arrive(gate):
-    """Its forms work, and it finds out how they ended."""
+    """Its forms work, and it finds out how they ended, also after an outage."""
     order = gate.order()
     with browser(lag=None) as driver:
-        driver.execute_cdp_cmd("Network.enable", {})
-        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*payonce.js"]})
+        cut_off(driver)
         driver.get(order["checkout_url"])
         choose(driver, "qr")
         press(driver)
         until_state(driver, "action")
+        driver.set_network_conditions(offline=True, **NETWORK)
+        until_page(lambda: find(driver, "#offline").is_displayed(), 60, "the word that it cannot be reached")
         gate.bank.cashier(payments(gate, order)[0], "pay")
+        gate.until_status(order, "paid")
+        assert state(driver) == "action" and "do not pay again" in find(driver, "#offline").text
+        driver.set_network_conditions(offline=False, **NETWORK)
         until_state(driver, "paid", seconds=60)
     kept_once(gate, order)
+
+
+class SlowBank(http.server.BaseHTTPRequestHandler):
+    """Its page comes after 6 s."""
+
+    def do_GET(self):
+        self.server.visits += self.path == "/"
+        time.sleep(6)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<h1>bank</h1>")
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_a_bank_that_takes_longer_than_a_page_without_its_modules(gate):
+    """To load the page again would call off what the buyer just pressed."""
+    order = gate.order()
+    payment = gate.pay(order, method="action").json()
+    hurry = "const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 5);"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowBank) as bank, browser(before=hurry, lag=None) as driver:
+        bank.visits = 0
+        threading.Thread(target=bank.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{bank.server_port}/"
+        cut_off(driver)
+        driver.get(order["checkout_url"])
+        driver.execute_script("document.getElementById('continue').href = arguments[0]", url)
+        click(driver, "#continue")
+        until(lambda: driver.current_url.startswith(url), 40, "the bank")
+        assert bank.visits == 1
+        bank.shutdown()
+    assert gate.get(f"/v1/payments/{payment['id']}")["status"] == "requires_action"
 
 
 def test_an_order_that_is_not_there(gate):
@@ -500,8 +601,11 @@ def test_a_connection_that_died_in_silence(gate):
         until_state(driver, "ready")
         until(lambda: hole.streams, what="the event stream")
         hole.swallow()
+        streams = hole.streams
         gate.pay(order)
         until_state(driver, "paid", seconds=120)
+        # One that spoke may speak again.
+        until(lambda: hole.streams > streams, what="another event stream")
 
 
 GIVES_UP = """
@@ -710,6 +814,52 @@ def test_the_shop_closes_the_order_under_the_page(gate):
         until_state(driver, "closed")
         assert find(driver, "h1").text == "Closed by the shop"
         assert find(driver, "#return").get_attribute("href") == "https://shop.example/cart"
+
+
+def test_the_provider_is_turned_off_under_the_page(tmp_path):
+    """Nobody can ask it then, which the page says, whatever it said before, until it is turned on again."""
+    off = ["--sandbox", "off"]
+
+    def text(driver):
+        return find(driver, "#state").text
+
+    with running(tmp_path) as gate, browser(lag=None) as driver:
+        acting, closing = gate.order(), gate.order(expires_in=60)
+        payment = gate.pay(acting, method="action").json()
+        gate.bank.faults(lose_request=1)
+        gate.pay(closing, wait=0)
+        until(lambda: gate.now(closing)["payment"]["unknown_since"], what="a payment in doubt")
+        assert gate.call("POST", f"/v1/orders/{closing['id']}/close").json()["status"] == "closing"
+        driver.get(closing["checkout_url"])
+        until_page(lambda: "We are asking the bank" in text(driver), what="an order that is being closed")
+        new_tab(driver)
+        driver.get(acting["checkout_url"])
+        until_page(lambda: find(driver, "#continue"), what="the way to the bank")
+        gate.process.kill(signal.SIGTERM)
+        gate.process.arguments += off
+        gate.start()
+        for order in (acting, closing):
+            if order is closing:
+                driver.switch_to.window(driver.window_handles[1])
+            until_page(lambda: "cannot be asked" in text(driver), 60, "the word that nobody can ask")
+            until_page(lambda: find(driver, "#checkout").get_attribute("data-live") == "confirming", what="its state")
+            assert state(driver) == "confirming" and "asking" not in text(driver)
+            assert driver.find_elements("css selector", "#continue, #close, #pay") == []
+            assert not find(driver, "#check").is_displayed()
+            view = web.get(order["checkout_url"] + "/status").json()
+            assert view["provider_available"] is False
+            assert view["next_check_at"] is None and view["payment"]["next_action"] is None
+        assert "The shop is closing this order." in text(driver)
+        gate.process.kill(signal.SIGTERM)
+        gate.process.arguments = gate.process.arguments[:-len(off)]
+        gate.bank.faults()
+        gate.start()
+        until_state(driver, "paid", "closed", seconds=60)
+        driver.switch_to.window(driver.window_handles[2])
+        until_state(driver, "action", seconds=60)
+        gate.bank.cashier(payment, "pay")
+        until_state(driver, "paid", seconds=60)
+        kept_once(gate, acting)
 
 
 def test_what_the_page_says_is_true(gate):

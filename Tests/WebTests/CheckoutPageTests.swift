@@ -73,10 +73,42 @@ import Testing
     order.refunds = []
     order.payments[0].status = .processing
     order.payments[0].surplus = nil
+    order.payments[0].calls.firstSent = .init(number: 1, at: order.createdAt)
     order.payments[0].unknownSince = order.createdAt
     #expect(Self.page(order).asked?.id == order.payments[0].id)
     #expect(Self.page(order).text.contains("We keep asking"))
-    #expect(Self.page(order, isAskable: false).asked == nil)
-    #expect(Self.page(order, isAskable: false).text.contains("cannot be asked at the moment"))
+    func expectNothingToDo() {
+      let page = Self.page(order, isAskable: false)
+      #expect(page.state == .confirming && page.asked == nil && page.acting == nil && page.closable == nil)
+      #expect(page.text.contains("cannot be asked at the moment") && !page.text.contains("asking"))
+    }
+    expectNothingToDo()
+    order.payments[0].status = .requiresAction
+    order.payments[0].action = .redirect(url: "https://bank.example/")
+    #expect(Self.page(order).acting != nil)
+    expectNothingToDo()
+    order.payments[0].unknownSince = nil
+    #expect(Self.page(order).state == .action)
+    expectNothingToDo()
+    order.payments[0].closeRequestedAt = order.createdAt
+    #expect(Self.page(order).text.contains("Then you can choose again"))
+    expectNothingToDo()
+    for reason in [Order.CloseReason.expired, .cancelled] {
+      order.status = .closing
+      order.closeReason = reason
+      #expect(Self.page(order).text.contains("We are asking the bank"))
+      expectNothingToDo()
+    }
+  }
+
+  /// What was not sent can be ended without its provider.
+  @Test func aPaymentThatWasNotSentToAProviderThatIsOff() {
+    var order = Self.mismatched()
+    order.refunds = []
+    order.payments[0].status = .processing
+    order.payments[0].surplus = nil
+    #expect(!order.payments[0].mayHaveLeft)
+    let page = Self.page(order, isAskable: false)
+    #expect(page.closable == order.payments[0].id && page.text.contains("not sent yet"))
   }
 }

@@ -53,7 +53,9 @@ function lock() {
   if (code || !isFree()) held.hidden = code !== 'payment_in_progress' || !!checkout.problem.payment;
 }
 
-const isOld = () => checkout.view?.version > Number(root.dataset.version) || checkout.isElsewhere && !isElsewhere;
+const isOld = () => checkout.view?.version > Number(root.dataset.version) || checkout.isElsewhere && !isElsewhere
+  // Its provider was turned off or on, of which an order has no version.
+  || checkout.view && String(checkout.view.provider_available ?? true) !== root.dataset.available;
 
 /** Shows what the server says now, until it is no older than what is known. */
 async function replace() {
@@ -71,7 +73,9 @@ async function show() {
   query.set('lang', lang.slice(0, 2));
   if (checkout.isElsewhere) query.set('elsewhere', '1'); else query.delete('elsewhere');
   const wasElsewhere = checkout.isElsewhere;
-  const answer = await fetch(`${root.dataset.base}?${query}`, { signal: AbortSignal.timeout?.(10_000) });
+  // Without its cookie: which language this page is in is no choice for others.
+  const answer = await fetch(`${root.dataset.base}?${query}`,
+    { credentials: 'omit', signal: AbortSignal.timeout?.(10_000) });
   const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const main = next.getElementById('checkout');
   if (!answer.ok || !main || Number(main.dataset.version) < Number(root.dataset.version)) throw answer;
@@ -148,4 +152,7 @@ function tick() {
 
 function say(element, text) { if (element.textContent !== text) element.textContent = text; }
 
-setInterval(tick, 1000);
+setInterval(() => {
+  tick();
+  replace();
+}, 1000);

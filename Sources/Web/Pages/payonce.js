@@ -3,7 +3,7 @@
  * @typedef {'ready'|'submitting'|'action'|'confirming'|'paid'|'failed'|'closed'} State
  * @typedef {{provider: string, method: string}} Choice
  * @typedef {{id: string, status: string, next_action: ?{type: string, url?: string}}} Payment
- * @typedef {{status: string, close_reason: ?string, expires_at: string, methods: Choice[], payment: ?Payment,
+ * @typedef {{status: string, expires_at: string, methods: Choice[], payment: ?Payment,
  *   last_payment: ?Payment}} View and more: /openapi.json
  */
 
@@ -19,7 +19,7 @@ function watch() {
 const lastTry = (view) => view?.last_payment?.id ?? 'none';
 
 const memory = {};
-/** Where storage is blocked, it lasts as long as the page. */
+/** As long as the page, where storage is blocked. */
 function stored(area, name, text) {
   const kept = memory[area + name] = text ?? memory[area + name] ?? '';
   try {
@@ -29,7 +29,7 @@ function stored(area, name, text) {
   } catch { return kept; }
 }
 
-/** Follows an order; `show` is called now and at every change.
+/** `show` is called now and at every change.
  * @param {string} url the order's `checkout_url` @param {(checkout: Checkout) => void} show */
 export const follow = (url, show) => new Checkout(url, show);
 
@@ -65,7 +65,7 @@ export class Checkout {
     this.#timer = setInterval(() => {
       if (beat() > 10_000) wake();
       beat = watch();
-      if (this.#stream && this.#quiet() > SILENCE) this.#poll(this.#isMute = true);
+      if (this.#stream && this.#quiet() > SILENCE) this.#poll(this.#isMute ??= true);
       this.#changed();
     }, 1000);
     this.#changed();
@@ -75,10 +75,10 @@ export class Checkout {
   /** @returns {State} */
   get state() {
     const { view, payment } = this;
-    if (view?.status === 'paid' || view?.status === 'closed') return view.status;
+    if (/paid|closed/.test(view?.status)) return view.status;
     if (payment) return payment.next_action && !payment.unknown_since ? 'action' : 'confirming';
     if (this.#paying && view?.status !== 'closing') return 'submitting';
-    // Its time is over: the server says what became of it.
+    // Its time is over: the server says how it ended.
     if (view?.status !== 'open' || this.secondsUntil(view.expires_at) <= 0) return 'confirming';
     return view.last_payment?.status === 'failed' ? 'failed' : 'ready';
   }
@@ -113,7 +113,7 @@ export class Checkout {
     try {
       const answer = await this.#ask('/status', 10);
       if (answer.ok) this.#hear(await answer.json(), true);
-      else this.#reach(answer.status < 500);
+      else this.#reach(true);
       return answer.ok;
     } catch { return this.#reach(false); }
   }
@@ -162,8 +162,7 @@ export class Checkout {
   async #send(path, headers, body, age = watch()) {
     for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
       try {
-        const answer = await this.#ask(path, 20, { method: 'POST', headers, body });
-        if (answer.status < 500) return answer;
+        return await this.#ask(path, 20, { method: 'POST', headers, body });
       } catch { /* It may have arrived. */ }
       this.#reach(false);
       if (age() + wait > PATIENCE) return null;
@@ -173,9 +172,9 @@ export class Checkout {
 
   async #ask(path, seconds, options) {
     const answer = await fetch(this.url + path, { ...options, signal: AbortSignal.timeout?.(seconds * 1000) });
-    if (answer.ok || answer.status > 499) return answer;
+    if (answer.ok) return answer;
     const problem = await answer.json();
-    if (!problem.code) throw problem; // a proxy's
+    if (answer.status > 499 || !/payonce/.test(problem.type)) throw problem; // or a proxy's
     this.problem = problem;
     return answer;
   }
@@ -190,7 +189,7 @@ export class Checkout {
     const isNew = !before || view.version > before.version
       || isFromServer && Date.parse(view.now) - Date.parse(before.now) > SILENCE;
     if (isNew || isFromServer && view.version === before.version) this.view = view;
-    if (this.payment || this.view.status !== 'open') this.problem = null;
+    if (this.payment || this.view.status !== 'open' || this.problem?.code === 'not_found') this.problem = null;
     if (isNew) {
       const { payment } = view;
       if (!payment) this.isElsewhere = false;
@@ -204,20 +203,22 @@ export class Checkout {
   }
 
   #reach(is) {
+    if (is && !this.isReachable) this.#wait = 500;
     this.isReachable = is;
     this.#changed();
     return is;
   }
 
   #changed() {
-    const now = [this.state, this.view?.version, this.isReachable, this.isElsewhere, this.problem?.code].join();
+    const now = [this.state, this.view?.version, this.view?.provider_available, this.isReachable, this.isElsewhere,
+      this.problem?.code].join();
     if (now !== this.#shown) queueMicrotask(() => this.show?.(this));
     this.#shown = now;
   }
 
   #wake() {
     this.#unfollow();
-    // A hidden tab follows nothing: tabs share connections.
+    // Tabs share connections.
     if (document.hidden) return;
     this.refresh();
     this.#follow();
@@ -229,6 +230,7 @@ export class Checkout {
     this.#stream = new EventSource(`${this.url}/stream`);
     this.#stream.onmessage = ({ data }) => {
       this.#wait = 500;
+      this.#isMute = false;
       this.#hear(JSON.parse(data), true);
     };
     this.#stream.onerror = () => this.#poll();
