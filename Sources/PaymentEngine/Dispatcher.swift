@@ -24,6 +24,8 @@ package final class Dispatcher: Sendable {
     /// `run`, while there is nothing to make; `watchFlights`, while nothing is under way.
     var parked: CheckedContinuation<Void, Never>?
     var parkedWatch: CheckedContinuation<Void, Never>?
+    /// The providers of calls that are due and cannot be made here: the log names each of them once.
+    var missing: Set<ProviderName> = []
     var isStopping = false
     /// A call that is admitted is under way, also while its lease is being stored.
     var isOver: Bool { isStopping && !running.contains { $0.value > 0 } }
@@ -49,7 +51,14 @@ package final class Dispatcher: Sendable {
 
   /// Reserves room for a call, before its lease is stored. A reserved call is enqueued or released.
   func admit(_ provider: ProviderName) -> Admission {
-    guard providers[provider] != nil else { return .later(.seconds(60)) }
+    guard providers[provider] != nil else {
+      if state.withLock({ $0.missing.insert(provider).inserted }) {
+        logger.warning(
+          "a provider is turned off, and its payments wait for it: nobody asks how they ended",
+          metadata: ["provider": "\(provider.text)"])
+      }
+      return .later(.seconds(60))
+    }
     let uptime = clock.uptime()
     return state.withLock { state in
       let running = state.running[provider, default: 0]

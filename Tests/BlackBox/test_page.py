@@ -850,6 +850,7 @@ def test_the_provider_is_turned_off_under_the_page(tmp_path):
             assert view["provider_available"] is False
             assert view["next_check_at"] is None and view["payment"]["next_action"] is None
         assert "The shop is closing this order." in text(driver)
+        until(lambda: "a provider is turned off" in gate.process.log.read_text(), what="the word to the operator")
         gate.process.kill(signal.SIGTERM)
         gate.process.arguments = gate.process.arguments[:-len(off)]
         gate.bank.faults()

@@ -1,3 +1,4 @@
+import Logging
 import PaymentCore
 import Synchronization
 import Testing
@@ -70,6 +71,15 @@ import Testing
       try await bench.untilLater("all payments") { [orders] in orders.allSatisfy { bench.store[$0]?.status == .paid } }
       #expect(bench.clock.uptime() - start < .seconds(420))
     }
+  }
+
+  @Test func aProviderThatIsTurnedOffIsNamedOnce() {
+    let log = FakeLog("provider", from: .warning)
+    let dispatcher = Dispatcher(providers: [], schedule: Schedule(), clock: FakeClock(), logger: log.logger)
+    for name in ["alpha", "beta", "alpha"] {
+      #expect(dispatcher.admit(ProviderName(name)) == .later(.seconds(60)))
+    }
+    #expect(log.heard == ["alpha", "beta"])
   }
 
   @Test func theBreakerLetsOneCallFindOut() {

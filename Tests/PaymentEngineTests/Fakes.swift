@@ -1,3 +1,4 @@
+import Logging
 import PaymentCore
 import Synchronization
 
@@ -188,4 +189,38 @@ final class Gate: Sendable {
 
   var waiting: Int { state.withLock { $0.waiting.count } }
   var isOpen: Bool { state.withLock { $0.isOpen } }
+}
+
+/// Hears what lines of a level or above say of one thing.
+final class FakeLog: Sendable {
+  private struct Handler: LogHandler {
+    let hears: @Sendable (LogEvent) -> Void
+    var metadata: Logger.Metadata = [:]
+    var logLevel: Logger.Level
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+    func log(event: LogEvent) { hears(event) }
+  }
+  private let said = Mutex<[String]>([])
+  private let key: String
+  private let level: Logger.Level
+
+  init(_ key: String, from level: Logger.Level) {
+    self.key = key
+    self.level = level
+  }
+
+  var heard: [String] { said.withLock { $0 } }
+
+  var logger: Logger {
+    Logger(label: "test") { _ in
+      Handler(
+        hears: { event in
+          if case .string(let value)? = event.metadata?[self.key] { self.said.withLock { $0.append(value) } }
+        }, logLevel: self.level)
+    }
+  }
 }

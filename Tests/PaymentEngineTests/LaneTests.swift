@@ -171,18 +171,17 @@ import Testing
 
   @Test func anOrderThatCannotBeReadIsNamedOnceByAllLanes() async throws {
     let (first, second) = (FakeStore(), FakeStore())
-    let complaints = Mutex<[String]>([])
-    let logger = Logger(label: "test") { _ in ComplaintHandler { order in complaints.withLock { $0.append(order) } } }
-    let bench = EngineBench(store: first, others: [second], logger: logger)
+    let log = FakeLog("order", from: .error)
+    let bench = EngineBench(store: first, others: [second], logger: log.logger)
     // Its commands go to the second lane, and what is due is looked at by the first.
     let reference = (0...).lazy.map { "r-\($0)" }.first { EngineBench.id($0).laneBits % 2 == 1 }!
     try await bench.running {
       let order = try await bench.order(reference, expiresIn: 60)
       first.put(second[order]!)
       for store in [first, second] { store.spoil([order]) }
-      try await bench.untilLater("the complaint") { complaints.withLock { !$0.isEmpty } }
+      try await bench.untilLater("the complaint") { !log.heard.isEmpty }
       await #expect(throws: Fault.self) { try await bench.pay(order, "k") }
-      #expect(complaints.withLock { $0 } == [order.text])
+      #expect(log.heard == [order.text])
     }
   }
 
@@ -223,23 +222,5 @@ import Testing
     #expect(codes.count(where: { $0 == nil }) == 1)
     #expect(codes.allSatisfy { $0 == nil || $0 == .paymentInProgress || $0 == .orderPaid })
     #expect(bench.provider.made.count(where: { $0.kind == .charge }) == 1)
-  }
-}
-
-/// Hears of the orders that cannot be read.
-private struct ComplaintHandler: LogHandler {
-  let heard: @Sendable (_ order: String) -> Void
-  var metadata: Logger.Metadata = [:]
-  var logLevel = Logger.Level.error
-
-  init(heard: @escaping @Sendable (_ order: String) -> Void) { self.heard = heard }
-
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { metadata[key] }
-    set { metadata[key] = newValue }
-  }
-
-  func log(event: LogEvent) {
-    if case .string(let order)? = event.metadata?["order"] { heard(order) }
   }
 }
