@@ -13,8 +13,9 @@ package enum PostgresMigrator {
           switch error {
           // Another node made the same table, or changed the same row, at the same time.
           case .statement(let code, _): races.contains(code)
-          // A former primary, perhaps; each host has its turn.
-          case .lost: attempt < address.hosts.count
+          // A former primary, perhaps, so each host has its turn; or a machine that stands still for a moment, which is no
+          // reason not to start.
+          case .lost: attempt < max(Self.connections, address.hosts.count)
           }
         guard attempt < Self.attempts, isTransient else { throw error.fault }
         if case .lost = error { address.avoid(host) }
@@ -23,6 +24,7 @@ package enum PostgresMigrator {
   }
 
   private static let attempts = 10
+  private static let connections = 3
   private static let races = ["23505", "42P07", "42710", "40001", "40P01", "XX000", "55P03"]
 
   private static func migrateOnce(

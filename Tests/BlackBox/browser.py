@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import (
+    NoSuchElementException, NoSuchFrameException, NoSuchWindowException, StaleElementReferenceException,
+    WebDriverException)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
@@ -234,11 +236,11 @@ def until_page(condition, seconds=20, what="the condition"):
     def isolated():
         try:
             return condition()
-        except (NoSuchElementException, StaleElementReferenceException):
+        except (NoSuchElementException, NoSuchFrameException, NoSuchWindowException, StaleElementReferenceException):
             return False
         except WebDriverException as error:
-            # Also a stale element, in the driver's own words.
-            if "does not belong to the document" not in str(error):
+            # Also a stale element or a page that is being left, in the driver's own words.
+            if not any(words in str(error) for words in ("does not belong to the document", "execution context")):
                 raise
             return False
     return until(isolated, seconds, what)

@@ -113,8 +113,15 @@ class Cluster:
         self.primary.kill()
         until(lambda: all(s.ask("SELECT count(*) FROM pg_stat_wal_receiver") == "0" for s in self.standbys), 30,
               "standbys that have drained their sockets")
-        best = max(self.standbys, key=Server.received)
-        self.promote(best)
+        self.promote(self.furthest())
+
+    def furthest(self):
+        """The standby that has received most, once they receive no more of a primary that says nothing."""
+        def places():
+            return {standby.name: standby.received() for standby in self.standbys}
+
+        settled = until(lambda: (lambda seen: seen if seen == places() else None)(places()), 30, "standbys that stand still")
+        return max(self.standbys, key=lambda it: settled[it.name])
 
     def promote(self, server):
         run(BIN / "pg_ctl", "-D", server.data, "-w", "promote")

@@ -92,7 +92,7 @@ class BlackHole:
         self.target = port
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.swallowed, self.open, self.streams = set(), set(), 0
+        self.swallowed, self.seen, self.open, self.streams = set(), set(), set(), 0
 
     def __enter__(self):
         threading.Thread(target=self._listen, daemon=True).start()
@@ -112,6 +112,7 @@ class BlackHole:
             except OSError:
                 return
             self.open.add(number)
+            self.seen.add(number)
             threading.Thread(target=self._pass, args=(number, client), daemon=True).start()
 
     def _pass(self, number, client):

@@ -14,6 +14,7 @@ class Storm:
 
     def __init__(self, gate, seed, buyers=8):
         self.gate, self.bank, self.seed = gate, gate.bank, seed
+        print(f"the seed of the storm is {seed}")
         self.shop = gate.client()
         self.orders, self.payments, self.refunds, self.closed = [], [], [], []  # what was answered
         self.asked = set()  # the payments of which a refund was asked for
@@ -99,7 +100,9 @@ class Storm:
         return any(len(charges) > 1 for charges in Books(self.bank.books()).tried.values())
 
     def _get(self, path):
-        return self.shop.get(path).raise_for_status().json()
+        # A machine that stands still for a while may cost a node its connection.
+        answer = until(lambda: (it := self.shop.get(path)).status_code != 503 and it, 60, f"an answer of {path}")
+        return answer.raise_for_status().json()
 
     def _remember(self, kind, what):
         with self.lock:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from cluster import BIN, USER, Server, run
-from conftest import POSTGRES, PROGRAM
+from conftest import POSTGRES, PROGRAM, new_database
+from lossy_wire import BlackHole
 
 pytestmark = pytest.mark.skipif(not POSTGRES, reason="needs PostgreSQL")
 PASSWORD = "a very secret password"
@@ -22,6 +23,18 @@ def certificate(folder, name):
         check=True, capture_output=True)
     for end in ("key", "crt"):
         (folder / f"{name}.{end}").chmod(0o600 if end == "key" else 0o644)
+
+
+def test_a_database_that_does_not_answer_at_first(tmp_path):
+    """A machine stands still for longer than a connection may take: no reason not to start."""
+    base, _, rest = new_database().rpartition(":")
+    port, _, name = rest.partition("/")
+    with BlackHole(int(port)) as hole:
+        hole.swallowed = {0, 1}
+        store = f"{base}:{hole.url.rpartition(':')[2]}/{name}"
+        made = subprocess.run(
+            [PROGRAM, "keys", "create", "--merchant", "shop", "--store", store], capture_output=True, text=True, timeout=60)
+        assert made.returncode == 0 and hole.swallowed <= hole.seen, made.stderr
 
 
 @pytest.fixture(scope="module")

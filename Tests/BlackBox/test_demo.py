@@ -114,8 +114,9 @@ def test_at_the_bank_inside_the_buyers_screen(gate):
 def test_a_deadline_and_a_page_of_its_own(gate):
     with browser(width=1280, height=1000) as driver:
         order_tea(driver, gate)
+        first = driver.current_url
         find(driver, "#short").click()
-        until_page(lambda: page_state(driver) == "ready", what="the new order")
+        until_page(lambda: driver.current_url != first and page_state(driver) == "ready", what="the new order")
         until_page(lambda: page_state(driver) == "closed", 40, "the end of its time")
         until_page(lambda: "The order is closed" in find(driver, "#timeline").text, what="the timeline")
         path, _ = demo_order(gate)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from bad_disk import fill, small_disk
-from cluster import USER, Server, cluster
+from cluster import USER, cluster
 from conftest import POSTGRES, ask, new_database, until, web
 from lossy_wire import LossyWire
 from nodes import running_nodes
@@ -59,7 +59,7 @@ def test_a_frozen_primary_that_was_replaced_comes_back(tmp_path):
             old = servers.primary
             old.signal(signal.SIGSTOP)
             lost_at = time.monotonic()
-            servers.promote(max(servers.standbys, key=Server.received))
+            servers.promote(servers.furthest())
             count = len(storm.payments)
             until(lambda: len(storm.payments) > count + 5, 60, "payments at the new primary")
             print(f"went on {time.monotonic() - lost_at:.1f} s after the freeze")

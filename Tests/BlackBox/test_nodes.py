@@ -1,5 +1,6 @@
 """Several nodes on one PostgreSQL: for buyers, shops and the bank they are one."""
 
+import re
 import signal
 import threading
 import time
@@ -82,16 +83,28 @@ def test_another_node_finishes_what_one_began(nodes):
     assert nodes.all[2].pay(order, key="k").json()["status"] == "succeeded"
 
 
-def test_sweeping_is_shared(nodes):
-    """Each payment is asked about by one node at a time: the bank sees no query twice at once."""
-    nodes.bank.faults(seed=1, lose_response=1)
-    orders = [nodes.next().order() for _ in range(20)]
-    together(20, lambda n: nodes.all[n % 3].pay(orders[n], wait=0))
-    time.sleep(2)
-    nodes.bank.faults()
-    for order in orders:
-        nodes.next().until_status(order, "paid", 60)
-        assert len(nodes.bank.taken(order)) == 1
+def test_sweeping_is_shared(tmp_path):
+    """Each payment is asked about by one node at a time, whichever it is: no call is made twice."""
+    with running_nodes(tmp_path, new_database(), call_timeout=5, log_level="debug") as nodes:
+        nodes.bank.faults(lose_notice=1)
+        orders = [nodes.next().order() for _ in range(20)]
+        payments = together(20, lambda n: nodes.all[n % 3].pay(orders[n], method="action").json())
+
+        def queries():
+            """Payment, number and node."""
+            line = re.compile(r" provider call call=query .*number=(\d+) .*payment=(\w+)")
+            return [(payment, number, node) for node in nodes.all
+                    for number, payment in line.findall(node.process.log.read_text())]
+
+        until(lambda: len({payment for payment, number, _ in queries() if int(number) >= 4}) == 20, 60, "three of each")
+        for payment in payments:
+            nodes.bank.cashier(payment, "pay")
+        for order in orders:
+            nodes.next().until_status(order, "paid", 60)
+            assert len(nodes.bank.taken(order)) == 1
+        made = queries()
+        assert len({(payment, number) for payment, number, _ in made}) == len(made), sorted(made)
+        assert len({node for _, _, node in made}) > 1, "one node made them all"
 
 
 def test_a_stuck_node_holds_no_order_beyond_its_lease(nodes):

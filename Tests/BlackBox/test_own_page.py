@@ -93,7 +93,7 @@ def test_a_code_and_a_change_of_mind(gate, allowed):
         until_page(lambda: button(driver, "action"), what="the ways to pay, again").click()
         # To the bank, and from there to PayOnce's page, which shows how things stand.
         until(lambda: driver.current_url.startswith(gate.bank.url), what="the bank's page")
-        find(driver, "button[value=pay]").click()
+        click(driver, "button[value=pay]")
         until(lambda: driver.current_url.startswith(gate.url), what="the way back")
         until_page(lambda: find(driver, "#checkout").get_attribute("data-state") == "paid", what="the payment")
         driver.get(allowed.page(gate, order))

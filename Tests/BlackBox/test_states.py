@@ -55,15 +55,15 @@ def settled(gate):
         "wide": order(gate, currency="IDR", amount=99_999_999_999),
     }
     gate.call("POST", f"/v1/orders/{orders['cancelled']['id']}/close")
+    gate.bank.faults(wrong_amount=1)
+    orders["wrong-amount-returned"] = order(gate, "ok")
+    gate.bank.faults()
     # Its money comes two seconds after the close; a machine that stands still for so long has it pay the order.
     for _ in range(4):
         late = orders["second-payment-returned"] = order(gate, "late")
         gate.call("POST", f"/v1/payments/{gate.now(late)['payment']['id']}/close")
-        if gate.pay(late).status_code == 201:
+        if gate.pay(late).json()["status"] == "succeeded":
             break
-    gate.bank.faults(wrong_amount=1)
-    orders["wrong-amount-returned"] = order(gate, "ok")
-    gate.bank.faults()
     until(lambda: gate.bank.returned(late) and gate.bank.returned(orders["wrong-amount-returned"]), 40, "the returns")
     urls = {name: made["checkout_url"] for name, made in orders.items()}
     return {**urls, "paid-elsewhere": urls["paid"] + "?elsewhere=1", "held": urls["ready"] + "?held=1",

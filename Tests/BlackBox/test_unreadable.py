@@ -56,4 +56,4 @@ def test_an_order_that_cannot_be_read(tmp_path):
         change(gate, f"""UPDATE orders SET metadata = '{{"colour":"green"}}' WHERE id = '{spoilt['id']}'""")
         paid = gate.until_status(spoilt, "paid", 90)
         assert paid["metadata"] == {"colour": "green"} and gate.bank.kept(spoilt) == 1999
-        assert "all that are due can be read" in doctor(gate).stdout
+        until(lambda: "all that are due can be read" in doctor(gate).stdout, 60, "a doctor who finds nothing")

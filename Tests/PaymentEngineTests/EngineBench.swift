@@ -13,7 +13,7 @@ struct TimedOut: Error, CustomStringConvertible {
 func until(_ what: String, _ condition: () async throws -> Bool) async throws {
   let start = ContinuousClock.now
   while try await !condition() {
-    guard ContinuousClock.now - start < .seconds(20) else { throw TimedOut(description: "never came true: \(what)") }
+    guard ContinuousClock.now - start < .seconds(120) else { throw TimedOut(description: "never came true: \(what)") }
     await Task.yield()
   }
 }

@@ -85,7 +85,9 @@ import Testing
   ])
   func doubtIsUnknown(_ move: ScriptedServer.Move) async throws {
     for kind in [Call.Kind.charge, .query, .close] {
-      let (verdict, requests) = try await Self.verdict(move, kind, timeout: .milliseconds(500))
+      // Long enough for a machine that stands still for a while, where an answer comes.
+      let timeout: Duration = if case .silence = move { .seconds(2) } else { .seconds(5) }
+      let (verdict, requests) = try await Self.verdict(move, kind, timeout: timeout)
       guard case .unknown = verdict else {
         Issue.record("\(move) of \(kind) is \(verdict)")
         continue

@@ -213,7 +213,7 @@ import Testing
     try Self.write(registered, open.store)
     let stores = [open.store, try open.again().store]
     // Every try beyond the first is refused and counted: a lost update would show in the count.
-    await withThrowingTaskGroup(of: Void.self) { group in
+    try await withThrowingTaskGroup(of: Void.self) { group in
       for (number, store) in stores.enumerated() {
         group.addTask {
           for round in 0..<40 {
@@ -222,6 +222,7 @@ import Testing
           }
         }
       }
+      try await group.waitForAll()
     }
     let stored = try await open.reading.order(order.id)
     #expect(stored?.payments.count == 1)
@@ -374,6 +375,7 @@ import Testing
     changes.strays = [try #require(decision.stray)]
     try Self.write(changes, open.store)
     try Self.write(changes, open.store)
+    if let count = open.count { #expect(try count("SELECT count(*) FROM cases") == 1) }
   }
 
   @Test(arguments: StoreKind.all) func originsAreTheMerchantsOwn(_ kind: StoreKind) async throws {

@@ -17,6 +17,8 @@ struct OpenStore: Sendable {
   let again: @Sendable () throws -> OpenStore
   /// Runs a statement of SQL beside PayOnce, as a person or a newer program could.
   var run: @Sendable (_ sql: String) throws -> Void = { _ in throw Fault.unavailable("it has no SQL") }
+  /// The number that a query answers, where there is SQL.
+  var count: (@Sendable (_ sql: String) throws -> Int64?)?
 }
 
 /// A kind of store that must keep the contract.
@@ -63,6 +65,10 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
       run: { sql in
         let connection = try PostgresConnection(address.parameters(first: 0), clock: RealClock())
         _ = try connection.run([PostgresCall(sql: sql)], within: PostgresSession.limit)
+      },
+      count: { sql in
+        let connection = try PostgresConnection(address.parameters(first: 0), clock: RealClock())
+        return try connection.run([PostgresCall(sql: sql)], within: PostgresSession.limit)[0].rows.first?.integer(at: 0)
       })
   }
 
@@ -83,7 +89,8 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
     return OpenStore(
       store: SQLiteStore(database), reading: SQLiteReading(database), directory: SQLiteDirectory(database),
       again: { try openSQLite(path) },
-      run: { sql in try DatabaseQueue(path: path).write { try $0.execute(sql: sql) } })
+      run: { sql in try DatabaseQueue(path: path).write { try $0.execute(sql: sql) } },
+      count: { sql in try DatabaseQueue(path: path).read { try Int64.fetchOne($0, sql: sql) } })
   }
 }
 
