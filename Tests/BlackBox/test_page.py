@@ -505,7 +505,9 @@ class SlowBank(http.server.BaseHTTPRequestHandler):
     """Its page comes after 6 s."""
 
     def do_GET(self):
-        self.server.visits += self.path == "/"
+        if self.path != "/":
+            return self.send_error(404)
+        self.server.visits += 1
         time.sleep(6)
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -619,6 +621,19 @@ window.fetch = (url, options = {}) => {
 """
 
 
+def test_a_request_that_is_never_answered(gate):
+    """Every question has an end, also in browsers of before 2022."""
+    silence = """delete AbortSignal.timeout; delete window.EventSource; window.asked = 0;
+        window.fetch = (url, { signal }) => {
+          window.asked++;
+          return new Promise((_, fail) => signal?.addEventListener('abort', () => fail(signal.reason)));
+        };"""
+    with browser(before=silence, lag=None) as driver:
+        driver.get(gate.order()["checkout_url"])
+        until_page(lambda: find(driver, "#offline").is_displayed(), 40, "the word that it cannot be reached")
+        until(lambda: driver.execute_script("return window.asked") > 1, 40, "another question")
+
+
 def test_a_request_is_repeated_for_a_minute_and_no_longer(gate):
     """Also where nothing can be stored."""
     order = gate.order()
@@ -663,6 +678,7 @@ MISSING = {
     "storage": """for (const area of ['localStorage', 'sessionStorage'])
         Object.defineProperty(window, area, { get() { throw new DOMException('no') } });""",
     "event streams": "delete window.EventSource;",
+    "time limits": "delete AbortSignal.timeout;",
     "locks and channels": "Object.defineProperty(navigator, 'locks', { value: undefined }); delete window.BroadcastChannel;",
 }
 

@@ -1,7 +1,7 @@
 // The checkout page with scripts. What is true is for payonce.js to find out, what is said about it for the server: the page as
 // it renders it now replaces what is shown. Without this file the page works by its forms.
 
-import { follow } from './payonce.js';
+import { follow, limit } from './payonce.js';
 
 const root = document.getElementById('checkout');
 const section = document.getElementById('state');
@@ -75,7 +75,7 @@ async function show() {
   const wasElsewhere = checkout.isElsewhere;
   // Without its cookie: which language this page is in is no choice for others.
   const answer = await fetch(`${root.dataset.base}?${query}`,
-    { credentials: 'omit', signal: AbortSignal.timeout?.(10_000) });
+    { credentials: 'omit', signal: limit(10_000) });
   const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const main = next.getElementById('checkout');
   if (!answer.ok || !main || Number(main.dataset.version) < Number(root.dataset.version)) throw answer;

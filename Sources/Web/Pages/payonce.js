@@ -11,7 +11,13 @@
 const PATIENCE = 60_000, SILENCE = 40_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms * (0.5 + Math.random())));
-/** The ms since now: in sleep, and when the clock is set back, too. */
+/** `AbortSignal.timeout` for every browser. */
+export function limit(ms) {
+  const it = new AbortController();
+  setTimeout(() => it.abort(), ms);
+  return it.signal;
+}
+/** The ms since now, whatever the clock does. */
 function watch() {
   const date = Date.now(), time = performance.now();
   return () => Math.max(Date.now() - date, performance.now() - time);
@@ -34,14 +40,14 @@ function stored(area, name, text) {
 export const follow = (url, show) => new Checkout(url, show);
 
 export class Checkout {
-  /** What the server said last. @type {?View} */ view = null;
+  /** @type {?View} */ view = null;
   /** Why it refused. @type {?{code: string, detail: string}} */ problem = null;
-  /** Whether it answered. */ isReachable = true;
-  /** Whether another page began the payment. */ isElsewhere = false;
+  isReachable = true;
+  /** Another page began the payment. */ isElsewhere = false;
 
   #paying; #stream; #isMute; #polling; #tabs; #shown; #timer; #quiet;
   #wait = 500; #over = new AbortController();
-  /** The server's time at `performance.now()` 0: the device's may be wrong. */ #origin = NaN;
+  /** The server's time at `performance.now()` 0. */ #origin = NaN;
 
   constructor(url, show) {
     const [address, id] = url.match(/^[^?#]*\/ck_(\w{26})\w+/) ?? [];
@@ -150,11 +156,11 @@ export class Checkout {
     if (url && this.show && self === top) location.assign(url);
   }
 
-  /** One tab at a time; the server needs no lock. */
+  /** One tab at a time. */
   async #alone(work) {
     let begun;
     const begin = () => begun ??= work();
-    await navigator.locks?.request(this.name, { signal: AbortSignal.timeout?.(PATIENCE / 3) }, begin).catch(() => {});
+    await navigator.locks?.request(this.name, { signal: limit(PATIENCE / 3) }, begin).catch(() => {});
     await begin();
   }
 
@@ -171,7 +177,7 @@ export class Checkout {
   }
 
   async #ask(path, seconds, options) {
-    const answer = await fetch(this.url + path, { ...options, signal: AbortSignal.timeout?.(seconds * 1000) });
+    const answer = await fetch(this.url + path, { ...options, signal: limit(seconds * 1000) });
     if (answer.ok) return answer;
     const problem = await answer.json();
     if (answer.status > 499 || !/payonce/.test(problem.type)) throw problem; // or a proxy's
