@@ -120,7 +120,7 @@ root.addEventListener('submit', async (event) => {
   const button = event.target.querySelector('button');
   if (button.getAttribute('aria-disabled') === 'true') return;
   button.setAttribute('aria-disabled', 'true');
-  await checkout.giveUp(event.target.getAttribute('action').split('/').at(-2));
+  await checkout.giveUp(event.target.getAttribute('action').match(/pay_\w+/)[0]);
   button.setAttribute('aria-disabled', 'false');
 });
 
