@@ -56,7 +56,8 @@ struct CheckoutPage {
     case .closing:
       state = .confirming
       asked = isAskable ? order.livePayment : nil
-      headline = say("Being confirmed", "正在确认")
+      let unaskable = Self.unaskable(language)
+      headline = isAskable ? say("Being confirmed", "正在确认") : unaskable.headline
       let reason =
         order.closeReason == .cancelled
         ? say("The shop is closing this order.", "商家正在关闭此订单。")
@@ -64,7 +65,7 @@ struct CheckoutPage {
       let answer =
         isAskable
         ? say("We are asking the bank how your payment ended. Do not pay again.", "正在向银行确认您的付款结果。请不要重复支付。")
-        : Self.unaskable(language)
+        : unaskable.text
       text = reason + language.space + answer
     case .closed:
       state = .closed
@@ -100,7 +101,7 @@ struct CheckoutPage {
     }
     // What was not sent needs no bank to end.
     guard isAskable || !live.mayHaveLeft else {
-      text = Self.unaskable(language)
+      (headline, text) = Self.unaskable(language)
       return
     }
     if live.closeRequestedAt != nil {
@@ -145,10 +146,15 @@ struct CheckoutPage {
     }
   }
 
-  private static func unaskable(_ language: Language) -> String {
-    language.say(
-      "The bank cannot be asked at the moment whether you paid. Do not pay again: nothing is lost, and you will see the answer here.",
-      "暂时无法向银行查询付款结果。请不要重复支付：款项不会丢失，结果会显示在这里。")
+  /// What is said while the provider of the payment under way is turned off.
+  private static func unaskable(_ language: Language) -> (headline: String, text: String) {
+    let say = language.say
+    return (
+      say("Not confirmed yet", "尚未确认"),
+      say(
+        "The bank cannot be asked at the moment whether you paid. Do not pay again: nothing is lost, and you will see the answer here.",
+        "暂时无法向银行查询付款结果。请不要重复支付：款项不会丢失，结果会显示在这里。")
+    )
   }
 
   /// The ways to pay, and how the last try ended.

@@ -81,6 +81,7 @@ import Testing
       let page = Self.page(order, isAskable: false)
       #expect(page.state == .confirming && page.asked == nil && page.acting == nil && page.closable == nil)
       #expect(page.text.contains("cannot be asked at the moment") && !page.text.contains("asking"))
+      #expect(page.headline == "Not confirmed yet")
     }
     expectNothingToDo()
     order.payments[0].status = .requiresAction
