@@ -135,7 +135,8 @@ extension Decider {
     for index in order.payments.indices {
       let (asked, calls) = (order.payments[index], order.payments[index].calls)
       guard isUnsent ? asked.isWatched : asked.id == id && (asked.isLive || asked.isWatched), calls.lease == nil,
-        let next = calls.nextAt
+        // Where it is turned off, to make it due would only put it off for those who can ask.
+        rules.sheets[asked.provider] != nil, let next = calls.nextAt
       else { continue }
       var soonest = max(now, calls.last.map { $0.at.advanced(by: rules.schedule.readerInterval) } ?? now)
       // An answer from before the moment until which the charge was put off would be old by then.

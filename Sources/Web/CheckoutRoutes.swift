@@ -12,14 +12,16 @@ extension WebServices {
       var response = await forBuyer(request, context) {
         try await page(asked(try await order(behind: context)), request)
       }
-      Language.keep(request, in: &response)
+      // What a script asks for is no choice: another tab may have made one meanwhile.
+      if request.headers[.init("X-Requested-With")!] == nil { Language.keep(request, in: &response) }
       return response
     }
     routes.on(.get, "/checkout/:token/status") { request, context in
       let order = try await order(behind: context)
-      let seconds = try request.queryInteger("wait", in: 0...60) ?? 0
+      let seconds = try request.queryInteger("wait", in: 0...60)
       let version = try request.queryInteger("version", in: 0...Int64.max)
-      guard seconds > 0 else { return .json(try await view(try await asked(order))) }
+      // To look asks nobody: pages look all the time.
+      guard let seconds else { return .json(try await view(order)) }
       return .json(try await view(try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds))))
     }
     routes.on(.get, "/checkout/:token/stream") { _, context in

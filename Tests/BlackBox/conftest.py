@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 import uuid
@@ -53,14 +52,13 @@ def own_ports():
     """A thousand ports that no other worker of any run on this machine uses.
 
     They are below those that outgoing connections are given: a program finds its port again when it is started a second
-    time. The lock lasts as long as this process.
+    time.
     """
     for first in range(10_000, 32_000, 1000):
-        lock = open(Path(tempfile.gettempdir()) / f"payonce-test-ports-{first}", "w")  # noqa: SIM115
         try:
+            lock = open(f"/tmp/payonce-test-ports-{first}", "w")  # noqa: SIM115 - it lasts as long as this process
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            lock.close()
             continue
         return lock, itertools.cycle(range(first, first + 1000))
     raise AssertionError("every block of ports is in use: end some of the test runs on this machine")

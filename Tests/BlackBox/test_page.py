@@ -428,8 +428,9 @@ def test_a_stream_after_an_outage(gate):
     outage = """const send = window.fetch, Stream = window.EventSource; window.misses = 0; window.opened = 0;
         window.fetch = async (url, options) => {
           if (!window.isOut) {
+            const isBack = window.misses;
             const answer = await send(url, options);
-            window.answered ??= window.misses && performance.now();
+            if (isBack) window.answered ??= performance.now();
             return answer;
           }
           window.misses++;
@@ -446,7 +447,7 @@ def test_a_stream_after_an_outage(gate):
         driver.get(gate.order()["checkout_url"])
         until_state(driver, "ready")
         until(lambda: driver.execute_script("return window.opened"), what="the event stream")
-        driver.execute_script("window.isOut = true; window.answered = undefined; window.last.onerror()")
+        driver.execute_script("window.isOut = true; window.last.onerror()")
         until(lambda: driver.execute_script("return window.misses") >= 5, 60, "a page that tries again")
         driver.execute_script("window.isOut = false")
         opened = "return window.answered && window.opened - window.answered"
@@ -519,7 +520,7 @@ class SlowBank(http.server.BaseHTTPRequestHandler):
 
 
 def test_a_bank_that_takes_longer_than_a_page_without_its_modules(gate):
-    """To load the page again would call off what the buyer just pressed."""
+    """To load the page again would call off what the buyer just pressed, also when there is news."""
     order = gate.order()
     payment = gate.pay(order, method="action").json()
     hurry = "const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 5);"
@@ -529,12 +530,51 @@ def test_a_bank_that_takes_longer_than_a_page_without_its_modules(gate):
         url = f"http://127.0.0.1:{bank.server_port}/"
         cut_off(driver)
         driver.get(order["checkout_url"])
-        driver.execute_script("document.getElementById('continue').href = arguments[0]", url)
-        click(driver, "#continue")
+        driver.execute_script("""
+            const link = document.getElementById('continue'); link.href = arguments[0]; setTimeout(() => link.click());""", url)
+        gate.bank.cashier(payment, "pay")
+        gate.until_status(order, "paid")
         until(lambda: driver.current_url.startswith(url), 40, "the bank")
         assert bank.visits == 1
         bank.shutdown()
-    assert gate.get(f"/v1/payments/{payment['id']}")["status"] == "requires_action"
+    kept_once(gate, order)
+
+
+def test_a_module_that_arrives_late(gate):
+    """The page that it works on is not loaded again, and nothing is said of an outage that was none."""
+    slow = """const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 5);
+        const Request = window.XMLHttpRequest; window.looks = 0;
+        window.XMLHttpRequest = class extends Request {
+          open(method) { super.open(method, '/nothing'); }
+          send() {
+            super.send();
+            window.looks++;
+            document.getElementById('checkout').dataset.live = 'action';
+            this.addEventListener('loadend', () => { window.isOver = true; });
+          }
+        };"""
+    with browser(before=slow, lag=None) as driver:
+        cut_off(driver)
+        order = gate.order()
+        gate.pay(order, method="action")
+        driver.get(order["checkout_url"])
+        # The answer comes after the module, and says something else than the page.
+        until(lambda: driver.execute_script("return window.isOver"), what="a look")
+        assert not find(driver, "#offline").is_displayed() and driver.execute_script("return window.looks") == 1
+
+
+def test_a_page_without_a_stream_has_the_bank_asked_when_it_is_looked_at(gate):
+    """And not whenever it finds out how things stand."""
+    count = "return performance.getEntriesByType('resource').filter((it) => it.name.endsWith(arguments[0])).length"
+    with browser(before="delete window.EventSource;", lag=None) as driver:
+        driver.get(gate.order()["checkout_url"])
+        until_state(driver, "ready")
+        until(lambda: driver.execute_script(count, "/status") >= 3, 40, "a page that looks")
+        assert driver.execute_script(count, "/status?wait=0") == 1
+        first = driver.current_window_handle
+        new_tab(driver)
+        driver.switch_to.window(first)
+        until(lambda: driver.execute_script(count, "/status?wait=0") == 2, what="a question of who came back")
 
 
 def test_an_order_that_is_not_there(gate):

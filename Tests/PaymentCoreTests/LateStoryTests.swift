@@ -160,6 +160,25 @@ import Testing
     #expect(world.payment().calls.nextAt!.since(world.now) <= .seconds(5))
   }
 
+  /// What is due where nobody can ask would be put off for the nodes that can.
+  @Test func readersWhereTheProviderIsOffLeaveTheScheduleAlone() {
+    var world = open()
+    world.pay("a")
+    world.answer(action)
+    for _ in 1...4 {
+      world.wake()
+      world.answer(action)
+    }
+    world.now = world.now.advanced(by: .seconds(1))
+    let (before, sheets) = (world, world.rules.sheets)
+    world.rules.sheets = [:]
+    world.send(.check(world.payment().id))
+    #expect(world == before)
+    world.rules.sheets = sheets
+    world.send(.check(world.payment().id))
+    #expect(world.calling() == .query)
+  }
+
   @Test func aWatchedPaymentThatCannotBeClosedIsNotAskedWithoutAWait() {
     let sheet = CapabilitySheet(
       methods: ["late"], createMovesMoney: false, burning: .none, lateMoney: ["late": .seconds(600)])

@@ -8,14 +8,21 @@
     timer = setTimeout(look, ms);
   }
   function look() {
-    if (document.getElementById('checkout').dataset.live) return;
+    var page = document.getElementById('checkout').dataset;
+    if (page.live) return;
     var own = request = new XMLHttpRequest();
-    own.open('GET', location.href);
+    own.open('GET', page.base + '/status');
     own.timeout = 10000;
     own.onloadend = function () {
-      if (own !== request) return;
-      document.getElementById('offline').hidden = own.status === 200;
-      if (own.status === 200) location.reload();
+      // The modules are here, or a press is on its way.
+      if (page.live || own !== request) return;
+      var view = null;
+      try { view = JSON.parse(own.responseText); } catch (error) { /* Nobody's answer, or a proxy's. */ }
+      var isAnswered = !!view && own.status < 500;
+      document.getElementById('offline').hidden = isAnswered;
+      if (isAnswered && String([view.version, view.provider_available]) !== String([page.version, page.available])) {
+        location.reload();
+      }
       later(10000);
     };
     own.send();
@@ -25,7 +32,10 @@
     request = null;
     later(60000);
   }
-  document.addEventListener('click', leave);
   document.addEventListener('submit', leave);
+  document.addEventListener('click', function (event) {
+    if (event.target.closest('a:not([target=_blank])')) leave();
+  });
+  window.addEventListener('pageshow', function (event) { if (event.persisted) later(1000); });
   later(10000);
 })();

@@ -17,6 +17,11 @@ const lang = document.documentElement.lang;
 let overdue = 0;
 /** The version of the order that was heard of last. */
 let known = 0;
+/**
+ * For how many seconds the provider has been off where the page says that it is not, or the reverse. An order has no version
+ * for that, and while servers are replaced one by one each answer may be another.
+ */
+let differs = 0;
 
 const checkout = follow(root.dataset.base, () => {
   const version = checkout.view?.version ?? 0;
@@ -54,8 +59,7 @@ function lock() {
 }
 
 const isOld = () => checkout.view?.version > Number(root.dataset.version) || checkout.isElsewhere && !isElsewhere
-  // Its provider was turned off or on, of which an order has no version.
-  || checkout.view && String(checkout.view.provider_available ?? true) !== root.dataset.available;
+  || differs >= 10;
 
 /** Shows what the server says now, until it is no older than what is known. */
 async function replace() {
@@ -73,9 +77,9 @@ async function show() {
   query.set('lang', lang.slice(0, 2));
   if (checkout.isElsewhere) query.set('elsewhere', '1'); else query.delete('elsewhere');
   const wasElsewhere = checkout.isElsewhere;
-  // Without its cookie: which language this page is in is no choice for others.
-  const answer = await fetch(`${root.dataset.base}?${query}`,
-    { credentials: 'omit', signal: limit(10_000) });
+  // Marked, since what a script asks for is no choice of a language: another tab may have made one meanwhile.
+  const headers = { 'X-Requested-With': 'checkout.js' };
+  const answer = await fetch(`${root.dataset.base}?${query}`, { headers, signal: limit(10_000) });
   const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const main = next.getElementById('checkout');
   if (!answer.ok || !main || Number(main.dataset.version) < Number(root.dataset.version)) throw answer;
@@ -154,5 +158,7 @@ function say(element, text) { if (element.textContent !== text) element.textCont
 
 setInterval(() => {
   tick();
+  const isAvailable = checkout.view?.provider_available ?? true;
+  differs = String(isAvailable) === root.dataset.available || document.hidden ? 0 : differs + 1;
   replace();
 }, 1000);

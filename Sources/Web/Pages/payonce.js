@@ -17,7 +17,7 @@ export function limit(ms) {
   setTimeout(() => it.abort(), ms);
   return it.signal;
 }
-/** The ms since now, whatever the clock does. */
+/** The ms since now, by two clocks. */
 function watch() {
   const date = Date.now(), time = performance.now();
   return () => Math.max(Date.now() - date, performance.now() - time);
@@ -66,7 +66,7 @@ export class Checkout {
     on('visibilitychange', wake);
     on('pageshow', ({ persisted }) => persisted && wake());
     on('pagehide', () => this.#unfollow());
-    // Devices sleep, connections die.
+    // Devices sleep.
     let beat = watch();
     this.#timer = setInterval(() => {
       if (beat() > 10_000) wake();
@@ -91,7 +91,7 @@ export class Checkout {
 
   get payment() { return this.view?.payment ?? null; }
 
-  /** `next_action` as a QR code, in SVG. */
+  /** `next_action` as SVG. */
   get codeURL() { return `${this.url}/payments/${this.payment?.id}/code.svg`; }
 
   /** By the server's clock. @param {string} time */
@@ -115,9 +115,9 @@ export class Checkout {
   }
 
   /** False without an answer. */
-  async refresh() {
+  async refresh(query = '') {
     try {
-      const answer = await this.#ask('/status', 10);
+      const answer = await this.#ask('/status' + query, 10);
       if (answer.ok) this.#hear(await answer.json(), true);
       else this.#reach(true);
       return answer.ok;
@@ -209,7 +209,6 @@ export class Checkout {
   }
 
   #reach(is) {
-    if (is && !this.isReachable) this.#wait = 500;
     this.isReachable = is;
     this.#changed();
     return is;
@@ -226,7 +225,7 @@ export class Checkout {
     this.#unfollow();
     // Tabs share connections.
     if (document.hidden) return;
-    this.refresh();
+    this.refresh('?wait=0');
     this.#follow();
   }
 
@@ -253,9 +252,10 @@ export class Checkout {
     const own = this.#polling = {};
     let isAnswered;
     do {
+      const was = this.isReachable;
       isAnswered = await this.refresh();
       if (isAnswered && isForEver) this.#wait = 3000;
-      await pause(this.#wait);
+      await pause(isAnswered && !was ? 500 : this.#wait);
       this.#wait = Math.min(2 * this.#wait, 15_000);
     } while (this.#polling === own && (isForEver || !isAnswered));
     if (this.#polling === own) this.#follow();
