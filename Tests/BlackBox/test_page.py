@@ -509,6 +509,7 @@ class SlowBank(http.server.BaseHTTPRequestHandler):
         if self.path != "/":
             return self.send_error(404)
         self.server.visits += 1
+        self.server.meanwhile()
         time.sleep(6)
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -525,15 +526,13 @@ def test_a_bank_that_takes_longer_than_a_page_without_its_modules(gate):
     payment = gate.pay(order, method="action").json()
     hurry = "const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 5);"
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowBank) as bank, browser(before=hurry, lag=None) as driver:
-        bank.visits = 0
+        bank.visits, bank.meanwhile = 0, lambda: gate.bank.cashier(payment, "pay")
         threading.Thread(target=bank.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{bank.server_port}/"
         cut_off(driver)
         driver.get(order["checkout_url"])
         driver.execute_script("""
             const link = document.getElementById('continue'); link.href = arguments[0]; setTimeout(() => link.click());""", url)
-        gate.bank.cashier(payment, "pay")
-        gate.until_status(order, "paid")
         until(lambda: driver.current_url.startswith(url), 40, "the bank")
         assert bank.visits == 1
         bank.shutdown()
