@@ -54,7 +54,7 @@ package final class Dispatcher: Sendable {
     guard providers[provider] != nil else {
       if state.withLock({ $0.missing.insert(provider).inserted }) {
         logger.warning(
-          "a provider is turned off, and its payments wait for it: nobody asks how they ended",
+          "a provider is turned off at this server, and a call to it waits",
           metadata: ["provider": "\(provider.text)"])
       }
       return .later(.seconds(60))

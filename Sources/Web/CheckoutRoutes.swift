@@ -22,6 +22,7 @@ extension WebServices {
       let version = try request.queryInteger("version", in: 0...Int64.max)
       // To look asks nobody: pages look all the time.
       guard let seconds else { return .json(try await view(order)) }
+      guard seconds > 0 else { return .json(try await view(try await asked(order))) }
       return .json(try await view(try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds))))
     }
     routes.on(.get, "/checkout/:token/stream") { _, context in
@@ -156,7 +157,7 @@ extension WebServices {
       defer { subscription.end() }
       // A buyer who went away is noticed by the next heartbeat. Hummingbird could say so at once, but stops the program
       // when the request of whom it watches has a body that never ends.
-      var order = (try? await asked(order)) ?? order
+      var order = (try? await reading.order(order.id)) ?? order
       let end = engine.clock.uptime() + Self.streamLife
       try await writer.write(event(order, shop))
       while !subscription.isOver, engine.clock.uptime() < end {

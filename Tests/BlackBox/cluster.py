@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -120,7 +121,12 @@ class Cluster:
         def places():
             return {standby.name: standby.received() for standby in self.standbys}
 
-        settled = until(lambda: (lambda seen: seen if seen == places() else None)(places()), 30, "standbys that stand still")
+        def still():
+            before = places()
+            time.sleep(0.5)  # for what is still on its way
+            return before == places() and before
+
+        settled = until(still, 30, "standbys that stand still")
         return max(self.standbys, key=lambda it: settled[it.name])
 
     def promote(self, server):

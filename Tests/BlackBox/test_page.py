@@ -562,6 +562,22 @@ def test_a_module_that_arrives_late(gate):
         assert not find(driver, "#offline").is_displayed() and driver.execute_script("return window.looks") == 1
 
 
+def test_a_proxys_error_does_not_take_the_place_of_a_page_without_its_modules(gate):
+    limited = """const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 5);
+        window.XMLHttpRequest = class extends window.XMLHttpRequest {
+          get status() { return 429; }
+          get responseText() { return '{"message": "API rate limit exceeded"}'; }
+        };"""
+    with browser(before=limited, lag=None) as driver:
+        cut_off(driver)
+        order = gate.order()
+        gate.pay(order, method="action")
+        driver.get(order["checkout_url"])
+        driver.execute_script("window.isSame = true")
+        until_page(lambda: find(driver, "#offline").is_displayed(), what="the word that it cannot be reached")
+        assert driver.execute_script("return window.isSame") and state(driver) == "action"
+
+
 def test_a_page_without_a_stream_has_the_bank_asked_when_it_is_looked_at(gate):
     """And not whenever it finds out how things stand."""
     count = "return performance.getEntriesByType('resource').filter((it) => it.name.endsWith(arguments[0])).length"

@@ -7,19 +7,21 @@
     clearTimeout(timer);
     timer = setTimeout(look, ms);
   }
-  function look() {
+  function look(asks) {
     var page = document.getElementById('checkout').dataset;
     if (page.live) return;
     var own = request = new XMLHttpRequest();
-    own.open('GET', page.base + '/status');
+    own.open('GET', page.base + '/status' + (asks === true ? '?wait=0' : ''));
     own.timeout = 10000;
     own.onloadend = function () {
       // The modules are here, or a press is on its way.
       if (page.live || own !== request) return;
       var view = null;
       try { view = JSON.parse(own.responseText); } catch (error) { /* Nobody's answer, or a proxy's. */ }
-      var isAnswered = !!view && own.status < 500;
+      var isAnswered = !!view && (view.version !== undefined || own.status < 500 && /payonce/.test(view.type));
       document.getElementById('offline').hidden = isAnswered;
+      // It is as of the last time that the page was loaded.
+      document.getElementById('check').hidden = true;
       if (isAnswered && String([view.version, view.provider_available]) !== String([page.version, page.available])) {
         location.reload();
       }
@@ -34,8 +36,10 @@
   }
   document.addEventListener('submit', leave);
   document.addEventListener('click', function (event) {
-    if (event.target.closest('a:not([target=_blank])')) leave();
+    var link = event.target;
+    while (link && link.tagName !== 'A') link = link.parentNode;
+    if (link && link.target !== '_blank') leave();
   });
-  window.addEventListener('pageshow', function (event) { if (event.persisted) later(1000); });
+  window.addEventListener('pageshow', function (event) { if (event.persisted) look(true); });
   later(10000);
 })();

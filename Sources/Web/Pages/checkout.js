@@ -86,6 +86,7 @@ async function show() {
   document.getElementById('offline').hidden = checkout.isReachable;
   isElsewhere = wasElsewhere;
   Object.assign(root.dataset, main.dataset);
+  differs = 0;
   check.hidden = main.querySelector('#check').hidden;
   tick();
   const then = main.querySelector('#state');
@@ -142,7 +143,7 @@ function tick() {
     const minutes = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`;
     say(deadline, left < 3600 ? deadline.dataset.left.replace('{left}', minutes).replace('{at}', at) : at);
   }
-  if (!check.hidden) {
+  if (!check.hidden && checkout.view.provider_available !== false) {
     // An answer that changes nothing is not told by the server: when the moment is over, the page asks for the next one.
     const next = checkout.view.next_check_at;
     const left = next ? checkout.secondsUntil(next) : 0;
@@ -158,7 +159,7 @@ function say(element, text) { if (element.textContent !== text) element.textCont
 
 setInterval(() => {
   tick();
-  const isAvailable = checkout.view?.provider_available ?? true;
-  differs = String(isAvailable) === root.dataset.available || document.hidden ? 0 : differs + 1;
+  const isSame = !checkout.view || String(checkout.view.provider_available ?? true) === root.dataset.available;
+  differs = isSame || document.hidden ? 0 : differs + 1;
   replace();
 }, 1000);

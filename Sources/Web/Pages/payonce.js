@@ -91,7 +91,6 @@ export class Checkout {
 
   get payment() { return this.view?.payment ?? null; }
 
-  /** `next_action` as SVG. */
   get codeURL() { return `${this.url}/payments/${this.payment?.id}/code.svg`; }
 
   /** By the server's clock. @param {string} time */
@@ -115,9 +114,9 @@ export class Checkout {
   }
 
   /** False without an answer. */
-  async refresh(query = '') {
+  async refresh(wait) {
     try {
-      const answer = await this.#ask('/status' + query, 10);
+      const answer = await this.#ask(wait === 0 ? '/status?wait=0' : '/status', 10);
       if (answer.ok) this.#hear(await answer.json(), true);
       else this.#reach(true);
       return answer.ok;
@@ -209,6 +208,7 @@ export class Checkout {
   }
 
   #reach(is) {
+    if (is && !this.isReachable) this.#wait = Math.min(this.#wait, 3000);
     this.isReachable = is;
     this.#changed();
     return is;
@@ -225,7 +225,7 @@ export class Checkout {
     this.#unfollow();
     // Tabs share connections.
     if (document.hidden) return;
-    this.refresh('?wait=0');
+    this.refresh(0);
     this.#follow();
   }
 
@@ -252,10 +252,9 @@ export class Checkout {
     const own = this.#polling = {};
     let isAnswered;
     do {
-      const was = this.isReachable;
       isAnswered = await this.refresh();
       if (isAnswered && isForEver) this.#wait = 3000;
-      await pause(isAnswered && !was ? 500 : this.#wait);
+      await pause(this.#wait);
       this.#wait = Math.min(2 * this.#wait, 15_000);
     } while (this.#polling === own && (isForEver || !isAnswered));
     if (this.#polling === own) this.#follow();
