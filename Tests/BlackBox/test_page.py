@@ -483,6 +483,18 @@ def cut_off(driver):
     driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*payonce.js"]})
 
 
+def open_without_modules(gate, driver):
+    """The page of a payment that waits for its buyer."""
+    order = gate.order()
+    gate.pay(order, method="action")
+    cut_off(driver)
+    driver.get(order["checkout_url"])
+
+
+# The pauses of a page that works without its modules are a fifth as long.
+HURRY = "const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 5); "
+
+
 def test_a_page_whose_modules_do_not_arrive(gate):
     """Its forms work, and it finds out how they ended, also after an outage."""
     order = gate.order()
@@ -524,8 +536,7 @@ def test_a_bank_that_takes_longer_than_a_page_without_its_modules(gate):
     """To load the page again would call off what the buyer just pressed, also when there is news."""
     order = gate.order()
     payment = gate.pay(order, method="action").json()
-    hurry = "const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 5);"
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowBank) as bank, browser(before=hurry, lag=None) as driver:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowBank) as bank, browser(before=HURRY, lag=None) as driver:
         bank.visits, bank.meanwhile = 0, lambda: gate.bank.cashier(payment, "pay")
         threading.Thread(target=bank.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{bank.server_port}/"
@@ -541,8 +552,7 @@ def test_a_bank_that_takes_longer_than_a_page_without_its_modules(gate):
 
 def test_a_module_that_arrives_late(gate):
     """The page that it works on is not loaded again, and nothing is said of an outage that was none."""
-    slow = """const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 5);
-        const Request = window.XMLHttpRequest; window.looks = 0;
+    slow = HURRY + """const Request = window.XMLHttpRequest; window.looks = 0;
         window.XMLHttpRequest = class extends Request {
           open(method) { super.open(method, '/nothing'); }
           send() {
@@ -553,26 +563,20 @@ def test_a_module_that_arrives_late(gate):
           }
         };"""
     with browser(before=slow, lag=None) as driver:
-        cut_off(driver)
-        order = gate.order()
-        gate.pay(order, method="action")
-        driver.get(order["checkout_url"])
+        open_without_modules(gate, driver)
         # The answer comes after the module, and says something else than the page.
         until(lambda: driver.execute_script("return window.isOver"), what="a look")
         assert not find(driver, "#offline").is_displayed() and driver.execute_script("return window.looks") == 1
 
 
 def test_a_proxys_error_does_not_take_the_place_of_a_page_without_its_modules(gate):
-    limited = """const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 5);
+    limited = HURRY + """
         window.XMLHttpRequest = class extends window.XMLHttpRequest {
           get status() { return 429; }
           get responseText() { return '{"message": "API rate limit exceeded"}'; }
         };"""
     with browser(before=limited, lag=None) as driver:
-        cut_off(driver)
-        order = gate.order()
-        gate.pay(order, method="action")
-        driver.get(order["checkout_url"])
+        open_without_modules(gate, driver)
         driver.execute_script("window.isSame = true")
         until_page(lambda: find(driver, "#offline").is_displayed(), what="the word that it cannot be reached")
         assert driver.execute_script("return window.isSame") and state(driver) == "action"
