@@ -100,10 +100,11 @@ if inner {
       name: "Bank", dependencies: [hummingbird, grdb, crypto, client, httpTypes, logging, lifecycle] + nio,
       swiftSettings: settings),
     .systemLibrary(name: "CMalloc"),
+    .systemLibrary(name: "CTimex"),
     .executableTarget(
       name: "payonce",
       dependencies: [
-        "CMalloc",
+        "CMalloc", "CTimex",
         "PaymentCore", "PaymentEngine", "Contract", "PostgresStore", "SQLiteStore", "Providers", "Web", "Bank",
         "Simulation",
         hummingbird, hummingbirdCore, client, logging, lifecycle, sqlite,

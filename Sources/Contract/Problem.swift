@@ -7,11 +7,15 @@ package struct Problem: Sendable {
   package let title: String
   package let detail: String
   package let errors: [Refusal.FieldError]
-  package let payment: Payment?
+  package let payment: PaymentView?
+  /// What of the payment went back or is about to, where the caller believed otherwise.
+  package let refunds: [Refund]
+  /// After how many seconds the same request may be granted.
+  package let retryAfter: Int64?
 
   private init(
     _ status: Int, _ code: String, _ title: String, _ detail: String, errors: [Refusal.FieldError] = [],
-    payment: Payment? = nil
+    payment: PaymentView? = nil, refunds: [Refund] = [], retryAfter: Int64? = nil
   ) {
     self.status = status
     self.code = code
@@ -19,12 +23,15 @@ package struct Problem: Sendable {
     self.detail = detail
     self.errors = errors
     self.payment = payment
+    self.refunds = refunds
+    self.retryAfter = retryAfter
   }
 
   package init(_ refusal: Refusal) {
     self.init(
-      refusal.code.status, refusal.code.rawValue, refusal.code.title, refusal.detail, errors: refusal.errors,
-      payment: refusal.payment)
+      // Who only has to wait is told so by the status, too.
+      refusal.retryAfter == nil ? refusal.code.status : 429, refusal.code.rawValue, refusal.code.title, refusal.detail,
+      errors: refusal.errors, payment: refusal.payment, refunds: refusal.refunds, retryAfter: refusal.retryAfter)
   }
 
   package static let methodNotAllowed = Problem(
@@ -40,6 +47,10 @@ package struct Problem: Sendable {
   package static let unavailable = Problem(
     503, "unavailable", "Unavailable",
     "The store cannot be reached at the moment. Nothing is known to have changed. Send the same request again later.")
+  package static let clockWrong = Problem(
+    503, "clock_wrong", "Clock wrong",
+    "The clock of this server is wrong, and it decides nothing until that is mended. Nothing was changed. Send the same "
+      + "request again later.")
   package static let overloaded = Problem(
     503, "overloaded", "Overloaded", "Too much is under way. Nothing was changed. Send the same request again later.")
 
@@ -62,6 +73,11 @@ package struct Problem: Sendable {
         }
       }
       if let payment { writer.object("payment") { Rendering.payment(payment, into: &$0) } }
+      if code == RefusalCode.refundStateChanged.rawValue {
+        writer.array("refunds") { writer in
+          for refund in refunds { writer.object { Rendering.refund(refund, into: &$0) } }
+        }
+      }
     }
     return writer.bytes
   }
@@ -73,7 +89,9 @@ extension RefusalCode {
     case .unauthorized: 401
     case .notFound: 404
     case .idempotencyKeyMissing, .idempotencyKeyInvalid, .invalidRequest: 400
-    case .referenceReused, .orderPaid, .orderClosed, .paymentInProgress, .paymentNotRefundable: 409
+    case .referenceReused, .orderPaid, .orderClosed, .paymentInProgress, .tooManyPayments, .paymentNotRefundable,
+      .refundStateChanged:
+      409
     case .amountNotSupported, .idempotencyKeyReused, .refundExceedsPayment, .providerNotEnabled: 422
     }
   }
@@ -91,7 +109,9 @@ extension RefusalCode {
     case .orderPaid: "Order paid"
     case .orderClosed: "Order closed"
     case .paymentInProgress: "Payment in progress"
+    case .tooManyPayments: "Too many payments"
     case .paymentNotRefundable: "Payment not refundable"
+    case .refundStateChanged: "Refund state changed"
     case .refundExceedsPayment: "Refund exceeds payment"
     case .providerNotEnabled: "Provider not enabled"
     }

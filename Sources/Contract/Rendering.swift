@@ -11,7 +11,7 @@ package struct Rendering: Sendable {
   package func checkoutURL(_ order: Order) -> String { "\(publicURL)/checkout/\(order.checkoutToken.text)" }
 
   package func order(_ order: Order) -> [UInt8] { document { self.order(order, into: &$0) } }
-  package func payment(_ payment: Payment) -> [UInt8] { document { Self.payment(payment, into: &$0) } }
+  package func payment(_ payment: PaymentView) -> [UInt8] { document { Self.payment(payment, into: &$0) } }
   package func refund(_ refund: Refund) -> [UInt8] { document { Self.refund(refund, into: &$0) } }
 
   /// A page of a list: `{data, next}`, where `next` is what to ask for after this page, `null` at the end.
@@ -43,7 +43,7 @@ package struct Rendering: Sendable {
     writer.string("checkout_url", checkoutURL(order))
     writer.string("return_url", registration.returnURL)
     writer.fields("metadata", registration.metadata)
-    Self.optionalPayment("payment", order.currentPayment, into: &writer)
+    Self.optionalPayment("payment", order.currentPayment.map(order.view), into: &writer)
     writer.instant("expires_at", order.expiresAt)
     writer.instant("created_at", order.createdAt)
     writer.instant("paid_at", order.paidAt)
@@ -51,14 +51,15 @@ package struct Rendering: Sendable {
   }
 
   private static func optionalPayment(
-    _ name: StaticString, _ payment: Payment?, isAskable: Bool = true, into writer: inout JSONWriter
+    _ name: StaticString, _ payment: PaymentView?, isAskable: Bool = true, into writer: inout JSONWriter
   ) {
     guard let payment else { return writer.null(name) }
     writer.object(name) { Self.payment(payment, isAskable: isAskable, into: &$0) }
   }
 
   /// - Parameter isAskable: false leaves out what the buyer could do at the provider.
-  package static func payment(_ payment: Payment, isAskable: Bool = true, into writer: inout JSONWriter) {
+  package static func payment(_ view: PaymentView, isAskable: Bool = true, into writer: inout JSONWriter) {
+    let payment = view.payment
     writer.string("id", payment.id.text)
     writer.string("order", payment.id.order.text)
     writer.string("provider", payment.provider.text)
@@ -67,8 +68,11 @@ package struct Rendering: Sendable {
     writer.string("currency", payment.amount.currency.code)
     writer.integer("amount_received", payment.received?.amount)
     writer.string("currency_received", payment.received?.currency.code)
+    writer.integer("amount_refunded", view.amountRefunded)
+    writer.integer("amount_refundable", view.amountRefundable)
     writer.string("status", payment.status.rawValue)
     writer.string("surplus", payment.surplus?.rawValue)
+    writer.instant("captured_at", payment.capturedAt)
     writer.instant("unknown_since", payment.unknownSince)
     switch isAskable ? payment.nextAction : nil {
     case .redirect(let url):
@@ -88,19 +92,20 @@ package struct Rendering: Sendable {
       }
     case nil: writer.null("next_action")
     }
-    if let failure = payment.failure {
-      writer.object("failure") {
-        $0.string("code", failure.code)
-        $0.string("message", failure.message)
-      }
-    } else {
-      writer.null("failure")
-    }
+    Self.failure(payment.failure, into: &writer)
     writer.string("provider_reference", payment.providerReference)
     writer.instant("close_requested_at", payment.closeRequestedAt)
     writer.instant("expires_at", payment.expiresAt)
     writer.instant("created_at", payment.createdAt)
     writer.instant("updated_at", payment.updatedAt)
+  }
+
+  private static func failure(_ failure: Failure?, into writer: inout JSONWriter) {
+    guard let failure else { return writer.null("failure") }
+    writer.object("failure") {
+      $0.string("code", failure.code)
+      $0.string("message", failure.message)
+    }
   }
 
   package static func refund(_ refund: Refund, into writer: inout JSONWriter) {
@@ -112,6 +117,7 @@ package struct Rendering: Sendable {
     writer.string("cause", refund.cause.rawValue)
     writer.string("reason", refund.reason)
     writer.string("status", refund.status.rawValue)
+    failure(refund.failure, into: &writer)
     writer.instant("unknown_since", refund.unknownSince)
     writer.instant("created_at", refund.createdAt)
     writer.instant("updated_at", refund.updatedAt)
@@ -129,12 +135,13 @@ package struct Rendering: Sendable {
   /// What the holder of a checkout token may see: never metadata, never another order.
   /// - Parameters:
   ///   - methods: what the buyer can choose from.
+  ///   - retryAt: when there will be something to choose from again, where only time is needed.
   ///   - isAskable: whether the provider of the payment under way can be asked. While it cannot, nobody would hear what
   ///     the buyer does there, so that there is nothing for the buyer to do.
   ///   - now: the time of this answer: the clock of the buyer's device may be wrong.
-  package func buyerView(_ order: Order, shop: String, methods: [BuyerMethod], isAskable: Bool, now: Instant)
-    -> [UInt8]
-  {
+  package func buyerView(
+    _ order: Order, shop: String, methods: [BuyerMethod], retryAt: Instant?, isAskable: Bool, now: Instant
+  ) -> [UInt8] {
     document { writer in
       writer.string("status", order.status.rawValue)
       writer.string("close_reason", order.closeReason?.rawValue)
@@ -146,6 +153,7 @@ package struct Rendering: Sendable {
       writer.instant("now", now)
       writer.instant("next_check_at", isAskable ? order.livePayment?.nextCheckAt : nil)
       writer.bool("provider_available", isAskable)
+      writer.instant("retry_at", retryAt)
       writer.array("methods") { writer in
         for method in methods {
           writer.object {
@@ -154,8 +162,8 @@ package struct Rendering: Sendable {
           }
         }
       }
-      Self.optionalPayment("payment", order.currentPayment, isAskable: isAskable, into: &writer)
-      Self.optionalPayment("last_payment", order.payments.last, isAskable: isAskable, into: &writer)
+      Self.optionalPayment("payment", order.currentPayment.map(order.view), isAskable: isAskable, into: &writer)
+      Self.optionalPayment("last_payment", order.payments.last.map(order.view), isAskable: isAskable, into: &writer)
       writer.array("returned") { writer in
         for refund in order.refunds {
           writer.object {

@@ -4,8 +4,7 @@ package import PaymentCore
 package struct RegisterOrder {
   package let registration: Order.Registration
 
-  /// - Parameter defaultLife: the time to live when the request names none.
-  package init(body: some Collection<UInt8>, merchant: MerchantID, defaultLife: Duration) throws(Refusal) {
+  package init(body: some Collection<UInt8>, merchant: MerchantID) throws(Refusal) {
     var reader = try RequestReader(body: body)
     let reference = reader.requiredText("reference", maximum: 64)
     if !reference.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) {
@@ -16,7 +15,7 @@ package struct RegisterOrder {
     let currency = Currency(code: code)
     if currency == nil, !code.isEmpty { reader.fail("currency", "must be an ISO 4217 code in capitals, such as CNY") }
     let description = reader.text("description", maximum: 256)
-    let expiresIn = reader.integer("expires_in", in: 60...30 * 86_400)
+    let expiresIn = reader.integer("expires_in", in: ReopenOrder.lives)
     let latePayment: Order.Registration.LatePayment = reader.word("late_payment") ?? .refund
     let returnURL = reader.text("return_url", maximum: 2048)
     if let returnURL, !Self.isWebAddress(returnURL) {
@@ -26,7 +25,7 @@ package struct RegisterOrder {
     try reader.finish()
     registration = Order.Registration(
       merchant: merchant, reference: reference, amount: Money(amount, currency!), description: description,
-      expiresIn: expiresIn ?? defaultLife.components.seconds, latePayment: latePayment, returnURL: returnURL,
+      expiresIn: expiresIn, latePayment: latePayment, returnURL: returnURL,
       metadata: metadata)
   }
 
@@ -38,6 +37,21 @@ package struct RegisterOrder {
         && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && !"\"<>\\^`{|}".utf8.contains($0) }
     }
     return false
+  }
+}
+
+/// `POST /v1/orders/{id}/reopen`: for how much longer.
+package struct ReopenOrder {
+  /// Seconds; `nil` for as long as at first.
+  package let expiresIn: Int64?
+
+  /// How long an order may live, in seconds.
+  static let lives: ClosedRange<Int64> = 60...30 * 86_400
+
+  package init(body: some Collection<UInt8>) throws(Refusal) {
+    var reader = try RequestReader(body: body)
+    expiresIn = reader.integer("expires_in", in: Self.lives)
+    try reader.finish()
   }
 }
 
@@ -61,13 +75,13 @@ package struct StartPayment {
 
 /// `POST /v1/payments/{id}/refunds`: what goes back.
 package struct RequestRefund {
-  package let amount: Int64?
-  package let reason: String?
+  package let wanted: Refund.Request
 
   package init(body: some Collection<UInt8>) throws(Refusal) {
     var reader = try RequestReader(body: body)
-    amount = reader.integer("amount", in: Money.orderAmounts)
-    reason = reader.text("reason", maximum: 256)
+    wanted = Refund.Request(
+      amount: reader.integer("amount", in: Money.orderAmounts), reason: reader.text("reason", maximum: 256),
+      expectedRefunded: reader.integer("expected_refunded", in: 0...Money.orderAmounts.upperBound))
     try reader.finish()
   }
 }

@@ -2,6 +2,7 @@ package import PaymentCore
 
 /// A row of a result, by the places of its columns. What stands there in another form, or not at all, is `nil`.
 package protocol ResultRow {
+  func isNull(at index: Int) -> Bool
   func integer(at index: Int) -> Int64?
   func text(at index: Int) -> String?
   func bytes(at index: Int) -> [UInt8]?
@@ -54,7 +55,8 @@ extension [UInt8]: ColumnValue {
   }
 }
 
-/// A row that does not say what the schema promises: the file was written by something else.
+/// A row that does not say what the schema promises: a newer release wrote it, or something else. It is left as it is, in
+/// every column: to pass over what is not understood would be to overwrite it at the next change.
 package struct UnreadableRow: Error {
   package let table: String
   package init(table: String) { self.table = table }
@@ -71,21 +73,23 @@ package struct ColumnReader<Source: ResultRow> {
     self.table = table
   }
 
-  package mutating func next<Value: ColumnValue>() throws -> Value { try must(optional()) }
+  package mutating func next<Value: ColumnValue>() throws -> Value { try must(try optional()) }
 
-  package mutating func optional<Value: ColumnValue>() -> Value? {
+  package mutating func optional<Value: ColumnValue>() throws -> Value? {
     defer { index += 1 }
-    return Value(row, at: index)
+    return row.isNull(at: index) ? nil : try must(Value(row, at: index))
   }
 
   package mutating func instant() throws -> Instant { Instant(milliseconds: try next()) }
 
-  package mutating func optionalInstant() -> Instant? { (optional() as Int64?).map(Instant.init(milliseconds:)) }
+  package mutating func optionalInstant() throws -> Instant? {
+    (try optional() as Int64?).map(Instant.init(milliseconds:))
+  }
 
   package mutating func word<Word: RawRepresentable<String>>() throws -> Word { try must(Word(rawValue: try next())) }
 
   package mutating func optionalWord<Word: RawRepresentable<String>>() throws -> Word? {
-    guard let text: String = optional() else { return nil }
+    guard let text: String = try optional() else { return nil }
     return try must(Word(rawValue: text))
   }
 
@@ -95,38 +99,41 @@ package struct ColumnReader<Source: ResultRow> {
   }
 
   package mutating func optionalMoney() throws -> Money? {
-    let amount: Int64? = optional()
-    let code: String? = optional()
-    guard let amount, let code else { return nil }
+    guard let (amount, code) = try together(optional() as Int64?, optional() as String?) else { return nil }
     return Money(amount, try must(Currency(code: code)))
   }
 
-  package mutating func failure() -> Failure? {
-    let code: String? = optional()
-    let message: String? = optional()
-    return code.map { Failure(code: $0, message: message ?? "") }
+  package mutating func failure() throws -> Failure? {
+    guard let (code, message) = try together(optional() as String?, optional() as String?) else { return nil }
+    return Failure(code: code, message: message)
   }
 
   package mutating func calls() throws -> CallState {
-    var calls = CallState(nextAt: optionalInstant())
-    let kind: Call.Kind? = try optionalWord()
-    let number: Int? = optional()
-    let (askedAt, until) = (optionalInstant(), optionalInstant())
-    if let kind, let number, let askedAt, let until {
-      calls.lease = CallState.Lease(kind: kind, number: number, askedAt: askedAt, until: until)
+    var calls = CallState(nextAt: try optionalInstant())
+    let call = try together(optionalWord() as Call.Kind?, optional() as Int?)
+    let time = try together(optionalInstant(), optionalInstant())
+    calls.lease = try together(call, time).map {
+      CallState.Lease(kind: $0.0, number: $0.1, askedAt: $1.0, until: $1.1)
     }
     calls.made = try next()
     calls.step = try next()
-    let (firstCall, firstAt): (Int?, Instant?) = (optional(), optionalInstant())
-    if let firstCall, let firstAt { calls.firstSent = CallState.Sent(number: firstCall, at: firstAt) }
-    let lastKind: Call.Kind? = try optionalWord()
-    let lastAt = optionalInstant()
-    let finding: CallState.Finding? = try optionalWord()
-    if let lastKind, let lastAt, let finding {
-      calls.last = CallState.Finished(kind: lastKind, at: lastAt, finding: finding)
+    calls.firstSent = try together(optional() as Int?, optionalInstant()).map { CallState.Sent(number: $0, at: $1) }
+    let last = try together(optionalWord() as Call.Kind?, optionalInstant())
+    calls.last = try together(last, optionalWord() as CallState.Finding?).map {
+      CallState.Finished(kind: $0.0, at: $0.1, finding: $1)
     }
-    calls.answeredAskAt = optionalInstant()
+    calls.answeredAskAt = try optionalInstant()
+    calls.movingUntil = try optionalInstant()
     return calls
+  }
+
+  /// What only makes sense together: both, or neither.
+  package func together<First, Second>(_ first: First?, _ second: Second?) throws -> (First, Second)? {
+    switch (first, second) {
+    case (nil, nil): nil
+    case (let first?, let second?): (first, second)
+    default: throw UnreadableRow(table: table)
+    }
   }
 
   package func must<Value>(_ value: Value?) throws -> Value {

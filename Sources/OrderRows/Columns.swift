@@ -43,25 +43,25 @@ package struct Columns: Sendable {
 
   private static let calls = """
     next_at#, call_kind, call_number#, call_asked_at#, call_until#, calls_made#, step#, first_sent_call#, \
-    first_sent_at#, last_call_kind, last_call_at#, last_call_finding, answered_ask_at#
+    first_sent_at#, last_call_kind, last_call_at#, last_call_finding, answered_ask_at#, moving_until#
     """
 
   package static let orders = Columns(
     .orders, keys: 1,
     fixed: """
       id, merchant, reference, amount#, currency, description, expires_in#, late_payment, return_url, metadata,
-      checkout_secret%, created_at#, expires_at#
+      checkout_secret%, created_at#
       """,
     changing: """
-      status, close_reason, paid_at#, closed_at#, updated_at#, version#, sequence#, duplicates_prevented#,
+      expires_at#, status, close_reason, paid_at#, closed_at#, updated_at#, version#, sequence#, duplicates_prevented#,
       refused_keys%, payment_count#, refund_count#, case_count#, wake_at#
       """)
 
   package static let payments = Columns(
     .payments, keys: 2,
-    fixed: "order_id, ordinal#, key, provider, method, amount#, currency, created_at#, expires_at#",
+    fixed: "order_id, ordinal#, key, provider, method, asked_method, amount#, currency, created_at#, expires_at#",
     changing: """
-      status, surplus, amount_received#, currency_received, unknown_since#, action, action_value, failure_code,
+      status, surplus, amount_received#, currency_received, captured_at#, unknown_since#, action, action_value, failure_code,
       failure_message, provider_reference, close_requested_at#, watch_until#, updated_at#, \(calls)
       """)
 

@@ -13,13 +13,13 @@ extension StoredKey {
     let id: String = try columns.next()
     let hash: [UInt8] = try columns.next()
     let (merchant, name, operatorName): (String?, String?, String?) =
-      (columns.optional(), columns.optional(), columns.optional())
+      (try columns.optional(), try columns.optional(), try columns.optional())
     let holder: Holder? =
       if let merchant, let name { .merchant(MerchantID(merchant), name: name) } else {
         operatorName.map { .operator(name: $0) }
       }
     self.init(
       id: id, hash: hash, holder: try columns.must(holder), createdAt: try columns.instant(),
-      revokedAt: columns.optionalInstant())
+      revokedAt: try columns.optionalInstant())
   }
 }

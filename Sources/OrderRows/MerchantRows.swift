@@ -19,7 +19,7 @@ package struct MerchantRows {
     var columns = ColumnReader(row, table: "merchants")
     let id = MerchantID(try columns.next() as String)
     let name: String = try columns.next()
-    let origin: [String] = columns.optional().map { [$0] } ?? []
+    let origin: [String] = try columns.optional().map { [$0] } ?? []
     let known = merchants.last?.id == id ? merchants.removeLast().origins : []
     merchants.append(Merchant(id: id, name: name, origins: known + origin))
   }

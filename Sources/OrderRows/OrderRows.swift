@@ -21,17 +21,18 @@ extension Order {
     let id = try columns.must(OrderID(text: idText))
     let registration = try Registration(
       merchant: MerchantID(columns.next()), reference: columns.next(), amount: columns.money(),
-      description: columns.optional(), expiresIn: columns.next(), latePayment: columns.word(),
+      description: columns.optional(), expiresIn: columns.optional(), latePayment: columns.word(),
       returnURL: columns.optional(), metadata: columns.must(Fields(text: columns.next())))
     let secret = try columns.must(UInt128(bytes: columns.next()))
-    let (createdAt, expiresAt) = (try columns.instant(), try columns.instant())
+    let createdAt = try columns.instant()
+    let expiresAt = try columns.instant()
     let status: Status = try columns.word()
     let closeReason: CloseReason? = try columns.optionalWord()
-    let (paidAt, closedAt) = (columns.optionalInstant(), columns.optionalInstant())
+    let (paidAt, closedAt) = (try columns.optionalInstant(), try columns.optionalInstant())
     let updatedAt = try columns.instant()
     let (version, sequence): (Int, Int) = (try columns.next(), try columns.next())
     let duplicates = PreventedDuplicates(
-      count: try columns.next(), hashes: (columns.optional() as [UInt8]?).map(Self.hashes) ?? [])
+      count: try columns.next(), hashes: try columns.must(Self.hashes(try columns.optional() ?? [])))
     return Head(
       order: {
         Order(
@@ -43,8 +44,9 @@ extension Order {
       refundCount: try columns.next(), caseCount: try columns.next())
   }
 
-  private static func hashes(_ bytes: [UInt8]) -> [UInt64] {
-    stride(from: 0, to: bytes.count - bytes.count % 8, by: 8).map { start in
+  private static func hashes(_ bytes: [UInt8]) -> [UInt64]? {
+    guard bytes.count % 8 == 0 else { return nil }
+    return stride(from: 0, to: bytes.count, by: 8).map { start in
       bytes[start..<start + 8].reduce(0) { $0 << 8 | UInt64($1) }
     }
   }
@@ -54,16 +56,25 @@ extension Order {
       id.text, registration.merchant.text, registration.reference, registration.amount.amount,
       registration.amount.currency.code, registration.description, registration.expiresIn,
       registration.latePayment.rawValue, registration.returnURL, registration.metadata.text,
-      checkoutSecret.bytes, createdAt.column, expiresAt.column,
+      checkoutSecret.bytes, createdAt.column,
     ]
   }
 
   package var changingArguments: Arguments {
     let refused = duplicates.hashes.flatMap { hash in withUnsafeBytes(of: hash.bigEndian) { Array($0) } }
     return [
-      status.rawValue, closeReason?.rawValue, paidAt?.column, closedAt?.column, updatedAt.column, version, sequence,
+      expiresAt.column, status.rawValue, closeReason?.rawValue, paidAt?.column, closedAt?.column, updatedAt.column,
+      version, sequence,
       duplicates.count, refused.isEmpty ? nil : refused, payments.count, refunds.count, cases.count, wakeAt?.column,
     ]
+  }
+}
+
+extension WakePlace {
+  /// - Parameter head: an order's own row, which need not be one that can be read.
+  package init?(_ head: some ResultRow) {
+    guard let at = head.integer(at: Columns.orders.all.count - 1), let id = head.text(at: 0) else { return nil }
+    self.init(at: at, id: id)
   }
 }
 
@@ -87,40 +98,46 @@ extension Payment {
     let _: String = try columns.next()
     self = try Payment(
       restored: PaymentID(order: order, ordinal: columns.next()), key: columns.must(IdempotencyKey(columns.next())),
-      provider: ProviderName(columns.next()), method: columns.next(), amount: columns.money(),
-      createdAt: columns.instant(), expiresAt: columns.instant(), status: columns.word(),
-      surplus: columns.optionalWord(), received: columns.optionalMoney(), unknownSince: columns.optionalInstant(),
-      action: NextAction(kind: columns.optional(), value: columns.optional()), failure: columns.failure(),
+      provider: ProviderName(columns.next()), method: columns.next(), askedMethod: columns.optional(),
+      amount: columns.money(), createdAt: columns.instant(), expiresAt: columns.instant(), status: columns.word(),
+      surplus: columns.optionalWord(), received: columns.optionalMoney(),
+      capturedAt: columns.optionalInstant(), unknownSince: columns.optionalInstant(), action: columns.action(),
+      failure: columns.failure(),
       providerReference: columns.optional(), closeRequestedAt: columns.optionalInstant(),
       watchUntil: columns.optionalInstant(), updatedAt: columns.instant(), calls: columns.calls())
   }
 
   package var fixedArguments: Arguments {
     [
-      id.order.text, id.ordinal, key.text, provider.text, method, amount.amount, amount.currency.code,
-      createdAt.column, expiresAt.column,
+      id.order.text, id.ordinal, key.text, provider.text, method, askedMethod, amount.amount,
+      amount.currency.code, createdAt.column, expiresAt.column,
     ]
   }
 
   package var changingArguments: Arguments {
     [
-      status.rawValue, surplus?.rawValue, received?.amount, received?.currency.code, unknownSince?.column,
+      status.rawValue, surplus?.rawValue, received?.amount, received?.currency.code, capturedAt?.column,
+      unknownSince?.column,
       action?.kind, action?.value, failure?.code, failure?.message, providerReference, closeRequestedAt?.column,
       watchUntil?.column, updatedAt.column,
     ] + calls.arguments
   }
 }
 
-extension NextAction {
-  fileprivate init?(kind: String?, value: String?) {
-    switch (kind, value) {
-    case ("redirect", let url?): self = .redirect(url: url)
-    case ("qr_code", let content?): self = .qrCode(content: content)
-    case ("client_secret", let secret?): self = .clientSecret(secret)
-    default: return nil
+extension ColumnReader {
+  /// An action of a kind that only a newer release knows makes its row unreadable.
+  fileprivate mutating func action() throws -> NextAction? {
+    guard let (kind, value) = try together(optional() as String?, optional() as String?) else { return nil }
+    return switch kind {
+    case "redirect": .redirect(url: value)
+    case "qr_code": .qrCode(content: value)
+    case "client_secret": .clientSecret(value)
+    default: try must(nil)
     }
   }
+}
 
+extension NextAction {
   fileprivate var kind: String {
     switch self {
     case .redirect: "redirect"
@@ -144,11 +161,11 @@ extension Refund {
     let _: String = try columns.next()
     let id = RefundID(order: order, ordinal: try columns.next())
     let payment = PaymentID(order: order, ordinal: try columns.next())
-    let key: IdempotencyKey? = (columns.optional() as String?).flatMap { IdempotencyKey($0) }
+    let key: IdempotencyKey? = try (columns.optional() as String?).map { try columns.must(IdempotencyKey($0)) }
     let currency = try columns.must(Currency(code: try columns.next()))
-    let asked: Int64? = columns.optional()
+    let asked: Int64? = try columns.optional()
     let cause: Cause = try columns.word()
-    let reason: String? = columns.optional()
+    let reason: String? = try columns.optional()
     let createdAt = try columns.instant()
     let amount = Money(try columns.next(), currency)
     self = try Refund(
@@ -232,7 +249,7 @@ extension CallState {
     [
       nextAt?.column, lease?.kind.rawValue, lease?.number, lease?.askedAt.column, lease?.until.column, made, step,
       firstSent?.number, firstSent?.at.column, last?.kind.rawValue, last?.at.column, last?.finding.rawValue,
-      answeredAskAt?.column,
+      answeredAskAt?.column, movingUntil?.column,
     ]
   }
 }

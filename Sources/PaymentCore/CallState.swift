@@ -4,6 +4,9 @@ package struct CallState: Hashable, Sendable {
   package var nextAt: Instant?
   /// The call in flight. Until it lapses nobody else calls.
   package var lease: Lease?
+  /// Until when a call that moves money may still be leaving, made by a node that froze or lost its way back. Its lease
+  /// lapses earlier, since to ask harms nobody; but money is not moved again before this.
+  package var movingUntil: Instant?
   /// How many calls were leased so far; the number of the last one.
   package var made: Int = 0
   /// The position on the schedule: how many waits passed since it began anew.
@@ -74,22 +77,45 @@ package struct CallState: Hashable, Sendable {
   }
 
   /// Takes the lease for a call that is about to be made.
-  mutating func take(_ kind: Call.Kind, now: Instant, until: Instant) {
+  mutating func take(_ kind: Call.Kind, now: Instant, schedule: Schedule) {
     made += 1
-    lease = Lease(kind: kind, number: made, askedAt: now, until: until)
-    if kind.movesMoney, firstSent == nil { firstSent = Sent(number: made, at: now) }
+    lease = Lease(kind: kind, number: made, askedAt: now, until: now.advanced(by: schedule.lease))
+    guard kind.movesMoney else { return }
+    movingUntil = now.advanced(by: schedule.moving)
+    if firstSent == nil { firstSent = Sent(number: made, at: now) }
   }
+
+  /// Whether no call that moves money can still be leaving.
+  func isStill(_ now: Instant) -> Bool { movingUntil.map { $0 <= now } ?? true }
 
   /// Notes that the leased call with this number came to an end.
   /// - Returns: the lease, or `nil` when it is not the one in flight (a notice, or a call whose lease lapsed).
   mutating func finish(number: Int?, finding: Finding, now: Instant) -> Lease? {
     guard let lease, lease.number == number else { return nil }
     self.lease = nil
+    if lease.kind.movesMoney { movingUntil = nil }
     last = Finished(kind: lease.kind, at: now, finding: finding)
     if finding != .refused, finding != .unanswered, lease.kind == .query || lease.kind == .queryRefund {
       answeredAskAt = lease.askedAt
     }
     return lease
+  }
+
+  /// Whether a call is in flight whose lease ends by then; `nil` for any.
+  func isLeased(until end: Instant?) -> Bool { lease.map { lease in end.map { lease.until <= $0 } ?? true } ?? false }
+
+  /// Takes back what was planned by a clock that was far ahead.
+  mutating func correct(now: Instant, moving: Duration) {
+    movingUntil = movingUntil.map { min($0, now.advanced(by: moving)) }
+    nextAt = nextAt.map { min($0, now) }
+  }
+
+  /// Gives the call in flight up: nobody came back with its answer.
+  mutating func lapse(now: Instant) {
+    let movingUntil = movingUntil
+    _ = finish(number: lease?.number, finding: .unanswered, now: now)
+    self.movingUntil = movingUntil
+    nextAt = now
   }
 
   /// Takes back what `take` noted: the leased call is proven not to have left.
@@ -106,6 +132,7 @@ package struct CallState: Hashable, Sendable {
   mutating func rest() {
     nextAt = nil
     lease = nil
+    movingUntil = nil
   }
 
   /// The schedule begins anew, with a call at once.

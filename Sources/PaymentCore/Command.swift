@@ -4,24 +4,27 @@ package enum Command: Hashable, Sendable {
   case register(Order.Registration, id: OrderID, checkoutSecret: UInt128)
   case pay(OrderID, key: IdempotencyKey, provider: ProviderName, method: String?)
   case closeOrder(OrderID)
+  /// Let an order whose deadline passed be paid after all, for as many seconds more; `nil` for as long as at first.
+  case reopenOrder(OrderID, expiresIn: Int64?)
   case closePayment(PaymentID)
   /// Ask the provider now, unless a call is in flight or was made within the last second.
   case check(PaymentID)
-  /// Return `amount` minor units, or all that is left.
-  case refund(PaymentID, key: IdempotencyKey, amount: Int64?, reason: String?)
+  case refund(PaymentID, key: IdempotencyKey, Refund.Request)
   case evidence(Evidence)
   case resolve(CaseID, Case.Choice)
   /// Take in a payment of which the provider knows and the store does not: a database that was restored has forgotten it.
   case adopt(PaymentID, ProviderName)
   /// Time has passed: look at the deadline, the leases and what is due.
   case wake(OrderID)
+  /// The process that made calls is known to be dead, and was the only one: its leases are void.
+  case recover(OrderID)
 
   /// The order it is about; `nil` for a registration, which is about a reference.
   package var order: OrderID? {
     switch self {
     case .register: nil
-    case .pay(let id, _, _, _), .closeOrder(let id), .wake(let id): id
-    case .closePayment(let id), .check(let id), .refund(let id, _, _, _), .adopt(let id, _): id.order
+    case .pay(let id, _, _, _), .closeOrder(let id), .reopenOrder(let id, _), .wake(let id), .recover(let id): id
+    case .closePayment(let id), .check(let id), .refund(let id, _, _), .adopt(let id, _): id.order
     case .evidence(.payment(let evidence)): evidence.payment.order
     case .evidence(.refund(let evidence)): evidence.refund.order
     case .resolve(let id, _): id.order

@@ -3,29 +3,30 @@
 /// - Parameters:
 ///   - order: the order it is about, as stored; `nil` if there is none.
 ///   - caller: who asks. An order of somebody else does not exist for them.
-///   - now: the moment at which it is decided. One before the order's last change counts as that one.
+///   - now: the moment at which it is decided. Time does not run backwards for an order; see `Order.moment`.
 /// - Returns: the order as it stands afterwards, what happened, and the answer. A refusal can change the order, too:
 ///   its deadline may have passed, and a prevented duplicate is recorded.
 package func decide(
   _ order: Order?, _ command: Command, by caller: Caller = .payOnce, now: Instant, rules: Rules
 ) -> Decision {
   guard let order, caller.maySee(order) else { return decideWithoutOrder(command, now: now, rules: rules) }
-  var decider = Decider(order: order, now: max(now, order.updatedAt), rules: rules)
+  var decider = Decider(order: order, now: order.moment(now, margin: rules.schedule.leaseMargin), rules: rules)
+  if case .recover = command { decider.recover() }
   decider.applyTime()
   let outcome: Outcome =
     switch command {
     case .register(let registration, _, _): decider.registerAgain(registration)
     case .pay(_, let key, let provider, let method): decider.pay(key: key, provider: provider, method: method)
     case .closeOrder: decider.closeOrder()
+    case .reopenOrder(_, let expiresIn): decider.reopenOrder(expiresIn: expiresIn)
     case .closePayment(let id): decider.closePayment(id)
     case .check(let id): decider.check(id)
-    case .refund(let id, let key, let amount, let reason):
-      decider.refund(id, key: key, amount: amount, reason: reason)
+    case .refund(let id, let key, let wanted): decider.refund(id, key: key, wanted)
     case .evidence(.payment(let evidence)): decider.take(evidence)
     case .evidence(.refund(let evidence)): decider.take(evidence)
     case .resolve(let id, let choice): decider.resolve(id, choice)
     case .adopt(let id, let provider): decider.adopt(id, provider)
-    case .wake: .success(.noted)
+    case .wake, .recover: .success(.noted)
     }
   return decider.decision(outcome)
 }
@@ -36,7 +37,8 @@ private func decideWithoutOrder(_ command: Command, now: Instant, rules: Rules) 
     if let refusal = refuseUnpayable(registration.amount, rules: rules) {
       return Decision(order: nil, events: [], outcome: .failure(refusal), stray: nil)
     }
-    let order = Order(id: id, registration: registration, checkoutSecret: secret, now: now)
+    let order = Order(
+      id: id, registration: registration, checkoutSecret: secret, now: now, defaultLife: rules.schedule.orderLife)
     var decider = Decider(order: order, now: now, rules: rules)
     decider.emit(
       .orderCreated,
@@ -53,7 +55,8 @@ private func decideWithoutOrder(_ command: Command, now: Instant, rules: Rules) 
       payment: evidence.payment, refund: nil, provider: evidence.provider, amount: received,
       note: "the provider took this money for an order that is not stored here", openedAt: now)
     return Decision(order: nil, events: [], outcome: .success(.noted), stray: stray)
-  case .wake, .evidence(.refund): return Decision(order: nil, events: [], outcome: .success(.noted), stray: nil)
+  case .wake, .recover, .evidence(.refund):
+    return Decision(order: nil, events: [], outcome: .success(.noted), stray: nil)
   default: break
   }
   return Decision(
@@ -98,14 +101,15 @@ struct Decider {
 
   mutating func emit(_ type: Event.Kind, _ data: Fields) {
     // Doubt can come and go as often as somebody asks; it must not use up the numbers of what matters.
-    if type == .paymentUnknown, order.sequence >= Self.doubtsEnd { return }
+    if type == .paymentUnknown, order.sequence >= Self.repeatableEnd { return }
     order.sequence += 1
     events.append(Event(id: EventID(order: order.id, sequence: order.sequence), type: type, at: now, data: data))
   }
 
-  /// The event number from which on doubt is not recorded any more. What else can happen to an order is bounded by its
-  /// payments, refunds and cases, and far less than the rest.
-  static let doubtsEnd = EventID.maximumSequence / 2
+  /// The event number from which on what can be repeated for ever is not: doubt is not recorded any more, and the order
+  /// not reopened. What else can happen to an order is bounded by its payments, refunds and cases, and far less than the
+  /// rest.
+  static let repeatableEnd = EventID.maximumSequence / 2
 
   /// Spreads the calls of one payment or refund; see `Schedule.wait`.
   func salt(_ ordinal: Int) -> UInt64 { UInt64(truncatingIfNeeded: order.id.bits) ^ UInt64(ordinal) << 32 }

@@ -1,14 +1,17 @@
 extension Decider {
   mutating func openCase(
     _ reason: Case.Reason, payment: PaymentID?, refund: RefundID? = nil, provider: ProviderName, amount: Money,
-    note: String
+    note: String, failure: Failure? = nil
   ) {
     guard order.cases.count < CaseID.maximum else { return }
     let item = Case(
       id: CaseID(order: order.id, ordinal: order.cases.count + 1), reason: reason, payment: payment, refund: refund,
       provider: provider, amount: amount, note: note, openedAt: now)
     order.cases.append(item)
-    emit(.caseOpened, fields(item))
+    var data = fields(item)
+    data.append("note", .text(note))
+    if let failure { data.append(failure) }
+    emit(.caseOpened, data)
   }
 
   /// Opens a case unless there was one about the same: its provider may say the same thing many times.
@@ -76,7 +79,7 @@ extension Decider {
     }
     // Meanwhile some of it may have gone back in another way.
     let amount = min(refund.amount.amount, order.refundable(payment))
-    if choice == .newRefund, amount <= 0 || order.refunds.count >= Order.maximumRefunds {
+    if choice == .newRefund, amount <= 0 || !order.hasRoom(for: .surplus) {
       return .failure(Refusal(.refundExceedsPayment, "Nothing of this payment can be returned any more."))
     }
     closeCase(index, choice)

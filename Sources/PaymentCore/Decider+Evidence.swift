@@ -22,6 +22,9 @@ extension Decider {
     let isLate = evidence.call != nil && lease == nil
     if case .succeeded(let received) = evidence.verdict {
       if payment.status != .succeeded { succeed(index, received: received) } else { compare(received, with: payment) }
+      if let moment = evidence.capturedAt, order.payments[index].capturedAt == nil {
+        order.payments[index].capturedAt = moment
+      }
       record(evidence.returns, index)
     } else if isLate, evidence.verdict.rank < .ended {
       return .success(.noted)

@@ -22,15 +22,44 @@ extension Decider {
     switch order.status {
     case .paid:
       return .failure(
-        Refusal(.orderPaid, "The order is paid. Refund the payment instead.", payment: order.keptPayment))
-    case .closed: break
+        Refusal(.orderPaid, "The order is paid. Refund the payment instead.", payment: order.paidBy))
     case .open: startClosing(.cancelled)
+    case .closed where order.closeReason == .expired:
+      // The shop is told that the order is closed, and may sell the goods elsewhere: late money goes back from here on.
+      order.closeReason = .cancelled
+      emit(.orderClosed, ["close_reason": .text(Order.CloseReason.cancelled.rawValue)])
+    case .closed: break
     case .closing where order.closeReason == .expired:
       order.closeReason = .cancelled
       emit(.orderClosing, ["close_reason": .text(Order.CloseReason.cancelled.rawValue)])
     case .closing: break
     }
     finishClosing()
+    return .success(.order(order, isRepeat: false))
+  }
+
+  /// Lets an order that expired be paid after all, so that all money ever sent for it is judged together. What is being
+  /// closed of it comes to its end all the same.
+  mutating func reopenOrder(expiresIn: Int64?) -> Outcome {
+    switch (order.status, order.closeReason) {
+    case (.open, _): return .success(.order(order, isRepeat: true))
+    case (.paid, _):
+      return .failure(Refusal(.orderPaid, "The order is paid. There is nothing to reopen.", payment: order.paidBy))
+    case (_, .expired?): break
+    default:
+      let detail = "The shop closed this order, and it stays closed. Register a new order with another reference."
+      return .failure(Refusal(.orderClosed, detail))
+    }
+    guard order.sequence < Self.repeatableEnd else {
+      return .failure(Refusal(.orderClosed, "This order was reopened too often. Register a new order."))
+    }
+    let seconds =
+      expiresIn ?? order.registration.expiresIn ?? rules.schedule.orderLife.components.seconds
+    order.status = .open
+    order.closeReason = nil
+    order.closedAt = nil
+    order.expiresAt = now.advanced(by: .seconds(seconds))
+    emit(.orderReopened, ["expires_in": .integer(seconds)])
     return .success(.order(order, isRepeat: false))
   }
 
@@ -53,8 +82,8 @@ extension Decider {
   }
 
   /// Notes that another key asked for a payment which the order must not have.
-  mutating func preventDuplicate(_ key: IdempotencyKey, of payment: Payment?, code: RefusalCode) {
-    guard let payment, order.duplicates.note(key) else { return }
+  mutating func preventDuplicate(_ key: IdempotencyKey, of payment: PaymentView?, code: RefusalCode) {
+    guard let payment = payment?.payment, order.duplicates.note(key) else { return }
     emit(
       .duplicatePrevented,
       ["payment": .text(payment.id.text), "idempotency_key": .text(key.text), "code": .text(code.rawValue)])

@@ -3,16 +3,30 @@ extension Order {
   /// enough that an order stays small and its numbers never run out.
   package static let maximumPayments = 100
   package static let maximumRefunds = 400
-  /// How many refunds an order can have with those that its provider makes by itself.
-  static let maximumReturns = 1000
+  /// How many an order's provider can make by itself until the next one is a case for a person.
+  static let maximumReturns = 400
+  /// How many refunds of surplus money: one for each payment, and new ones after failures.
+  static let maximumSurplusRefunds = 200
+
+  /// Whether there may be one more refund of this kind. Each kind has room of its own, so that none of them takes the
+  /// place, and all of them together have an ordinal.
+  func hasRoom(for cause: Refund.Cause, byProvider: Bool = false) -> Bool {
+    let count = refunds.count { $0.cause == cause && ($0.cause == .surplus || ($0.key == nil) == byProvider) }
+    switch cause {
+    case .surplus: return count < Self.maximumSurplusRefunds
+    case .requested: return count < (byProvider ? Self.maximumReturns : Self.maximumRefunds)
+    }
+  }
 }
 
 extension Decider {
   mutating func pay(key: IdempotencyKey, provider: ProviderName, method: String?) -> Outcome {
     let sheet = rules.sheets[provider]
-    let method = method ?? sheet?.methods.first
+    let asked = method
+    let method = asked ?? sheet?.methods.first
     let earlier = order.payments.first { $0.key == key }
-    if let earlier, earlier.provider == provider, method == nil || earlier.method == method {
+    // What was asked is compared. Which method is meant where none is named can change with a release.
+    if let earlier, earlier.provider == provider, earlier.askedMethod == asked || earlier.method == method {
       return .success(.payment(earlier.id, of: order, isRepeat: true))
     }
     if let sheet, let method, !sheet.methods.contains(method) {
@@ -27,19 +41,16 @@ extension Decider {
     if let earlier {
       let other = earlier.provider == provider ? "method" : "provider"
       let detail = "This key started a payment with another \(other). Use a new key for a new try."
-      return .failure(Refusal(.idempotencyKeyReused, detail, payment: earlier))
+      return .failure(Refusal(.idempotencyKeyReused, detail, payment: order.view(earlier)))
     }
     if let refusal = refuseSecondPayment(key) ?? refuseBesideForgotten(provider) { return .failure(refusal) }
-    guard order.payments.count < Order.maximumPayments else {
-      let detail = "This order has had \(Order.maximumPayments) payments, the most it can. Register a new order."
-      return .failure(Refusal(.invalidRequest, detail))
-    }
+    if let refusal = refuseWhileBraked() { return .failure(refusal) }
     guard let sheet, let method, rules.enabled.contains(provider) else {
       let names = rules.enabled.map(\.text).joined(separator: ", ")
       let detail = "\(provider.text) is not enabled here. Enabled: \(names.isEmpty ? "none" : names)."
       return .failure(Refusal(.providerNotEnabled, detail))
     }
-    return start(key: key, provider: provider, method: method, life: sheet.actionLife)
+    return start(key: key, provider: provider, method: method, asked: asked, life: sheet.actionLife)
   }
 
   /// The heart of it: while a payment is live or kept, or the order is over, another one cannot start.
@@ -47,20 +58,47 @@ extension Decider {
     let refusal: Refusal
     switch order.status {
     case .paid:
-      refusal = Refusal(.orderPaid, "The order is paid. Do not pay again.", payment: order.keptPayment)
+      refusal = Refusal(.orderPaid, "The order is paid. Do not pay again.", payment: order.paidBy)
     case .closing:
       let detail = "The order is being closed, and its payment asked about. Do not pay again."
-      refusal = Refusal(.orderClosed, detail, payment: order.livePayment)
+      refusal = Refusal(.orderClosed, detail, payment: order.livePayment.map(order.view))
     case .closed:
       let why = order.closeReason == .expired ? "its deadline has passed" : "the shop closed it"
       refusal = Refusal(.orderClosed, "The order takes no payment any more: \(why).")
     case .open:
       guard let live = order.livePayment else { return nil }
       let detail = "A payment of this order is under way. Follow it, or close it first to pay in another way."
-      refusal = Refusal(.paymentInProgress, detail, payment: live)
+      refusal = Refusal(.paymentInProgress, detail, payment: order.view(live))
     }
     preventDuplicate(key, of: refusal.payment, code: refusal.code)
     return refusal
+  }
+
+  /// Whoever tries card after card is slowed down, and then stopped.
+  private func refuseWhileBraked() -> Refusal? {
+    switch order.brake(now, rules.schedule.declines) {
+    case .open: return nil
+    case .paused(let end):
+      let seconds = (end.since(now).wholeMilliseconds + 999) / 1000
+      let detail = "Too many payments of this order were declined. The next one can start in \(seconds) s."
+      return Refusal(.tooManyPayments, detail, retryAfter: seconds)
+    case .ended:
+      let detail =
+        "Too many payments of this order were tried, and it takes no more. Nothing is under way for it: register a new "
+        + "order with another reference."
+      return Refusal(.tooManyPayments, detail)
+    }
+  }
+
+  /// Tells the shop that the next payment has to wait.
+  private mutating func noteBrake() {
+    let wait: Fields.Value
+    switch order.brake(now, rules.schedule.declines) {
+    case .open: return
+    case .paused(let end): wait = .integer((end.since(now).wholeMilliseconds + 999) / 1000)
+    case .ended: wait = .null
+    }
+    emit(.paymentThrottled, ["declines": .integer(Int64(order.declines)), "retry_after": wait])
   }
 
   /// A provider has money of this order that the database forgot. Under its old number the forgotten payment finds itself
@@ -76,7 +114,9 @@ extension Decider {
     return Refusal(.paymentInProgress, detail)
   }
 
-  private mutating func start(key: IdempotencyKey, provider: ProviderName, method: String, life: Duration) -> Outcome {
+  private mutating func start(
+    key: IdempotencyKey, provider: ProviderName, method: String, asked: String?, life: Duration
+  ) -> Outcome {
     let id = PaymentID(order: order.id, ordinal: order.payments.count + 1)
     let amount = order.registration.amount
     var data = Fields([
@@ -89,7 +129,7 @@ extension Decider {
     if !watched.isEmpty { data.append("waits_for", watched.map(\.id.text).joined(separator: " ")) }
     order.payments.append(
       Payment(
-        id: id, key: key, provider: provider, method: method, amount: amount, createdAt: now,
+        id: id, key: key, provider: provider, method: method, askedMethod: asked, amount: amount, createdAt: now,
         expiresAt: min(order.expiresAt, now.advanced(by: life))))
     emit(.paymentStarted, data)
     return .success(.payment(id, of: order, isRepeat: false))
@@ -107,7 +147,7 @@ extension Decider {
     else { return .success(.noted) }
     let amount = order.registration.amount
     var payment = Payment(
-      id: id, key: key, provider: provider, method: method, amount: amount, createdAt: now,
+      id: id, key: key, provider: provider, method: method, askedMethod: nil, amount: amount, createdAt: now,
       expiresAt: max(now, order.expiresAt))
     payment.status = .closed
     payment.watchUntil = payment.expiresAt.advanced(by: rules.schedule.watchMargin)
@@ -181,9 +221,10 @@ extension Decider {
       reschedule(index)
     }
     if status == .failed, let failure = payment.failure {
-      emit(
-        .paymentFailed,
-        ["payment": .text(payment.id.text), "code": .text(failure.code), "message": .text(failure.message)])
+      var data = Fields(["payment": .text(payment.id.text)])
+      data.append(failure)
+      emit(.paymentFailed, data)
+      noteBrake()
     } else {
       emit(.paymentClosed, ["payment": .text(payment.id.text)])
     }

@@ -1,12 +1,12 @@
 extension Decider {
-  mutating func refund(_ id: PaymentID, key: IdempotencyKey, amount: Int64?, reason: String?) -> Outcome {
+  mutating func refund(_ id: PaymentID, key: IdempotencyKey, _ wanted: Refund.Request) -> Outcome {
     guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
     let earlier = order.refunds.first { $0.payment == id && $0.key == key }
-    if let earlier, amount == earlier.asked, reason == earlier.reason {
+    if let earlier, wanted.amount == earlier.asked, wanted.reason == earlier.reason {
       return .success(.refund(earlier.id, of: order, isRepeat: true))
     }
     let left = payment.isKept ? order.refundable(payment) : 0
-    let money = Money(amount ?? left, payment.amount.currency)
+    let money = Money(wanted.amount ?? left, payment.amount.currency)
     if payment.isKept, left > 0, money.amount <= left, !rules.sheet(payment.provider).supports(money) {
       let detail = "\(payment.provider.text) does not refund this amount in \(money.currency.code)."
       return .failure(Refusal(.amountNotSupported, detail))
@@ -22,15 +22,24 @@ extension Decider {
         ? "Its money is surplus and goes back by itself." : "Only a payment that succeeded can be refunded."
       return .failure(Refusal(.paymentNotRefundable, why))
     }
+    let refunded = (payment.received?.amount ?? 0) - left
+    guard wanted.expectedRefunded.map({ $0 == refunded }) ?? true else {
+      let detail =
+        "\(refunded) of this payment (in minor units) is refunded or on its way back, not what was expected. Look at its "
+        + "refunds, and ask again if more is to go back."
+      let refunds = order.refunds.filter { $0.payment == id }
+      return .failure(Refusal(.refundStateChanged, detail, payment: order.view(payment), refunds: refunds))
+    }
     guard left > 0, money.amount <= left else {
       let rest = "\(left) of \(payment.received?.amount ?? 0) \(payment.amount.currency.code)"
       return .failure(Refusal(.refundExceedsPayment, "Only \(rest) (in minor units) can still be refunded."))
     }
-    guard order.refunds.count < Order.maximumRefunds else {
+    guard order.hasRoom(for: .requested) else {
       let detail = "This order has had \(Order.maximumRefunds) refunds, the most it can."
       return .failure(Refusal(.invalidRequest, detail))
     }
-    let refund = startRefund(id, amount: money, cause: .requested, key: key, asked: amount, reason: reason)
+    let refund = startRefund(
+      id, amount: money, cause: .requested, key: key, asked: wanted.amount, reason: wanted.reason)
     return .success(.refund(refund, of: order, isRepeat: false))
   }
 
@@ -52,10 +61,7 @@ extension Decider {
       "refund": .text(refund.id.text), "payment": .text(refund.payment.text), "amount": .integer(refund.amount.amount),
       "currency": .text(refund.amount.currency.code), "cause": .text(refund.cause.rawValue),
     ])
-    if let failure = refund.failure {
-      fields.append("code", failure.code)
-      fields.append("message", failure.message)
-    }
+    if let failure = refund.failure { fields.append(failure) }
     return fields
   }
 
@@ -108,7 +114,7 @@ extension Decider {
     }
     if let lease, order.refunds[index].calls.nextAt != nil, order.refunds[index].status == .processing {
       // What the provider has never seen is sent again at once; the wait comes after it.
-      if lease.kind == .queryRefund, case .notFound = evidence.verdict {
+      if lease.kind == .queryRefund, case .notFound = evidence.verdict, order.refunds[index].calls.isStill(now) {
         order.refunds[index].calls.nextAt = now
       } else {
         rescheduleRefund(index)
@@ -166,7 +172,7 @@ extension Decider {
     guard refund.cause == .surplus, let payment = order.payment(refund.payment) else { return }
     openCase(
       reason, payment: payment.id, refund: refund.id, provider: payment.provider, amount: refund.amount,
-      note: "\(failure.code): \(failure.message)")
+      note: "\(failure.code): \(failure.message)", failure: failure)
   }
 
   /// Records what was returned at the provider without PayOnce, each once, and takes it off what is still to be sent.
@@ -174,7 +180,7 @@ extension Decider {
     let payment = order.payments[index]
     for item in returns
     where !order.refunds.contains(where: { $0.payment == payment.id && $0.providerReference == item.reference }) {
-      guard order.refunds.count < Order.maximumReturns, item.amount.currency == payment.received?.currency,
+      guard order.hasRoom(for: .requested, byProvider: true), item.amount.currency == payment.received?.currency,
         item.amount.amount > 0, Money.plausibleAmounts.contains(item.amount.amount)
       else {
         let note = "the provider lists \(item.amount.text) as returned (\(item.reference)), which is not recorded here"

@@ -2,7 +2,8 @@ extension Decider {
   /// What time alone does, before a command is looked at: leases lapse, the deadline passes, payments expire,
   /// watches end.
   mutating func applyTime() {
-    lapseLeases()
+    if before.isAhead(of: now, by: rules.schedule.leaseMargin) { correctTime() }
+    lapseLeases(endingBy: now)
     if order.status == .open, now >= order.expiresAt { startClosing(.expired) }
     for index in order.payments.indices {
       let payment = order.payments[index]
@@ -15,19 +16,32 @@ extension Decider {
   }
 
   /// A call whose lease lapsed was not answered: whoever made it died, or lost its way back. It may have arrived.
-  private mutating func lapseLeases() {
-    for index in order.payments.indices {
-      guard let lease = order.payments[index].calls.lease, lease.until <= now else { continue }
-      _ = order.payments[index].calls.finish(number: lease.number, finding: .unanswered, now: now)
-      order.payments[index].calls.nextAt = now
+  /// - Parameter end: `nil` for all of them.
+  private mutating func lapseLeases(endingBy end: Instant? = nil) {
+    for index in order.payments.indices where order.payments[index].calls.isLeased(until: end) {
+      order.payments[index].calls.lapse(now: now)
       if order.payments[index].isLive { doubt(index, "the call was made and nobody came back with its answer") }
     }
-    for index in order.refunds.indices {
-      guard let lease = order.refunds[index].calls.lease, lease.until <= now else { continue }
-      _ = order.refunds[index].calls.finish(number: lease.number, finding: .unanswered, now: now)
-      order.refunds[index].calls.nextAt = now
+    for index in order.refunds.indices where order.refunds[index].calls.isLeased(until: end) {
+      order.refunds[index].calls.lapse(now: now)
       if order.refunds[index].unknownSince == nil { order.refunds[index].unknownSince = now }
     }
+  }
+
+  /// The one process that made calls for this store is dead, and nothing of it is leaving any more.
+  mutating func recover() {
+    lapseLeases()
+    for index in order.payments.indices { order.payments[index].calls.movingUntil = nil }
+    for index in order.refunds.indices { order.refunds[index].calls.movingUntil = nil }
+  }
+
+  /// What a clock that was far ahead has planned is looked at now: else it would wait until that moment really comes.
+  private mutating func correctTime() {
+    lapseLeases()
+    for index in order.payments.indices {
+      order.payments[index].calls.correct(now: now, moving: rules.schedule.moving)
+    }
+    for index in order.refunds.indices { order.refunds[index].calls.correct(now: now, moving: rules.schedule.moving) }
   }
 
   /// Sets the next call of a payment by the schedule.

@@ -14,6 +14,12 @@ extension Order {
     return wake
   }
 
+  /// Whether somebody is about to make a call for it, or was.
+  package var isLeased: Bool {
+    payments.contains { $0.calls.lease != nil || $0.calls.movingUntil != nil }
+      || refunds.contains { $0.calls.lease != nil || $0.calls.movingUntil != nil }
+  }
+
   /// The calls to make now, oldest payment first. What is leased is left out.
   package func due(_ now: Instant, rules: Rules) -> [Call] {
     var calls: [Call] = []
@@ -43,11 +49,10 @@ extension Order {
 
   /// Takes the lease for a call that `due` named. It must be stored before the call leaves.
   package mutating func lease(_ call: Call, now: Instant, schedule: Schedule) {
-    let until = now.advanced(by: schedule.lease)
     if let refund = call.refund {
-      refunds[refund.id.ordinal - 1].calls.take(call.kind, now: now, until: until)
+      refunds[refund.id.ordinal - 1].calls.take(call.kind, now: now, schedule: schedule)
     } else {
-      payments[call.payment.id.ordinal - 1].calls.take(call.kind, now: now, until: until)
+      payments[call.payment.id.ordinal - 1].calls.take(call.kind, now: now, schedule: schedule)
     }
     touch(now)
   }
@@ -92,10 +97,11 @@ extension Order {
     guard payment.mayHaveLeft else { return hasAnswersOfWatched ? .charge : nil }
     guard payment.closeRequestedAt != nil else {
       let isLost = last?.kind == .query && last?.finding == .notFound && payment.status == .processing
-      return isLost && sheet.canRepeat(payment.calls, now: now) ? .charge : .query
+      return isLost && payment.calls.isStill(now) && sheet.canRepeat(payment.calls, now: now) ? .charge : .query
     }
     switch (last?.kind, last?.finding) {
     case (.query, .notFound) where sheet.burning == .createThenClose && payment.status == .processing:
+      guard payment.calls.isStill(now) else { return .query }
       return sheet.canRepeat(payment.calls, now: now) ? .charge : .close
     case (.query, _), (.charge, .found), (.charge, .pending), (.charge, .refused): return .close
     default: return .query
@@ -105,7 +111,7 @@ extension Order {
   private func nextCall(_ refund: Refund, _ sheet: CapabilitySheet, now: Instant) -> Call.Kind {
     guard refund.calls.firstSent != nil else { return .refund }
     let isLost = refund.calls.last?.kind == .queryRefund && refund.calls.last?.finding == .notFound
-    return isLost && sheet.canRepeat(refund.calls, now: now) ? .refund : .queryRefund
+    return isLost && refund.calls.isStill(now) && sheet.canRepeat(refund.calls, now: now) ? .refund : .queryRefund
   }
 
   /// Whether every payment that may still turn out paid was asked about, and answered, since the last one started.

@@ -7,6 +7,8 @@ package struct PaymentEvidence: Hashable, Sendable {
   package let verdict: Verdict
   /// The provider's own name for its object.
   package let reference: String?
+  /// When the provider took the money, if it did and says so.
+  package let capturedAt: Instant?
   /// Refunds and disputes of this payment that the provider lists and that were not asked for here.
   package let returns: [Return]
 
@@ -48,13 +50,14 @@ package struct PaymentEvidence: Hashable, Sendable {
 
   package init(
     payment: PaymentID, provider: ProviderName, call: Int?, verdict: Verdict, reference: String? = nil,
-    returns: [Return] = []
+    capturedAt: Instant? = nil, returns: [Return] = []
   ) {
     self.payment = payment
     self.provider = provider
     self.call = call
     self.verdict = verdict
     self.reference = reference
+    self.capturedAt = capturedAt
     self.returns = returns
   }
 }

@@ -21,6 +21,12 @@ package struct Fields: Hashable, Sendable {
 
   package mutating func append(_ name: String, _ value: String?) { append(name, value.map(Value.text) ?? .null) }
 
+  /// What a provider said of its refusal.
+  mutating func append(_ failure: Failure) {
+    append("code", failure.code)
+    append("message", failure.message)
+  }
+
   package subscript(name: String) -> Value? { all.first { $0.name == name }?.value }
 }
 

@@ -7,8 +7,9 @@ package struct Order: Hashable, Sendable {
   /// 128 random bits; whoever shows them may see and pay this one order.
   package let checkoutSecret: UInt128
   package let createdAt: Instant
-  /// The deadline. From here on no payment starts, and a live one is closed at its provider.
-  package let expiresAt: Instant
+  /// The deadline. From here on no payment starts, and a live one is closed at its provider. A reopened order has a new
+  /// one.
+  package internal(set) var expiresAt: Instant
 
   package internal(set) var status: Status = .open
   package internal(set) var closeReason: CloseReason?
@@ -38,8 +39,9 @@ package struct Order: Hashable, Sendable {
     package let reference: String
     package let amount: Money
     package let description: String?
-    /// Seconds from registration to the deadline.
-    package let expiresIn: Int64
+    /// Seconds from registration to the deadline, as the shop asked; `nil` for the schedule's own. What was asked is
+    /// kept, so that a repeat is the same content also after the default has changed.
+    package let expiresIn: Int64?
     package let latePayment: LatePayment
     package let returnURL: String?
     package let metadata: Fields
@@ -48,7 +50,7 @@ package struct Order: Hashable, Sendable {
     package enum LatePayment: String, CaseIterable, Hashable, Sendable { case refund, accept }
 
     package init(
-      merchant: MerchantID, reference: String, amount: Money, description: String? = nil, expiresIn: Int64,
+      merchant: MerchantID, reference: String, amount: Money, description: String? = nil, expiresIn: Int64? = nil,
       latePayment: LatePayment = .refund, returnURL: String? = nil, metadata: Fields = Fields()
     ) {
       self.merchant = merchant
@@ -62,13 +64,16 @@ package struct Order: Hashable, Sendable {
     }
   }
 
-  package init(id: OrderID, registration: Registration, checkoutSecret: UInt128, now: Instant) {
+  /// - Parameter defaultLife: the time to its deadline where the shop asked for none.
+  package init(
+    id: OrderID, registration: Registration, checkoutSecret: UInt128, now: Instant, defaultLife: Duration
+  ) {
     self.id = id
     self.registration = registration
     self.checkoutSecret = checkoutSecret
     createdAt = now
     updatedAt = now
-    expiresAt = now.advanced(by: .seconds(registration.expiresIn))
+    expiresAt = now.advanced(by: registration.expiresIn.map { .seconds($0) } ?? defaultLife)
   }
 }
 
@@ -115,10 +120,22 @@ extension Order {
   package var currentPayment: Payment? { keptPayment ?? livePayment }
 
   /// What of the kept payment went back to the buyer, in minor units.
-  package var amountRefunded: Int64 {
-    guard let kept = keptPayment else { return 0 }
-    return refunds.lazy.filter { $0.payment == kept.id && $0.status == .succeeded }.reduce(0) { $0 + $1.amount.amount }
+  package var amountRefunded: Int64 { keptPayment.map(refunded) ?? 0 }
+
+  /// What of a payment went back to the buyer, in minor units.
+  package func refunded(_ payment: Payment) -> Int64 {
+    refunds.lazy.filter { $0.payment == payment.id && $0.status == .succeeded }.reduce(0) { $0 + $1.amount.amount }
   }
+
+  /// The moment at which something is decided about it: `now`, but not before its last change, so that its time does not
+  /// run backwards where a node's clock is a little behind. A change that is further ahead than the margin was made by a
+  /// wrong clock, and holds nothing back.
+  package func moment(_ now: Instant, margin: Duration) -> Instant {
+    isAhead(of: now, by: margin) ? now : max(now, updatedAt)
+  }
+
+  /// Whether its last change was made by a clock that was wrong.
+  func isAhead(of now: Instant, by margin: Duration) -> Bool { updatedAt > now.advanced(by: margin) }
 
   package func payment(_ id: PaymentID) -> Payment? {
     id.order == self.id && id.ordinal <= payments.count ? payments[id.ordinal - 1] : nil
@@ -128,7 +145,7 @@ extension Order {
     id.order == self.id && id.ordinal <= refunds.count ? refunds[id.ordinal - 1] : nil
   }
 
-  /// What may still be returned of a payment: what was received, less what is or may be on its way back.
+  /// What may still be returned of a payment, in minor units: what was received, less what is or may be on its way back.
   package func refundable(_ payment: Payment) -> Int64 {
     guard let received = payment.received else { return 0 }
     return refunds.lazy.filter { $0.payment == payment.id && $0.status != .failed }

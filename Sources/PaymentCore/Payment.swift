@@ -6,6 +6,8 @@ package struct Payment: Hashable, Sendable {
   package let key: IdempotencyKey
   package let provider: ProviderName
   package let method: String
+  /// The method that was asked for; `nil` when none was named and the provider's first one was meant at that time.
+  package let askedMethod: String?
   /// What the provider is asked to take.
   package let amount: Money
   package let createdAt: Instant
@@ -16,6 +18,8 @@ package struct Payment: Hashable, Sendable {
   package internal(set) var surplus: Surplus?
   /// What the provider says it took.
   package internal(set) var received: Money?
+  /// When the provider took it, by its own clock and word; `nil` when it does not say. Nothing is decided by it.
+  package internal(set) var capturedAt: Instant?
   /// Since when nobody knows whether the provider acted; `nil` when its state is known.
   package internal(set) var unknownSince: Instant?
   /// What the buyer has to do next. Shown only by `nextAction`, since it is over once a close was asked for.
@@ -38,13 +42,14 @@ package struct Payment: Hashable, Sendable {
   package enum Surplus: String, CaseIterable, Hashable, Sendable { case mismatch, duplicate, late }
 
   package init(
-    id: PaymentID, key: IdempotencyKey, provider: ProviderName, method: String, amount: Money, createdAt: Instant,
-    expiresAt: Instant
+    id: PaymentID, key: IdempotencyKey, provider: ProviderName, method: String, askedMethod: String?, amount: Money,
+    createdAt: Instant, expiresAt: Instant
   ) {
     self.id = id
     self.key = key
     self.provider = provider
     self.method = method
+    self.askedMethod = askedMethod
     self.amount = amount
     self.createdAt = createdAt
     self.expiresAt = expiresAt

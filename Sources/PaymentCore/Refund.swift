@@ -20,6 +20,22 @@ package struct Refund: Hashable, Sendable {
   package internal(set) var updatedAt: Instant
   package internal(set) var calls: CallState
 
+  /// What a shop asks for.
+  package struct Request: Hashable, Sendable {
+    /// In minor units; `nil` for all that is left.
+    package let amount: Int64?
+    package let reason: String?
+    /// How many minor units the caller believes to be refunded or on their way back; `nil` not to look. It is a condition
+    /// and no content: a repeat under the same key is the same request, whatever happened since.
+    package let expectedRefunded: Int64?
+
+    package init(amount: Int64?, reason: String? = nil, expectedRefunded: Int64? = nil) {
+      self.amount = amount
+      self.reason = reason
+      self.expectedRefunded = expectedRefunded
+    }
+  }
+
   static let notFound = "not_found"
   static let settledOutside = "settled_outside"
   static let returnedElsewhere = "returned_elsewhere"

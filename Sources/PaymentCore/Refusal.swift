@@ -11,7 +11,9 @@ package enum RefusalCode: String, CaseIterable, Hashable, Sendable {
   case orderPaid = "order_paid"
   case orderClosed = "order_closed"
   case paymentInProgress = "payment_in_progress"
+  case tooManyPayments = "too_many_payments"
   case paymentNotRefundable = "payment_not_refundable"
+  case refundStateChanged = "refund_state_changed"
   case refundExceedsPayment = "refund_exceeds_payment"
   case providerNotEnabled = "provider_not_enabled"
 }
@@ -22,7 +24,11 @@ package struct Refusal: Hashable, Sendable {
   /// A sentence that says what is wrong and what to do. It repeats no secret.
   package let detail: String
   /// The payment in the way, so that the caller can follow it instead of paying again.
-  package let payment: Payment?
+  package let payment: PaymentView?
+  /// What of the payment went back or is about to, where the caller believed otherwise.
+  package let refunds: [Refund]
+  /// After how many seconds the same request may be granted, where time is all that it takes.
+  package let retryAfter: Int64?
   /// The fields of the request at fault.
   package let errors: [FieldError]
 
@@ -35,10 +41,15 @@ package struct Refusal: Hashable, Sendable {
     }
   }
 
-  package init(_ code: RefusalCode, _ detail: String, payment: Payment? = nil, errors: [FieldError] = []) {
+  package init(
+    _ code: RefusalCode, _ detail: String, payment: PaymentView? = nil, refunds: [Refund] = [],
+    retryAfter: Int64? = nil, errors: [FieldError] = []
+  ) {
     self.code = code
     self.detail = detail
     self.payment = payment
+    self.refunds = refunds
+    self.retryAfter = retryAfter
     self.errors = errors
   }
 }

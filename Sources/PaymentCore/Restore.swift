@@ -27,16 +27,18 @@ extension Order {
 
 extension Payment {
   package init(
-    restored id: PaymentID, key: IdempotencyKey, provider: ProviderName, method: String, amount: Money,
-    createdAt: Instant, expiresAt: Instant, status: Status, surplus: Surplus?, received: Money?,
-    unknownSince: Instant?, action: NextAction?, failure: Failure?, providerReference: String?,
+    restored id: PaymentID, key: IdempotencyKey, provider: ProviderName, method: String, askedMethod: String?,
+    amount: Money, createdAt: Instant, expiresAt: Instant, status: Status, surplus: Surplus?, received: Money?,
+    capturedAt: Instant?, unknownSince: Instant?, action: NextAction?, failure: Failure?, providerReference: String?,
     closeRequestedAt: Instant?, watchUntil: Instant?, updatedAt: Instant, calls: CallState
   ) {
     self.init(
-      id: id, key: key, provider: provider, method: method, amount: amount, createdAt: createdAt, expiresAt: expiresAt)
+      id: id, key: key, provider: provider, method: method, askedMethod: askedMethod, amount: amount,
+      createdAt: createdAt, expiresAt: expiresAt)
     self.status = status
     self.surplus = surplus
     self.received = received
+    self.capturedAt = capturedAt
     self.unknownSince = unknownSince
     self.action = action
     self.failure = failure

@@ -2,7 +2,8 @@
 package struct Schedule: Hashable, Sendable {
   /// How long a provider call may take before its outcome counts as unknown.
   package var callTimeout: Duration = .seconds(10)
-  /// How much longer than a call its lease lasts, for nodes whose clocks differ.
+  /// How much longer than a call it is waited until money may be moved again: for nodes that freeze, and for clocks that
+  /// differ.
   package var leaseMargin: Duration = .seconds(30)
   /// The waits between the queries of a payment whose end is not known; the last one repeats.
   package var queries: [Duration] = Schedule.defaultQueries
@@ -15,6 +16,9 @@ package struct Schedule: Hashable, Sendable {
   /// How long past the last moment at which its provider may take money an ended payment is watched.
   package var watchMargin: Duration = .seconds(10 * 60)
 
+  /// How often an order may be tried again after declines.
+  package var declines = DeclineBrake()
+
   /// How long a command may wait for a store that hangs before it is answered without it.
   package var storePatience: Duration = .seconds(10)
 
@@ -25,7 +29,15 @@ package struct Schedule: Hashable, Sendable {
     [1, 2, 3, 5].map { .seconds($0) } + Array(repeating: .seconds(5), count: 10)
     + [60, 300, 900, 3600, 21_600, 86_400].map { .seconds($0) }
 
-  package var lease: Duration { callTimeout + leaseMargin }
+  /// How far a node's clock may be off until the node decides nothing any more: so little that two of them, off both ways,
+  /// stay within the margin.
+  package var clockTolerance: Duration { leaseMargin / 3 }
+
+  /// How long a call is its node's alone. Then somebody else asks what became of it, which harms nobody.
+  package var lease: Duration { callTimeout + clockTolerance }
+
+  /// After how long a call that moves money cannot be leaving any more, and may be made again.
+  package var moving: Duration { callTimeout + leaseMargin }
 
   /// The wait before the next call.
   /// - Parameter salt: decides the jitter, so that the same state always gives the same moment.

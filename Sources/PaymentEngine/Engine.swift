@@ -25,11 +25,12 @@ package struct Engine: Sendable {
     let dispatcher = Dispatcher(
       providers: providers, schedule: rules.schedule, clock: clock, logger: logger, limit: callLimit)
     let unreadable = UnreadableOrders(logger: logger)
+    let timekeeper = Timekeeper(clock: clock, tolerance: rules.schedule.clockTolerance, logger: logger)
     journal = Journal(
       lanes: stores.map {
         Lane(
-          store: $0, rules: rules, clock: clock, dispatcher: dispatcher, changes: changes, unreadable: unreadable,
-          logger: logger)
+          store: $0, rules: rules, clock: clock, timekeeper: timekeeper, dispatcher: dispatcher, changes: changes,
+          unreadable: unreadable, logger: logger)
       })
     sweeper = Sweeper(
       journal: journal, dispatcher: dispatcher, clock: clock, logger: logger, interval: sweepInterval)
@@ -84,6 +85,20 @@ package struct Engine: Sendable {
       await watch()
       journal.close()
     }
+  }
+
+  /// Voids the leases of the process that had this store before, and does nothing else. Only for a store that a lock holds
+  /// for one process alone, and before anything is called: this engine is of no use afterwards.
+  /// - Returns: how many orders had leases.
+  package func recover(on executors: [any TaskExecutor]) async throws(Fault) -> Int {
+    let result = await withTaskGroup(of: Void.self) { group -> Result<Int, Fault> in
+      group.addTask { await runWithoutCalls(on: executors) }
+      defer { group.cancelAll() }
+      do throws(Fault) {
+        return .success(try await journal.recover(within: rules.schedule.moving, now: clock.now()))
+      } catch { return .failure(error) }
+    }
+    return try result.get()
   }
 
   /// Sees to it that nobody waits for ever for a store that hangs, until it is cancelled.

@@ -8,6 +8,8 @@ package enum Fault: Error, Hashable, Sendable {
   case unknownCommit
   /// As much is under way as this process takes at once.
   case overloaded
+  /// The clock of this machine cannot be relied on, so that nothing is decided here.
+  case clockWrong
 
   /// For a person to read.
   package var reason: String { if case .unavailable(let reason) = self { reason } else { "\(self)" } }

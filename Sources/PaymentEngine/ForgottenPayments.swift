@@ -133,8 +133,8 @@ package struct ForgottenPayments: Sendable {
   private func ask(_ provider: any Provider, about id: PaymentID, of order: Order) async -> Finding? {
     guard let method = provider.sheet.methods.first, let key = IdempotencyKey(id.text) else { return nil }
     let payment = Payment(
-      id: id, key: key, provider: provider.name, method: method, amount: order.registration.amount,
-      createdAt: order.createdAt, expiresAt: order.expiresAt)
+      id: id, key: key, provider: provider.name, method: method, askedMethod: nil,
+      amount: order.registration.amount, createdAt: order.createdAt, expiresAt: order.expiresAt)
     for attempt in 1...Self.attempts {
       if attempt > 1 { try? await clock.sleep(for: .seconds(attempt)) }
       guard case .payment(let evidence) = await provider.perform(order.query(payment)) else { continue }

@@ -27,13 +27,36 @@ package struct Journal: Sendable {
     return outcome
   }
 
-  /// Looks at orders that are due, at most `limit`.
-  /// - Returns: how many there were.
-  package func sweep(limit: Int) async throws(Fault) -> Int {
-    guard case .swept(let count) = try await lanes[0].submit(.sweep(limit: limit)).get() else {
-      preconditionFailure("a sweep is answered with a count")
-    }
+  /// Looks at orders that are due, at most `limit`, beginning behind a place.
+  /// - Returns: how many there were, and where the next ones begin, if there may be more.
+  package func sweep(
+    after place: WakePlace? = nil, limit: Int
+  ) async throws(Fault) -> (count: Int, next: WakePlace?) {
+    try await looked(.sweep(after: place, limit: limit))
+  }
+
+  /// Voids the leases of a process that is known to be dead and was the only one on this store: what it was about to learn
+  /// is asked about now, and not when its leases have lapsed. To be called before anything is called from here.
+  /// - Parameter horizon: the longest that a lease can last from now.
+  /// - Returns: how many orders had one.
+  package func recover(within horizon: Duration, now: Instant) async throws(Fault) -> Int {
+    var (count, place): (Int, WakePlace?) = (0, nil)
+    repeat {
+      let work = Lane.Work.recover(until: now.advanced(by: horizon), after: place, limit: Self.recoveryLimit)
+      let some = try await looked(work)
+      count += some.count
+      place = some.next
+    } while place != nil
     return count
+  }
+
+  private static let recoveryLimit = 2000
+
+  private func looked(_ work: Lane.Work) async throws(Fault) -> (count: Int, next: WakePlace?) {
+    guard case .swept(let count, let next) = try await lanes[0].submit(work).get() else {
+      preconditionFailure("a look at due orders is answered with a count")
+    }
+    return (count, next)
   }
 
   /// Writes something to the store, and returns when it is durable: the proof that orders could be written, too.

@@ -9,13 +9,16 @@ import Synchronization
 package final class Lane: Sendable {
   enum Work: Sendable {
     case command(Command, by: Caller)
-    case sweep(limit: Int)
+    case sweep(after: WakePlace?, limit: Int)
+    /// Voids the leases of a process that is known to be dead, of orders that are to be woken until then.
+    case recover(until: Instant, after: WakePlace?, limit: Int)
     /// Write something and say that it is durable.
     case probe
   }
   enum Answer: Sendable {
     case outcome(Outcome)
-    case swept(Int)
+    /// How many orders were looked at, and where the next ones begin, if there may be more.
+    case swept(Int, next: WakePlace?)
     case written
   }
   private struct Entry {
@@ -35,6 +38,7 @@ package final class Lane: Sendable {
   private let store: any Store
   private let rules: Rules
   private let clock: any Clock
+  private let timekeeper: Timekeeper
   private let dispatcher: Dispatcher
   private let changes: Changes
   private let unreadable: UnreadableOrders
@@ -42,21 +46,23 @@ package final class Lane: Sendable {
   private let queueLimit: Int
   private let batchLimit: Int
 
-  /// How often a batch is decided again when another node was faster.
-  private static let attempts = 5
+  /// How often one command is decided again when another node was faster, and how often a batch of them is.
+  private static let attempts = (single: 5, batch: 3)
 
   /// - Parameters:
-  ///   - unreadable: shared with the other lanes.
+  ///   - timekeeper: shared with the other lanes, as are
+  ///   - unreadable: the orders that cannot be read.
   ///   - queueLimit: how many commands may wait; one more gets `Fault.overloaded`. Evidence and sweeps have as many
   ///     places again.
   ///   - batchLimit: how many commands share a commit.
   init(
-    store: any Store, rules: Rules, clock: any Clock, dispatcher: Dispatcher, changes: Changes,
+    store: any Store, rules: Rules, clock: any Clock, timekeeper: Timekeeper, dispatcher: Dispatcher, changes: Changes,
     unreadable: UnreadableOrders, logger: Logger, queueLimit: Int = 4096, batchLimit: Int = 256
   ) {
     self.store = store
     self.rules = rules
     self.clock = clock
+    self.timekeeper = timekeeper
     self.dispatcher = dispatcher
     self.changes = changes
     self.unreadable = unreadable
@@ -150,32 +156,48 @@ package final class Lane: Sendable {
   }
 
   private func decide(_ work: [Work]) -> [Result<Answer, Fault>] {
-    do throws(Fault) { return try commit(work) } catch .conflict where work.count > 1 {
-      // One command may be what keeps the others from being written: each gets a transaction of its own.
-      return work.map { decide([$0])[0] }
+    decide(work[...], attempts: work.count > 1 ? Self.attempts.batch : Self.attempts.single)
+  }
+
+  /// - Parameter attempts: how many transactions to try for all of the work together.
+  private func decide(_ work: ArraySlice<Work>, attempts: Int) -> [Result<Answer, Fault>] {
+    do throws(Fault) { return try commit(Array(work), attempts) } catch .conflict where work.count > 1 {
+      // One command may be what keeps the others from being written. By halves it is found in a few transactions.
+      let middle = work.startIndex + work.count / 2
+      return [work[..<middle], work[middle...]].flatMap { half in
+        decide(half, attempts: half.count > 1 ? 1 : Self.attempts.single)
+      }
     } catch {
-      let orders = work.prefix(5).compactMap(\.order?.text).joined(separator: " ")
-      logger.error(
-        "a batch was not written",
-        metadata: ["commands": "\(work.count)", "fault": "\(error)", "orders": "\(orders)"])
+      // The timekeeper has said it once, for all that comes meanwhile.
+      if error != .clockWrong {
+        let orders = work.prefix(5).compactMap(\.order?.text).joined(separator: " ")
+        logger.error(
+          "a batch was not written",
+          metadata: ["commands": "\(work.count)", "fault": "\(error)", "orders": "\(orders)"])
+      }
       return work.map { _ in .failure(error) }
     }
   }
 
-  private func commit(_ work: [Work]) throws(Fault) -> [Result<Answer, Fault>] {
-    for _ in 1..<Self.attempts {
+  private func commit(_ work: [Work], _ attempts: Int) throws(Fault) -> [Result<Answer, Fault>] {
+    for _ in 1..<attempts {
       do throws(Fault) { return try commitOnce(work) } catch .conflict { continue }
     }
     return try commitOnce(work)
   }
 
   private func commitOnce(_ work: [Work]) throws(Fault) -> [Result<Answer, Fault>] {
-    let (now, uptime) = (clock.now(), clock.uptime())
-    let unreadableCount = unreadable.count
-    let scopes = work.map { $0.scope(now, besides: unreadableCount) }
+    let (reading, uptime) = (timekeeper.read(), clock.uptime())
+    let now = reading.now
+    let scopes = work.map { $0.scope(now) }
     let loaded = try store.load(scopes.compactMap(\.self))
+    do throws(Fault) { try timekeeper.check(reading, storeLead: loaded.clockLead) } catch {
+      // Ends the transaction.
+      try store.save(Changeset())
+      throw error
+    }
     unreadable.complain(loaded.unreadable)
-    var batch = Batch(now: now, rules: rules, loaded: loaded.orders)
+    var batch = Batch(now: now, rules: rules, loaded: loaded)
     let answers = zip(work, scopes).map { work, scope -> Result<Answer, Fault> in
       if let scope, let order = loaded.unreadable.first(where: { $0.isNamed(by: scope) }) {
         return .failure(order.fault)
@@ -197,23 +219,23 @@ extension Lane.Work {
   fileprivate var order: OrderID? {
     switch self {
     case .command(let command, _): command.order
-    case .sweep, .probe: nil
+    case .sweep, .recover, .probe: nil
     }
   }
 
   /// Whether PayOnce itself has to bring this in: evidence, and the sweep.
   fileprivate var isOwn: Bool {
     switch self {
-    case .sweep, .probe, .command(.evidence, _): true
+    case .sweep, .recover, .probe, .command(.evidence, _): true
     case .command: false
     }
   }
 
-  /// - Parameter unreadable: how many orders may be due for ever, and must not use up a sweep's limit.
-  fileprivate func scope(_ now: Instant, besides unreadable: Int) -> Scope? {
+  fileprivate func scope(_ now: Instant) -> Scope? {
     switch self {
     case .probe: nil
-    case .sweep(let limit): .due(now, limit: limit + unreadable)
+    case .sweep(let place, let limit): .due(now, after: place, limit: limit)
+    case .recover(let end, let place, let limit): .due(end, after: place, limit: limit)
     case .command(.register(let registration, _, _), _): .reference(registration.merchant, registration.reference)
     case .command(let command, _): .order(command.order!)
     }
@@ -226,6 +248,8 @@ private struct Batch {
     let before: Order?
     var order: Order
     var isDecided = false
+    /// Whether its calls wait for the next sweep.
+    var isHeld = false
   }
   private struct Reference: Hashable {
     let merchant: MerchantID
@@ -234,17 +258,19 @@ private struct Batch {
 
   private let now: Instant
   private let rules: Rules
+  private let dueEnd: WakePlace?
   private var slots: [Slot] = []
   private var indexes: [OrderID: Int] = [:]
   private var references: [Reference: OrderID] = [:]
   private(set) var changeset = Changeset()
   private(set) var published: [Order] = []
 
-  init(now: Instant, rules: Rules, loaded: [Order]) {
+  init(now: Instant, rules: Rules, loaded: Loaded) {
     self.now = now
     self.rules = rules
-    slots.reserveCapacity(loaded.count)
-    for order in loaded { add(order, before: order) }
+    dueEnd = loaded.dueEnd
+    slots.reserveCapacity(loaded.orders.count)
+    for order in loaded.orders { add(order, before: order) }
   }
 
   private mutating func add(_ order: Order, before: Order?) {
@@ -256,10 +282,18 @@ private struct Batch {
   mutating func decide(_ work: Lane.Work) -> Lane.Answer {
     switch work {
     case .command(let command, let caller): return .outcome(decide(command, by: caller))
-    case .sweep(let limit):
+    case .sweep(_, let limit):
       let due = slots.indices.filter { slots[$0].order.wakeAt.map { $0 <= now } ?? false }.prefix(limit)
       for index in due { _ = decide(.wake(slots[index].order.id), by: .payOnce) }
-      return .swept(due.count)
+      return .swept(due.count, next: dueEnd)
+    case .recover:
+      let leased = slots.indices.filter { slots[$0].order.isLeased }
+      for index in leased {
+        _ = decide(.recover(slots[index].order.id), by: .payOnce)
+        // A lease that is taken here would be void by the next page.
+        slots[index].isHeld = true
+      }
+      return .swept(leased.count, next: dueEnd)
     case .probe:
       changeset.probe = now
       return .written
@@ -294,8 +328,8 @@ private struct Batch {
     var calls: [Call] = []
     for index in slots.indices where slots[index].isDecided {
       // As in `decide`: time does not run backwards for an order, also where this node's clock is behind.
-      let now = max(now, slots[index].order.updatedAt)
-      for call in slots[index].order.due(now, rules: rules) {
+      let now = slots[index].order.moment(now, margin: rules.schedule.leaseMargin)
+      for call in slots[index].isHeld ? [] : slots[index].order.due(now, rules: rules) {
         switch dispatcher.admit(call.payment.provider) {
         case .admitted:
           slots[index].order.lease(call, now: now, schedule: rules.schedule)

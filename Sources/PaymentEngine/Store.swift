@@ -4,15 +4,44 @@ package import PaymentCore
 package enum Scope: Hashable, Sendable {
   case order(OrderID)
   case reference(MerchantID, String)
-  /// Orders whose `wakeAt` is not after the instant, the longest overdue first, at most `limit`; those that another
-  /// node holds are left out.
-  case due(Instant, limit: Int)
+  /// Orders whose `wakeAt` is not after the instant, the longest overdue first, at most `limit`, beginning behind a place;
+  /// those that another node holds are left out.
+  case due(Instant, after: WakePlace? = nil, limit: Int)
+}
+
+/// Where an order stands among those that are to be woken: also one that cannot be read has a place, so that it can be
+/// passed over.
+package struct WakePlace: Hashable, Comparable, Sendable {
+  package let at: Int64
+  /// The order's id as it stands there.
+  package let id: String
+
+  package init(at: Int64, id: String) {
+    self.at = at
+    self.id = id
+  }
+
+  /// `nil` for an order at rest.
+  package init?(_ order: Order) {
+    guard let at = order.wakeAt else { return nil }
+    self.init(at: at.milliseconds, id: order.id.text)
+  }
+
+  /// Before every order.
+  package static let start = WakePlace(at: .min, id: "")
+
+  package static func < (left: WakePlace, right: WakePlace) -> Bool { (left.at, left.id) < (right.at, right.id) }
 }
 
 /// What was found in some scopes.
 package struct Loaded: Sendable {
   package var orders: [Order]
   package var unreadable: [UnreadableOrder]
+  /// The last place that a scope of due orders came to, if it found as many as it may: there may be more behind it.
+  package var dueEnd: WakePlace?
+  /// How far the clock of this machine is certainly ahead of the store's own, negative where it is behind; `nil` for a store
+  /// without a clock.
+  package var clockLead: Duration?
 
   package init(_ orders: [Order] = [], unreadable: [UnreadableOrder] = []) {
     self.orders = orders

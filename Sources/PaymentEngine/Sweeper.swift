@@ -12,7 +12,7 @@ struct Sweeper: Sendable {
   private let limit: Int
 
   /// - Parameters:
-  ///   - interval: the pause after a sweep that found less than `limit`.
+  ///   - interval: the pause after a sweep that came to the end of what is due.
   ///   - limit: how many orders share a transaction.
   init(
     journal: Journal, dispatcher: Dispatcher, clock: any Clock, logger: Logger, interval: Duration = .milliseconds(200),
@@ -28,12 +28,14 @@ struct Sweeper: Sendable {
 
   /// Sweeps until the dispatcher stops: what would be found then could not be called.
   func run() async {
+    // Behind what cannot be read, or is held by another node, the others are looked at all the same.
+    var place: WakePlace?
     while !dispatcher.isStopping {
-      var count = 0
-      do throws(Fault) { count = try await journal.sweep(limit: limit) } catch {
-        logger.warning("a sweep failed; it is tried again", metadata: ["fault": "\(error)"])
+      do throws(Fault) { place = try await journal.sweep(after: place, limit: limit).next } catch {
+        place = nil
+        if error != .clockWrong { logger.warning("a sweep failed; it is tried again", metadata: ["fault": "\(error)"]) }
       }
-      if count < limit { guard (try? await clock.sleep(for: interval)) != nil else { return } }
+      if place == nil { guard (try? await clock.sleep(for: interval)) != nil else { return } }
     }
   }
 }

@@ -6,13 +6,10 @@ final class UnreadableOrders: Sendable {
   private let ids = Mutex<Set<String>>([])
   private let logger: Logger
 
-  /// More than these are neither named nor looked past.
+  /// More than these are not named.
   private static let limit = 1000
 
   init(logger: Logger) { self.logger = logger }
-
-  /// How many there are at most that a sweep may meet.
-  var count: Int { ids.withLock { $0.count } }
 
   func complain(_ orders: [UnreadableOrder]) {
     for order in orders where ids.withLock({ $0.count < Self.limit && $0.insert(order.id).inserted }) {

@@ -168,7 +168,7 @@ final class PostgresResult {
 
   deinit { PQclear(raw) }
 
-  var rows: some Collection<PostgresRow> {
+  var rows: some RandomAccessCollection<PostgresRow> {
     (0..<PQntuples(raw)).lazy.map { [self] in PostgresRow(result: self, number: $0) }
   }
 
@@ -184,6 +184,8 @@ final class PostgresResult {
 struct PostgresRow: ResultRow {
   fileprivate let result: PostgresResult
   fileprivate let number: Int32
+
+  func isNull(at index: Int) -> Bool { PQgetisnull(result.raw, number, Int32(index)) != 0 }
 
   private func value(at index: Int) -> UnsafePointer<CChar>? {
     guard PQgetisnull(result.raw, number, Int32(index)) == 0 else { return nil }

@@ -32,9 +32,14 @@ enum PostgresSQL {
   static let lockDue = PostgresStatement(
     name: "lock_due",
     sql: """
-      SELECT \(Columns.orders.list) FROM orders WHERE wake_at <= $1::bigint
-      ORDER BY wake_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+      SELECT \(Columns.orders.list) FROM orders
+      WHERE wake_at <= $1::bigint AND (wake_at, id) > ($2::bigint, $3 COLLATE "C")
+      ORDER BY wake_at, id LIMIT $4::bigint FOR UPDATE SKIP LOCKED
       """)
+
+  /// The database's own time in milliseconds, at this statement and not at the transaction's beginning.
+  static let clock = PostgresStatement(
+    name: "clock", sql: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
 
   static func parts(_ table: OrderTable) -> PostgresStatement { partsOf[table.rawValue] }
 

@@ -15,6 +15,7 @@ enum PostgresSchema {
     first_sent_call BIGINT, first_sent_at BIGINT,
     last_call_kind TEXT, last_call_at BIGINT, last_call_finding TEXT,
     answered_ask_at BIGINT,
+    moving_until BIGINT,
     CHECK ((call_kind IS NULL) = (call_until IS NULL)),
     CHECK ((first_sent_call IS NULL) = (first_sent_at IS NULL)),
     CHECK ((last_call_kind IS NULL) = (last_call_at IS NULL))
@@ -57,7 +58,7 @@ enum PostgresSchema {
       amount BIGINT NOT NULL CHECK (amount > 0),
       currency TEXT NOT NULL CHECK (length(currency) = 3),
       description TEXT,
-      expires_in BIGINT NOT NULL CHECK (expires_in > 0),
+      expires_in BIGINT CHECK (expires_in > 0),
       late_payment TEXT NOT NULL CHECK (late_payment IN ('refund', 'accept')),
       return_url TEXT,
       metadata TEXT NOT NULL,
@@ -85,7 +86,7 @@ enum PostgresSchema {
     """,
     "CREATE INDEX orders_of_merchant ON orders (merchant, id)",
     "CREATE INDEX orders_under_way ON orders (merchant, id) WHERE status IN ('open', 'closing')",
-    "CREATE INDEX orders_to_wake ON orders (wake_at) WHERE wake_at IS NOT NULL",
+    "CREATE INDEX orders_to_wake ON orders (wake_at, id) WHERE wake_at IS NOT NULL",
     """
     CREATE TABLE payments (
       order_id TEXT COLLATE "C" NOT NULL,
@@ -93,6 +94,7 @@ enum PostgresSchema {
       key TEXT COLLATE "C" NOT NULL,
       provider TEXT NOT NULL,
       method TEXT NOT NULL,
+      asked_method TEXT,
       amount BIGINT NOT NULL CHECK (amount > 0),
       currency TEXT NOT NULL CHECK (length(currency) = 3),
       created_at BIGINT NOT NULL,
@@ -101,6 +103,7 @@ enum PostgresSchema {
       surplus TEXT CHECK (surplus IN ('mismatch', 'duplicate', 'late')),
       amount_received BIGINT,
       currency_received TEXT,
+      captured_at BIGINT,
       unknown_since BIGINT,
       action TEXT,
       action_value TEXT,
@@ -116,6 +119,7 @@ enum PostgresSchema {
       CHECK ((status = 'succeeded') = (amount_received IS NOT NULL)),
       CHECK ((amount_received IS NULL) = (currency_received IS NULL)),
       CHECK (surplus IS NULL OR status = 'succeeded'),
+      CHECK (captured_at IS NULL OR status = 'succeeded'),
       CHECK (status <> 'failed' OR failure_code IS NOT NULL),
       CHECK (unknown_since IS NULL OR status IN ('processing', 'requires_action')),
       CHECK (watch_until IS NULL OR status IN ('failed', 'closed'))

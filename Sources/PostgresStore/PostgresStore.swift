@@ -69,13 +69,16 @@ package final class PostgresStore: Store {
   private func load(_ scopes: [Scope], _ state: inout State) throws(PostgresFailure) -> Loaded {
     let session = try session(&state)
     var (ids, references): ([OrderID], [(MerchantID, String)]) = ([], [])
-    var calls = [PostgresCall.begin]
-    var due: [PostgresCall] = []
+    var calls = [PostgresCall.begin, PostgresCall(PostgresSQL.clock)]
+    var due: [(call: PostgresCall, limit: Int)] = []
     for scope in scopes {
       switch scope {
       case .order(let id): ids.append(id)
       case .reference(let merchant, let reference): references.append((merchant, reference))
-      case .due(let now, let limit): due.append(PostgresCall(PostgresSQL.lockDue, ["\(now.milliseconds)", "\(limit)"]))
+      case .due(let now, let place, let limit):
+        let place = place ?? .start
+        let arguments = ["\(now.milliseconds)", "\(place.at)", place.id, "\(limit)"]
+        due.append((PostgresCall(PostgresSQL.lockDue, arguments), limit))
       }
     }
     let idArray = PostgresSQL.array(ids.map { .text($0.text) })
@@ -90,12 +93,14 @@ package final class PostgresStore: Store {
     } else if !ids.isEmpty {
       calls.append(PostgresCall(PostgresSQL.lockByID, [idArray]))
     }
-    calls += due
+    calls += due.map(\.call)
     let heads = calls.count
     if !ids.isEmpty { calls += OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [idArray]) } }
+    let askedAt = clock.uptime()
     let results = try session.connection.run(calls, within: PostgresSession.limit)
+    let lead = clockLead(results[1], askedAt: askedAt)
     var loader = OrderParts()
-    loader.read(heads: results[1..<heads], parts: results[heads...])
+    loader.read(heads: results[2..<heads], parts: results[heads...])
     let others = loader.missing(besides: Set(ids))
     if !others.isEmpty {
       let array = PostgresSQL.array(others.map { .text($0.text) })
@@ -103,10 +108,22 @@ package final class PostgresStore: Store {
         OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [array]) }, within: PostgresSession.limit)
       loader.read(heads: [], parts: more[...])
     }
-    let loaded = loader.loaded
+    var loaded = loader.loaded
+    loaded.clockLead = lead
+    for (result, due) in zip(results[(heads - due.count)..<heads], due) where result.rows.count == due.limit {
+      loaded.dueEnd = result.rows.last.flatMap { WakePlace($0) }
+    }
     state.isOpen = true
     state.hasLooked = !loaded.orders.isEmpty || !ids.isEmpty || !references.isEmpty
     return loaded
+  }
+
+  /// How far this machine's clock is certainly ahead of the database's. When in the round trip that looked at its own is
+  /// not known.
+  private func clockLead(_ result: PostgresResult, askedAt: Duration) -> Duration? {
+    guard let database = result.rows.first?.integer(at: 0) else { return nil }
+    let lead = clock.now().since(Instant(milliseconds: database))
+    return min(lead, max(.zero, lead - (clock.uptime() - askedAt)))
   }
 
   private func session(_ state: inout State) throws(PostgresFailure) -> PostgresSession {

@@ -124,15 +124,24 @@ struct OrderLoader {
       if !seen.contains(id) { try load("WHERE id = ?", [id.text]) }
     case .reference(let merchant, let reference):
       try load("WHERE merchant = ? AND reference = ?", [merchant.text, reference])
-    case .due(let now, let limit):
-      try load("WHERE wake_at <= ? ORDER BY wake_at LIMIT ?", [now.column, limit])
+    case .due(let now, let place, let limit):
+      let place = place ?? .start
+      let found = try load(
+        "WHERE wake_at <= ? AND (wake_at, id) > (?, ?) ORDER BY wake_at, id LIMIT ?",
+        [now.column, place.at, place.id, limit])
+      if found.count == limit { loaded.dueEnd = found.last }
     }
   }
 
   /// - Parameter condition: one of a few fixed texts, so that its statement stays prepared.
-  mutating func load(_ condition: String, _ arguments: Arguments) throws {
+  /// - Returns: how many rows met it, and the place of the last one.
+  @discardableResult
+  mutating func load(_ condition: String, _ arguments: Arguments) throws -> (count: Int, last: WakePlace?) {
     var heads: [Order.Head] = []
+    var (count, last): (Int, WakePlace?) = (0, nil)
     try database.cachedStatement(sql: "SELECT \(Columns.orders.list) FROM orders \(condition)").run(arguments) {
+      count += 1
+      last = WakePlace($0)
       do {
         let head = try Order.head($0)
         if seen.insert(head.id).inserted { heads.append(head) }
@@ -147,6 +156,7 @@ struct OrderLoader {
             try parts(head.caseCount, head)))
       } catch let part as UnreadableRow { loaded.unreadable.append(UnreadableOrder(head, part.table)) }
     }
+    return (count, last)
   }
 
   private func parts<Part: PartRow>(_ count: Int, _ head: Order.Head) throws -> [Part] {

@@ -21,6 +21,7 @@ private enum Schema {
     first_sent_call INTEGER, first_sent_at INTEGER,
     last_call_kind TEXT, last_call_at INTEGER, last_call_finding TEXT,
     answered_ask_at INTEGER,
+    moving_until INTEGER,
     CHECK ((call_kind IS NULL) = (call_until IS NULL)),
     CHECK ((first_sent_call IS NULL) = (first_sent_at IS NULL)),
     CHECK ((last_call_kind IS NULL) = (last_call_at IS NULL))
@@ -58,7 +59,7 @@ private enum Schema {
       amount INTEGER NOT NULL CHECK (amount > 0),
       currency TEXT NOT NULL CHECK (length(currency) = 3),
       description TEXT,
-      expires_in INTEGER NOT NULL CHECK (expires_in > 0),
+      expires_in INTEGER CHECK (expires_in > 0),
       late_payment TEXT NOT NULL CHECK (late_payment IN ('refund', 'accept')),
       return_url TEXT,
       metadata TEXT NOT NULL,
@@ -87,7 +88,7 @@ private enum Schema {
     -- A merchant's list, and the few of it that are not at rest among many that are.
     CREATE INDEX orders_of_merchant ON orders (merchant, id);
     CREATE INDEX orders_under_way ON orders (merchant, id) WHERE status IN ('open', 'closing');
-    CREATE INDEX orders_to_wake ON orders (wake_at) WHERE wake_at IS NOT NULL;
+    CREATE INDEX orders_to_wake ON orders (wake_at, id) WHERE wake_at IS NOT NULL;
 
     CREATE TABLE payments (
       order_id TEXT NOT NULL REFERENCES orders (id),
@@ -95,6 +96,7 @@ private enum Schema {
       key TEXT NOT NULL,
       provider TEXT NOT NULL,
       method TEXT NOT NULL,
+      asked_method TEXT,
       amount INTEGER NOT NULL CHECK (amount > 0),
       currency TEXT NOT NULL CHECK (length(currency) = 3),
       created_at INTEGER NOT NULL,
@@ -103,6 +105,7 @@ private enum Schema {
       surplus TEXT CHECK (surplus IN ('mismatch', 'duplicate', 'late')),
       amount_received INTEGER,
       currency_received TEXT,
+      captured_at INTEGER,
       unknown_since INTEGER,
       action TEXT,
       action_value TEXT,
@@ -118,6 +121,7 @@ private enum Schema {
       CHECK ((status = 'succeeded') = (amount_received IS NOT NULL)),
       CHECK ((amount_received IS NULL) = (currency_received IS NULL)),
       CHECK (surplus IS NULL OR status = 'succeeded'),
+      CHECK (captured_at IS NULL OR status = 'succeeded'),
       CHECK (status <> 'failed' OR failure_code IS NOT NULL),
       CHECK (unknown_since IS NULL OR status IN ('processing', 'requires_action')),
       CHECK (watch_until IS NULL OR status IN ('failed', 'closed'))

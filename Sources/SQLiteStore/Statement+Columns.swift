@@ -7,6 +7,8 @@ import OrderRows
 struct SQLiteRow: ResultRow {
   let statement: SQLiteStatement
 
+  func isNull(at index: Int) -> Bool { sqlite3_column_type(statement, Int32(index)) == SQLITE_NULL }
+
   func integer(at index: Int) -> Int64? {
     let index = Int32(index)
     return sqlite3_column_type(statement, index) == SQLITE_INTEGER ? sqlite3_column_int64(statement, index) : nil

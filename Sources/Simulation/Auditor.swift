@@ -72,7 +72,7 @@ final class Auditor: @unchecked Sendable {
     told[order.id, default: Told()].registration = order.registration
     tell(
       order.id,
-      "the shop is told of order \(order.id.text), \(order.registration.amount.text), \(order.registration.expiresIn) s"
+      "the shop is told of order \(order.id.text), \(order.registration.amount.text), until \(order.expiresAt.milliseconds)"
     )
   }
 
@@ -143,10 +143,19 @@ final class Auditor: @unchecked Sendable {
         hold(
           before.status != .paid || order.status == .paid, "6: money is never lost from sight", "paid changed back",
           order.id)
+        // Two clocks have a part in a deadline: each may be off by as much as is tolerated.
+        let tolerance = 2 * world.rules.schedule.clockTolerance.wholeMilliseconds
+        hold(
+          before.status != .open || order.closeReason != .expired
+            || before.expiresAt.milliseconds <= world.clock.now + tolerance, "10: it ends",
+          "its time is over too early", order.id)
         hold(
           before.closeReason != .cancelled || order.closeReason == .cancelled, "6: money is never lost from sight",
           "an order that its shop closed took money", order.id)
       }
+      hold(
+        order.updatedAt.milliseconds <= world.clock.now + world.rules.schedule.leaseMargin.wholeMilliseconds,
+        "10: it ends", "it was changed in the future", order.id)
       for (old, new) in zip(change.before?.payments ?? [], order.payments) where old.status == .succeeded {
         hold(
           new.status == .succeeded && new.received == old.received && new.surplus == old.surplus,

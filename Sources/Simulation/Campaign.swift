@@ -65,6 +65,7 @@ package struct Campaign: Sendable {
       (tally.returnedByProviders, "returns and disputes made behind our back"),
       (tally.crashes, "nodes killed"),
       (tally.freezes, "nodes frozen and thawed"),
+      (tally.wrongClocks, "clocks set wrong, by a minute to a month"),
       (tally.storeFaults, "failures of the store"),
       (tally.forgottenStores, "times the store forgot what it had acknowledged"),
     ]

@@ -9,15 +9,18 @@ final class Node: @unchecked Sendable {
   let engine: Engine
   let life = NodeLife()
   let executor: NodeExecutor
+  /// Its date, which somebody may set.
+  let date: NodeDate
   private let world: World
   private var task: Task<Void, Never>?
 
-  init(_ number: Int, in world: World, skew: Int64, lanes: Int, sweep: Duration) {
+  init(_ number: Int, in world: World, date: NodeDate, lanes: Int, sweep: Duration) {
     self.number = number
     self.world = world
+    self.date = date
     let life = life
     executor = NodeExecutor(world.executor)
-    let clock = NodeClock(world: world.clock, skew: skew, life: life)
+    let clock = NodeClock(world: world.clock, date: date, life: life)
     let links = (0..<lanes).map { _ in StoreLink(world: world, life: life) }
     engine = Engine(
       stores: links, providers: world.banks.map { SimulatedProvider(bank: $0, life: life, world: world) },
@@ -73,7 +76,10 @@ final class StoreLink: Store, @unchecked Sendable {
     if life.isOver { throw .unavailable("dead") }
     if world.isStoreDown || world.dice.happens(world.weather.storeRefuses) { try fail(.unavailable("refused")) }
     try world.store.begin()
-    return Loaded(world.store.find(scopes))
+    var loaded = world.store.find(scopes)
+    // What several nodes share has a clock of its own.
+    if world.plan.nodes > 1 { loaded.clockLead = node.map { .milliseconds($0.date.lead) } }
+    return loaded
   }
 
   func save(_ changes: Changeset) throws(Fault) {

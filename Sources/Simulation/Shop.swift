@@ -8,6 +8,8 @@ final class Shop: @unchecked Sendable {
   private let number: Int
   private let registration: Order.Registration
   private var order: OrderID?
+  /// Seconds to the deadline.
+  private let life: Int64
   private var secret: UInt128 = 0
   /// The charges at banks that somebody could see a page, code or secret of.
   private var seen: [(kind: BankKind, charge: Int)] = []
@@ -20,10 +22,11 @@ final class Shop: @unchecked Sendable {
     self.number = number
     self.world = world
     let dice = world.dice
+    life = Int64(dice.within(60...world.plan.longestLife))
     registration = Order.Registration(
       merchant: World.merchant, reference: "r-\(number)",
       amount: Money(Int64(dice.within(1...100_000)), Currency(code: "CNY")!),
-      expiresIn: Int64(dice.within(60...world.plan.longestLife)),
+      expiresIn: life,
       latePayment: dice.happens(200) ? .accept : .refund)
   }
 
@@ -37,9 +40,20 @@ final class Shop: @unchecked Sendable {
       }
       if dice.happens(150) {
         group.addTask {
-          try? await self.world.clock.sleep(self.dice.within(0...Int(self.registration.expiresIn) * 1100))
+          try? await self.world.clock.sleep(self.dice.within(0...Int(self.life) * 1100))
           _ = await self.ask(.closeOrder(self.order!), by: .merchant(World.merchant))
         }
+      }
+    }
+    if dice.happens(100) {
+      // Somebody who comes late, and a shop that changes its mind once more.
+      try? await world.clock.sleep(dice.within(0...Int(life) * 300))
+      let expiresIn = dice.happens(500) ? nil : Int64(dice.within(60...900))
+      if case .success(.success) = await ask(
+        .reopenOrder(order!, expiresIn: expiresIn), by: .merchant(World.merchant))
+      {
+        await buy(.page)
+        if dice.happens(300) { _ = await ask(.closeOrder(order!), by: .merchant(World.merchant)) }
       }
     }
     if dice.happens(300) { await refund() }
@@ -69,7 +83,9 @@ final class Shop: @unchecked Sendable {
     for _ in 0..<dice.within(1...4) {
       let key = IdempotencyKey("refund-\(dice.below(3))")!
       let amount = dice.happens(400) ? nil : Int64(dice.within(1...Int(registration.amount.amount) * 12 / 10 + 1))
-      let command = Command.refund(kept.id, key: key, amount: amount, reason: nil)
+      let refunded = kept.received!.amount - world.store[order!]!.refundable(kept)
+      let expected = dice.happens(500) ? nil : dice.pick([refunded, refunded, 0])
+      let command = Command.refund(kept.id, key: key, .init(amount: amount, expectedRefunded: expected))
       for _ in 0..<dice.within(1...2) {
         if case .success(.success(.refund(let id, _, _))) = await ask(command, by: .merchant(World.merchant)) {
           world.auditor.toldRefund(id, of: kept.id, under: key)
@@ -93,7 +109,7 @@ final class Shop: @unchecked Sendable {
 
   private func buy(_ patience: Patience) async {
     var key = newKey()
-    let end = world.clock.now + registration.expiresIn * 1200
+    let end = world.clock.now + life * 1200
     for _ in 0..<dice.within(2...8) {
       guard !isOver, world.clock.now < end else { return }
       switch dice.below(10) {

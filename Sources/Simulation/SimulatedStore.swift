@@ -55,19 +55,22 @@ package final class SimulatedStore: Sendable {
 
   func end() { isTaken.store(false, ordering: .sequentiallyConsistent) }
 
-  func find(_ scopes: [Scope]) -> [Order] {
+  func find(_ scopes: [Scope]) -> Loaded {
     contents.withLock { contents in
-      var found: [Order] = []
+      var found = Loaded()
       var seen: Set<OrderID> = []
       func add(_ order: Order?) {
-        if let order, seen.insert(order.id).inserted { found.append(order) }
+        if let order, seen.insert(order.id).inserted { found.orders.append(order) }
       }
       for scope in scopes {
         switch scope {
         case .order(let id): add(contents.orders[id])
         case .reference(let merchant, let text):
           add(contents.references[Reference(merchant: merchant, text: text)].flatMap { contents.orders[$0] })
-        case .due(let now, let limit): for order in contents.due(now, limit: limit) { add(order) }
+        case .due(let now, let place, let limit):
+          let due = contents.due(now, after: place ?? .start, limit: limit)
+          for order in due { add(order) }
+          if due.count == limit { found.dueEnd = due.last.flatMap { WakePlace($0) } }
         }
       }
       return found
@@ -86,12 +89,12 @@ package final class SimulatedStore: Sendable {
 }
 
 extension SimulatedStore.Contents {
-  mutating func due(_ now: Instant, limit: Int) -> [Order] {
+  mutating func due(_ now: Instant, after place: WakePlace, limit: Int) -> [Order] {
     guard let earliestWake, earliestWake <= now else { return [] }
-    let waiting = orders.values.compactMap { order in order.wakeAt.map { (at: $0, order: order) } }
-    self.earliestWake = waiting.map(\.at).min()
-    return waiting.filter { $0.at <= now }.sorted { ($0.at, $0.order.id) < ($1.at, $1.order.id) }.prefix(limit)
-      .map(\.order)
+    let waiting = orders.values.compactMap { order in WakePlace(order).map { (place: $0, order: order) } }
+    self.earliestWake = waiting.map { Instant(milliseconds: $0.place.at) }.min()
+    return waiting.filter { $0.place.at <= now.milliseconds && $0.place > place }.sorted { $0.place < $1.place }
+      .prefix(limit).map(\.order)
   }
 
   /// Whether the guards let it through.
@@ -145,7 +148,7 @@ extension Order {
 extension SimulatedStore: Store {
   package func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
     try begin()
-    return Loaded(find(scopes))
+    return find(scopes)
   }
 
   package func save(_ changes: Changeset) throws(Fault) {
@@ -158,7 +161,7 @@ extension SimulatedStore: Reading {
   package func order(_ id: OrderID) async throws(Fault) -> Order? { self[id] }
 
   package func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
-    find([.reference(merchant, reference)]).first
+    find([.reference(merchant, reference)]).orders.first
   }
 
   package func orders(

@@ -18,6 +18,7 @@ package struct Tally: Sendable {
   package var returnedByProviders = 0
   package var crashes = 0
   package var freezes = 0
+  package var wrongClocks = 0
   package var storeFaults = 0
   package var forgottenStores = 0
   package var unseenAfterForgetting = 0
@@ -45,6 +46,7 @@ package struct Tally: Sendable {
     returnedByProviders += other.returnedByProviders
     crashes += other.crashes
     freezes += other.freezes
+    wrongClocks += other.wrongClocks
     storeFaults += other.storeFaults
     forgottenStores += other.forgottenStores
     unseenAfterForgetting += other.unseenAfterForgetting

@@ -108,18 +108,30 @@ final class VirtualClock: @unchecked Sendable {
 /// The clock of one node: its date may be off, its uptime is not, and it dies with the node.
 struct NodeClock: PaymentEngine.Clock {
   let world: VirtualClock
-  /// How far this node's date is ahead, in milliseconds.
-  let skew: Int64
+  let date: NodeDate
   let life: NodeLife
 
-  func now() -> Instant { Instant(milliseconds: world.now + skew) }
+  func now() -> Instant { Instant(milliseconds: world.now + date.lead) }
   func uptime() -> Duration { .milliseconds(world.now) }
+  func isSynchronized() -> Bool { date.jump == 0 }
 
   func sleep(for duration: Duration) async throws {
     if life.isOver { throw CancellationError() }
     try await world.sleep(Int(duration.wholeMilliseconds))
     if life.isOver { throw CancellationError() }
   }
+}
+
+/// How far a node's date is ahead, in milliseconds.
+final class NodeDate: @unchecked Sendable {
+  // A world runs on one thread; see `SeededExecutor`.
+  private let skew: Int64
+  /// By how much somebody has set it wrong.
+  var jump: Int64 = 0
+
+  init(skew: Int64) { self.skew = skew }
+
+  var lead: Int64 { skew + jump }
 }
 
 /// Whether a node still counts. What a dead one does reaches nobody: not the store, not a provider, not a caller.

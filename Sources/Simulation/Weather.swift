@@ -28,6 +28,9 @@ struct Weather {
   var storeDoubts = 0
   var crashesInCommit = 0
 
+  // The machines.
+  var setsClocks = 0
+
   /// Everything works, and quickly.
   static let calm = Weather()
 
@@ -54,6 +57,7 @@ struct Weather {
     weather.storeConflicts = some(100)
     weather.storeDoubts = some(40)
     weather.crashesInCommit = some(20)
+    weather.setsClocks = some(800)
     return weather
   }
 }

@@ -124,10 +124,21 @@ final class World: @unchecked Sendable {
 
   private func startNode(_ number: Int, sweep: Duration) -> Node {
     // Clocks of nodes differ by seconds.
-    let node = Node(number, in: self, skew: Int64(dice.within(-3000...3000)), lanes: plan.lanes, sweep: sweep)
+    let date = NodeDate(skew: Int64(dice.within(-3000...3000)))
+    let node = Node(number, in: self, date: date, lanes: plan.lanes, sweep: sweep)
+    // One that starts with a wrong date cannot know it by itself, and has others to ask.
+    if plan.nodes > 1, weather.setsClocks > 0, dice.happens(weather.setsClocks) { spoilDate(of: node) }
     remembered.append(node)
     node.start()
     return node
+  }
+
+  /// Somebody sets a node's date wrong, by minutes to days, and mends it after a while.
+  private func spoilDate(of node: Node) {
+    let size = dice.pick([60_000, 3_600_000, 5 * 3_600_000, 30 * 86_400_000])
+    node.date.jump = Int64(dice.within(size / 2...size)) * (dice.happens(500) ? 1 : -1)
+    tally.wrongClocks += 1
+    clock.after(dice.within(1000...600_000)) { node.date.jump = 0 }
   }
 
   // MARK: What goes wrong by itself
@@ -171,6 +182,7 @@ final class World: @unchecked Sendable {
         clock.after(dice.within(1000...180_000)) { node.executor.thaw() }
       case 4: await operate()
       case 5: if clock.now < forgetsAt { snapshot = store.snapshot }
+      case 6 where dice.happens(weather.setsClocks): spoilDate(of: nodes[index])
       default: break
       }
       if clock.now >= forgetsAt {
@@ -195,6 +207,7 @@ final class World: @unchecked Sendable {
     for index in nodes.indices {
       nodes[index].executor.thaw()
       nodes[index].kill()
+      nodes[index].date.jump = 0
     }
     nodes = [startNode(0, sweep: .seconds(30))]
     auditor.calmBegins()

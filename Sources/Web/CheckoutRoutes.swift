@@ -107,7 +107,8 @@ extension WebServices {
 
   private func view(_ order: Order, shop: String) -> [UInt8] {
     rendering.buyerView(
-      order, shop: shop, methods: methods(for: order), isAskable: isAskable(order), now: engine.clock.now())
+      order, shop: shop, methods: methods(for: order), retryAt: brake(order).end, isAskable: isAskable(order),
+      now: engine.clock.now())
   }
 
   /// Whether the provider of the payment under way is one of this node's; true when none is.

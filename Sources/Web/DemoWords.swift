@@ -88,6 +88,8 @@ enum DemoWords {
     case .orderCreated: return say("The shop registers the order", "商家登记订单")
     case .orderPaid: return say("The order is paid", "订单已支付")
     case .orderClosing: return say("The order is being closed", "订单正在关闭")
+    case .orderReopened: return say("The order is open again", "订单重新开放")
+    case .paymentThrottled: return say("Too many declined tries: the next one has to wait", "被拒绝次数过多，需稍后再试")
     case .orderClosed: return say("The order is closed", "订单已关闭")
     case .paymentStarted: return say("Payment\(number) is stored, then sent to the bank", "付款\(number)先保存，再发往银行")
     case .paymentRequiresAction: return say("The bank waits for the buyer", "银行等待买家确认")

@@ -88,7 +88,11 @@ struct Frontier: RouterMiddleware {
     case let refusal as Refusal: return Problem(refusal)
     case let fault as Fault:
       logger.warning("a request met a fault", metadata: ["fault": "\(fault)"])
-      return fault == .overloaded ? .overloaded : .unavailable
+      return switch fault {
+      case .overloaded: .overloaded
+      case .clockWrong: .clockWrong
+      case .conflict, .unavailable, .unknownCommit: .unavailable
+      }
     case let error as HTTPError where error.status == .notFound:
       return Problem(Refusal(.notFound, "There is no such resource."))
     case let error as HTTPError where error.status == .contentTooLarge: return .tooLarge(limit: Request.bodyLimit)

@@ -9,7 +9,7 @@ extension WebServices {
     routes.on(.post, "/v1/orders") { request, _ in
       let merchant = try await keys.merchant(of: request)
       let wanted = try RegisterOrder(
-        body: try await request.bytes(), merchant: merchant, defaultLife: engine.rules.schedule.orderLife)
+        body: try await request.bytes(), merchant: merchant)
       let (order, isRepeat) = try await register(wanted.registration)
       return .json(
         rendering.order(order), status: isRepeat ? .ok : .created, headers: [.location: "/v1/orders/\(order.id.text)"])
@@ -25,6 +25,18 @@ extension WebServices {
     routes.on(.get, "/v1/orders/:id") { request, context in
       let merchant = try await keys.merchant(of: request)
       return .json(rendering.order(try await order(context.id(), of: merchant)))
+    }
+    routes.on(.post, "/v1/orders/:id/reopen") { request, context in
+      let merchant = try await keys.merchant(of: request)
+      let id: OrderID = try context.id()
+      let wanted = try await parsing(about: id, by: .merchant(merchant)) { () throws in
+        try ReopenOrder(body: try await request.bytes())
+      }
+      let command = Command.reopenOrder(id, expiresIn: wanted.expiresIn)
+      guard case .order(let order, _) = try await submit(command, by: .merchant(merchant)) else {
+        throw ProblemError(.internalError)
+      }
+      return .json(rendering.order(order))
     }
     routes.on(.post, "/v1/orders/:id/close") { request, context in
       let merchant = try await keys.merchant(of: request)
@@ -42,7 +54,7 @@ extension WebServices {
         order = await subscription.first(within: wait) { $0.status != .closing } ?? order
       }
       if order.status == .paid {
-        throw Refusal(.orderPaid, "The order turned out to be paid.", payment: order.keptPayment)
+        throw Refusal(.orderPaid, "The order turned out to be paid.", payment: order.keptPayment.map(order.view))
       }
       return .json(rendering.order(order), status: order.status == .closed ? .ok : .accepted)
     }

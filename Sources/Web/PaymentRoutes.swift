@@ -14,16 +14,16 @@ extension WebServices {
     routes.on(.get, "/v1/orders/:id/payments") { request, context in
       let merchant = try await keys.merchant(of: request)
       let order = try await order(context.id(), of: merchant)
-      return .json(rendering.list(order.payments, next: nil) { Rendering.payment($0, into: &$1) })
+      return .json(rendering.list(order.payments.map(order.view), next: nil) { Rendering.payment($0, into: &$1) })
     }
     routes.on(.get, "/v1/payments/:id") { request, context in
       let merchant = try await keys.merchant(of: request)
       let id: PaymentID = try context.id()
-      let payment: Payment
+      let payment: PaymentView
       if let seconds = try request.queryInteger("wait", in: 0...60), seconds > 0 {
         payment = try await ended(id, by: .merchant(merchant), within: .seconds(seconds))
       } else {
-        payment = try await order(id.order, of: merchant).payment(id).orNotFound("payment")
+        payment = try await order(id.order, of: merchant).view(id).orNotFound("payment")
       }
       return .json(rendering.payment(payment))
     }
@@ -57,27 +57,27 @@ extension WebServices {
     }
   }
 
-  func response(closing payment: Payment) -> Response {
+  func response(closing payment: PaymentView) -> Response {
     .json(rendering.payment(payment), status: payment.isLive ? .accepted : .ok)
   }
 
   /// Starts a payment, or finds the one that the key started, and waits for its outcome.
   func pay(
     _ id: OrderID, key: IdempotencyKey, _ start: StartPayment, by caller: Caller, wait: Duration
-  ) async throws -> (payment: Payment, isRepeat: Bool) {
+  ) async throws -> (payment: PaymentView, isRepeat: Bool) {
     let subscription = try engine.changes.subscribe(to: id)
     defer { subscription.end() }
     let command = Command.pay(id, key: key, provider: start.provider, method: start.method)
     let reply = try await submit(command, by: caller)
-    guard case .payment(let payment, let order, let isRepeat) = reply, let now = order.payment(payment) else {
+    guard case .payment(let payment, let order, let isRepeat) = reply, let now = order.view(payment) else {
       throw ProblemError(.internalError)
     }
     guard now.status == .processing else { return (now, isRepeat) }
     let later = await subscription.first(within: wait) { $0.payment(payment)?.status != .processing }
-    return (later?.payment(payment) ?? now, isRepeat)
+    return (later?.view(payment) ?? now, isRepeat)
   }
 
-  private func response(_ started: (payment: Payment, isRepeat: Bool)) -> Response {
+  private func response(_ started: (payment: PaymentView, isRepeat: Bool)) -> Response {
     var headers: HTTPFields = [.location: "/v1/payments/\(started.payment.id.text)"]
     if started.isRepeat { headers[.idempotencyReplayed] = "true" }
     return .json(
@@ -86,19 +86,19 @@ extension WebServices {
   }
 
   /// The payment once it has ended, or as it is when the time is over. Its provider is asked first.
-  func ended(_ id: PaymentID, by caller: Caller, within wait: Duration) async throws -> Payment {
+  func ended(_ id: PaymentID, by caller: Caller, within wait: Duration) async throws -> PaymentView {
     try await follow(.check(id), id, by: caller, within: wait) { !$1.isLive }
   }
 
   /// The payment after its provider was asked once more.
-  private func checked(_ id: PaymentID, by caller: Caller, within wait: Duration) async throws -> Payment {
+  private func checked(_ id: PaymentID, by caller: Caller, within wait: Duration) async throws -> PaymentView {
     try await follow(.check(id), id, by: caller, within: wait) { before, payment in
       !payment.isLive || (payment.calls.lease == nil && payment.calls.last != before.calls.last)
     }
   }
 
   /// The payment after it was given up.
-  func closed(_ id: PaymentID, by caller: Caller, within wait: Duration) async throws -> Payment {
+  func closed(_ id: PaymentID, by caller: Caller, within wait: Duration) async throws -> PaymentView {
     try await follow(.closePayment(id), id, by: caller, within: wait) { !$1.isLive }
   }
 
@@ -106,14 +106,14 @@ extension WebServices {
   private func follow(
     _ command: Command, _ id: PaymentID, by caller: Caller, within wait: Duration,
     until isMet: @escaping @Sendable (_ before: Payment, _ now: Payment) -> Bool
-  ) async throws -> Payment {
+  ) async throws -> PaymentView {
     let subscription = try engine.changes.subscribe(to: id.order)
     defer { subscription.end() }
-    guard case .payment(_, let order, _) = try await submit(command, by: caller), let before = order.payment(id) else {
+    guard case .payment(_, let order, _) = try await submit(command, by: caller), let before = order.view(id) else {
       throw Refusal(.notFound, "There is no such payment.")
     }
-    if isMet(before, before) { return before }
-    let later = await subscription.first(within: wait) { $0.payment(id).map { isMet(before, $0) } ?? true }
-    return later?.payment(id) ?? before
+    if isMet(before.payment, before.payment) { return before }
+    let later = await subscription.first(within: wait) { $0.payment(id).map { isMet(before.payment, $0) } ?? true }
+    return later?.view(id) ?? before
   }
 }

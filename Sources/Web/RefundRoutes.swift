@@ -15,7 +15,7 @@ extension WebServices {
       }
       let subscription = try engine.changes.subscribe(to: id.order)
       defer { subscription.end() }
-      let command = Command.refund(id, key: key, amount: wanted.amount, reason: wanted.reason)
+      let command = Command.refund(id, key: key, wanted.wanted)
       guard case .refund(let refund, let order, let isRepeat) = try await submit(command, by: caller),
         var now = order.refund(refund)
       else { throw ProblemError(.internalError) }

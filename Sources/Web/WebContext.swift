@@ -117,6 +117,7 @@ extension Response {
   static func problem(_ problem: Problem) -> Response {
     var headers: HTTPFields = [.contentType: "application/problem+json", .cacheControl: "no-store"]
     if problem.status == 503 { headers[.retryAfter] = "1" }
+    if let seconds = problem.retryAfter { headers[.retryAfter] = "\(seconds)" }
     if problem.status == 401 { headers[.wwwAuthenticate] = "Bearer realm=\"payonce\"" }
     if problem.status == 408 || problem.status == 413 { headers[.connection] = "close" }
     return Response(

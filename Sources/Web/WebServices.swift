@@ -35,9 +35,15 @@ package struct WebServices: Sendable {
     self.logger = logger
   }
 
-  /// The ways to pay an order that a buyer is offered.
+  /// Whether another payment of the order may start now.
+  func brake(_ order: Order) -> DeclineBrake.Position {
+    order.brake(engine.clock.now(), engine.rules.schedule.declines)
+  }
+
+  /// The ways to pay an order that a buyer is offered: none while another try would be refused.
   func methods(for order: Order) -> [BuyerMethod] {
-    engine.rules.enabled.flatMap { name -> [BuyerMethod] in
+    guard brake(order) == .open else { return [] }
+    return engine.rules.enabled.flatMap { name -> [BuyerMethod] in
       guard let sheet = engine.rules.sheets[name], sheet.supports(order.registration.amount) else { return [] }
       return sheet.methods.map { BuyerMethod(provider: name, method: $0) }
     }

@@ -76,9 +76,12 @@ struct ServeCommand: AsyncParsableCommand {
       schedule: schedule, sheets: Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0.sheet) }),
       enabled: providers.map(\.name))
 
-    let engine = Engine(
-      stores: opened.writing, shared: location.isShared ? opened.reading : nil, providers: providers, rules: rules,
-      clock: SystemClock(), logger: logger)
+    func newEngine() -> Engine {
+      Engine(
+        stores: opened.writing, shared: location.isShared ? opened.reading : nil, providers: providers, rules: rules,
+        clock: SystemClock(), logger: logger)
+    }
+    let engine = newEngine()
     var demo: DemoShop?
     if hasDemo, let bankURL = sandbox?.bankURL {
       demo = try await Self.demoShop(opened.directory, bankURL: bankURL, client: client)
@@ -93,7 +96,8 @@ struct ServeCommand: AsyncParsableCommand {
       logger.warning("buyers are sent to \(publicURL), which is nobody's address: set --public-url")
     }
     try await Server.run(
-      engine, services, at: address, beside: sandbox?.own?.services(announcing: false) ?? [], logger: logger)
+      engine, recovering: location.isShared ? nil : newEngine(), services, at: address,
+      beside: sandbox?.own?.services(announcing: false) ?? [], logger: logger)
   }
 
   private func sandbox(

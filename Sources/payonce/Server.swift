@@ -12,15 +12,22 @@ import Web
 /// The gate in this process: an engine, and HTTP before it.
 enum Server {
   /// Runs until SIGTERM or SIGINT, and then ends in the order in which nothing is lost.
-  /// - Parameter beside: what runs with it and ends last.
+  /// - Parameters:
+  ///   - recovering: an engine over the same store that is good for one thing: where no other process can be at work on
+  ///     it, the calls of the one that was before are asked about at once.
+  ///   - beside: what runs with it and ends last.
   static func run(
-    _ engine: Engine, _ services: WebServices, at address: ListenAddress, beside: [any Service] = [], logger: Logger
+    _ engine: Engine, recovering: Engine? = nil, _ services: WebServices, at address: ListenAddress,
+    beside: [any Service] = [], logger: Logger
   ) async throws {
     let web = Application(
       router: services.router(), server: .http1(configuration: http),
       configuration: .init(address: .hostname(address.host, port: address.port), backlog: 4096),
       onServerRunning: { _ in announce("listening on http://\(address)") }, logger: logger)
     let threads = (1...engine.journal.lanes.count).map { LaneThread(name: "lane \($0)") }
+    if let count = try await recovering?.recover(on: threads), count > 0 {
+      logger.notice("the calls of a process that died are asked about", metadata: ["orders": "\(count)"])
+    }
     // Stopped from the last to the first: requests, then calls and their evidence, then what is beside.
     var configuration = ServiceGroupConfiguration(
       services: beside + [

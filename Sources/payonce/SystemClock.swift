@@ -1,3 +1,4 @@
+import CTimex
 import Foundation
 import PaymentCore
 import PaymentEngine
@@ -13,6 +14,13 @@ struct SystemClock: PaymentEngine.Clock {
   }
 
   func uptime() -> Duration { ContinuousClock.now - start }
+
+  /// The kernel is told by whatever keeps its clock right (chrony, ntpd, systemd-timesyncd); a date that somebody set by hand
+  /// takes that back.
+  func isSynchronized() -> Bool {
+    var clock = timex()
+    return adjtimex(&clock) != TIME_ERROR && clock.status & STA_UNSYNC == 0
+  }
 
   func sleep(for duration: Duration) async throws { try await Task.sleep(for: duration) }
 }

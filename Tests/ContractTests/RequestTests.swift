@@ -46,11 +46,11 @@ import Testing
 
   @Test func anOrderHasItsDefaults() throws {
     let body = #"{"reference":"r","amount":1,"currency":"JPY","description":null}"#
-    let order = try RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"), defaultLife: .seconds(900))
+    let order = try RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"))
     #expect(
       order.registration
         == Order.Registration(
-          merchant: MerchantID("mer_a"), reference: "r", amount: Money(1, Currency(code: "JPY")!), expiresIn: 900))
+          merchant: MerchantID("mer_a"), reference: "r", amount: Money(1, Currency(code: "JPY")!), expiresIn: nil))
   }
 
   @Test func everyRefusalHasAStatusOfItsKind() {

@@ -9,6 +9,7 @@ import Testing
     "PaymentEngine": ["PaymentCore", "Logging", "Metrics", "Synchronization"],
     "CLibPQ": [],
     "CMalloc": [],
+    "CTimex": [],
     "CQREncode": [],
     "Contract": ["PaymentCore", "FoundationEssentials"],
     "OrderRows": ["PaymentCore", "PaymentEngine"],

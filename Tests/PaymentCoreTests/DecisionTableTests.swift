@@ -6,22 +6,22 @@ import Testing
 @Suite struct DecisionTableTests {
   private static let columns = [
     "register", "register other", "pay a", "pay a/late", "pay new", "close order", "close pay", "check", "refund",
-    "wake",
+    "reopen", "wake",
   ]
 
   private static let table = """
-    nothing      | new  | new | not_found | not_found | not_found | not_found | not_found | not_found | not_found | noted
-    open         | same | reference_reused | new | new | new | new | not_found | not_found | not_found | noted
-    processing   | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | noted
-    unknown      | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | noted
-    action       | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | noted
-    giving up    | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | noted
-    declined     | same | reference_reused | same | idempotency_key_reused | new | new | new | new | payment_not_refundable | noted
-    closing      | same | reference_reused | same | idempotency_key_reused | order_closed | new | new | new | payment_not_refundable | noted
-    paid         | same | reference_reused | same | idempotency_key_reused | order_paid | order_paid | new | new | new | noted
-    refunded     | same | reference_reused | same | idempotency_key_reused | order_paid | order_paid | new | new | refund_exceeds_payment | noted
-    expired      | same | reference_reused | new-closed | new-closed | order_closed | new | not_found | not_found | not_found | noted
-    cancelled    | same | reference_reused | same | idempotency_key_reused | order_closed | new | new | new | payment_not_refundable | noted
+    nothing      | new  | new | not_found | not_found | not_found | not_found | not_found | not_found | not_found | not_found | noted
+    open         | same | reference_reused | new | new | new | new | not_found | not_found | not_found | same | noted
+    processing   | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | same | noted
+    unknown      | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | same | noted
+    action       | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | same | noted
+    giving up    | same | reference_reused | same | idempotency_key_reused | payment_in_progress | new | new | new | payment_not_refundable | same | noted
+    declined     | same | reference_reused | same | idempotency_key_reused | new | new | new | new | payment_not_refundable | same | noted
+    closing      | same | reference_reused | same | idempotency_key_reused | order_closed | new | new | new | payment_not_refundable | new | noted
+    paid         | same | reference_reused | same | idempotency_key_reused | order_paid | order_paid | new | new | new | order_paid | noted
+    refunded     | same | reference_reused | same | idempotency_key_reused | order_paid | order_paid | new | new | refund_exceeds_payment | order_paid | noted
+    expired      | same | reference_reused | new-closed | new-closed | order_closed | new | not_found | not_found | not_found | new | noted
+    cancelled    | same | reference_reused | same | idempotency_key_reused | order_closed | new | new | new | payment_not_refundable | order_closed | noted
     """
 
   private static func world(_ state: String) -> World {
@@ -70,7 +70,8 @@ import Testing
     case "close order": return .closeOrder(World.id)
     case "close pay": return .closePayment(payment)
     case "check": return .check(payment)
-    case "refund": return .refund(payment, key: IdempotencyKey("r")!, amount: nil, reason: nil)
+    case "refund": return .refund(payment, key: IdempotencyKey("r")!, .init(amount: nil))
+    case "reopen": return .reopenOrder(World.id, expiresIn: nil)
     default: return .wake(World.id)
     }
   }
@@ -114,7 +115,7 @@ import Testing
     var world = World()
     world.register()
     world.pay("a", "ok")
-    for command in ["pay a", "pay new", "close order", "close pay", "check", "refund"].map(Self.command) {
+    for command in ["pay a", "pay new", "close order", "reopen", "close pay", "check", "refund"].map(Self.command) {
       let before = world
       #expect(world.send(command, by: .merchant(MerchantID("mer_other"))).code == .notFound)
       #expect(world.send(command, by: .buyer(secret: 98)).code == .notFound)

@@ -41,6 +41,7 @@ func broken(_ world: World, after before: World, _ command: Command?) -> [String
 
   guard let earlier = before.order else { return broken }
   hold(earlier.status != .paid || order.status == .paid, "paid never changes back")
+  hold(earlier.closeReason != .cancelled || order.closeReason == .cancelled, "what the shop closed stays closed")
   for (old, new) in zip(earlier.payments, order.payments) {
     if old.status == .succeeded {
       hold(new.status == .succeeded && new.received == old.received && new.surplus == old.surplus, "6: success stays")

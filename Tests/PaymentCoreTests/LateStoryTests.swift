@@ -229,8 +229,8 @@ import Testing
     world.now = world.now.advanced(by: .seconds(900))
     var closing = world
     closing.send(.closeOrder(World.id))
-    #expect(closing.order?.closeReason == .expired)
-    #expect(closing.types.suffix(1) == ["order.closed"])
+    #expect(closing.order?.closeReason == .cancelled)
+    #expect(closing.types.suffix(2) == ["order.closed", "order.closed"])
     var paying = world
     #expect(paying.pay("b").code == .orderClosed)
     var late = open()

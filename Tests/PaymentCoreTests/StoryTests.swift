@@ -65,11 +65,54 @@ import Testing
   @Test func aCallWhoseMakerDiedLapsesAndIsAskedFor() {
     var world = open()
     world.pay("a")
-    world.pass(.seconds(39))
+    world.pass(.seconds(19))
     #expect(world.calling() == .charge)
     world.pass(.seconds(1))
     #expect(world.calling() == .query)
     #expect(world.payment().unknownSince != nil)
+    // To ask harms nobody; but whoever froze may still be about to send it.
+    while world.now < World.start.advanced(by: .seconds(40)) {
+      #expect(world.calling() == .query)
+      world.answer(.notFound)
+      world.wake()
+    }
+    #expect(world.calling() == .charge)
+  }
+
+  /// An upgrade can bring another order of methods, or another default.
+  @Test func theSameKeyIsTheSameRequestAfterAnUpgrade() {
+    var world = open()
+    world.pay("a")
+    world.rules.sheets[World.sandbox] = CapabilitySheet(
+      methods: ["new", "ok", "late"], createMovesMoney: true, burning: .close)
+    #expect(world.pay("a").isRepeat)
+    #expect(world.pay("a", "ok").isRepeat, "the method that was meant then")
+    #expect(world.pay("a", "late").code == .idempotencyKeyReused)
+    #expect(world.pay("a", "new").code == .idempotencyKeyReused)
+  }
+
+  @Test func theSameReferenceIsTheSameOrderAfterAnUpgrade() {
+    var world = World()
+    let registration = Order.Registration(merchant: World.merchant, reference: "r-1", amount: World.price)
+    let register = Command.register(registration, id: World.id, checkoutSecret: 99)
+    world.send(register)
+    #expect(world.order!.expiresAt == World.start.advanced(by: .seconds(900)))
+    world.rules.schedule.orderLife = .seconds(3600)
+    #expect(world.send(register).isRepeat)
+    #expect(world.order!.expiresAt == World.start.advanced(by: .seconds(900)))
+  }
+
+  @Test func whenTheProviderTookItIsKept() {
+    var world = open()
+    world.pay("a")
+    let moment = World.start.advanced(by: .seconds(-3))
+    world.send(
+      .evidence(
+        .payment(
+          .init(
+            payment: PaymentID(order: World.id, ordinal: 1), provider: World.sandbox, call: 1,
+            verdict: .succeeded(World.price), capturedAt: moment))))
+    #expect(world.payment().capturedAt == moment)
   }
 
   @Test func theScheduleIsTheDocumentedOne() {

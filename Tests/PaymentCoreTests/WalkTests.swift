@@ -50,6 +50,8 @@ import Testing
     }
     let order = world.order!
     add(.closeOrder(World.id))
+    if order.closeReason != nil { add(.reopenOrder(World.id, expiresIn: 60)) }
+    if order.isLeased { add(.recover(World.id)) }
     for (key, method) in [("a", "ok"), ("b", "late")] {
       add(.pay(World.id, key: IdempotencyKey(key)!, provider: World.sandbox, method: method))
     }
@@ -86,8 +88,8 @@ import Testing
               verdict: .failed(Failure(code: "returned", message: ""))))))
     }
     if order.status == .paid, let kept = order.keptPayment {
-      add(.refund(kept.id, key: IdempotencyKey("r")!, amount: 999, reason: nil))
-      add(.refund(kept.id, key: IdempotencyKey("s")!, amount: nil, reason: nil))
+      add(.refund(kept.id, key: IdempotencyKey("r")!, .init(amount: 999)))
+      add(.refund(kept.id, key: IdempotencyKey("s")!, .init(amount: nil)))
     }
     return steps
   }

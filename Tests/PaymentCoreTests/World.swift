@@ -95,7 +95,7 @@ struct World: Hashable {
 
   @discardableResult
   mutating func refund(_ ordinal: Int = 1, key: String, amount: Int64? = nil) -> Outcome {
-    send(.refund(PaymentID(order: Self.id, ordinal: ordinal), key: IdempotencyKey(key)!, amount: amount, reason: nil))
+    send(.refund(PaymentID(order: Self.id, ordinal: ordinal), key: IdempotencyKey(key)!, .init(amount: amount)))
   }
 
   @discardableResult

@@ -73,7 +73,9 @@ struct EngineBench: Sendable {
   }
 
   static func id(_ reference: String) -> OrderID {
-    OrderID(at: FakeClock.start, merchant: merchant, reference: reference, random: 3)
+    var hash = FNV1a()
+    hash.add(reference.utf8)
+    return OrderID(at: FakeClock.start, merchant: merchant, reference: reference, random: hash.value)
   }
 
   func order(_ reference: String, expiresIn: Int64 = 900) async throws -> OrderID {

@@ -13,6 +13,7 @@ final class FakeStore: Store {
     var strays: [Case] = []
     var isOpen = false
     var unreadable: Set<OrderID> = []
+    var clockLead: Duration?
   }
   private let state = Mutex(State())
   /// Runs before each save, and may throw what the save is to throw.
@@ -28,6 +29,8 @@ final class FakeStore: Store {
       state.isOpen = true
       state.loads.append(scopes.count)
       var found: [OrderID: Order] = [:]
+      var loaded = Loaded()
+      loaded.clockLead = state.clockLead
       for scope in scopes {
         let orders = state.orders.values.sorted { $0.id < $1.id }
         switch scope {
@@ -35,12 +38,14 @@ final class FakeStore: Store {
         case .reference(let merchant, let reference):
           for order in orders where order.registration.merchant == merchant && order.registration.reference == reference
           { found[order.id] = order }
-        case .due(let now, let limit):
-          let due = orders.filter { $0.wakeAt.map { $0 <= now } ?? false }
-          for order in due.sorted(by: { $0.wakeAt! < $1.wakeAt! }).prefix(limit) { found[order.id] = order }
+        case .due(let now, let place, let limit):
+          let due = orders.compactMap { order in WakePlace(order).map { (place: $0, order: order) } }
+            .filter { $0.place.at <= now.milliseconds && $0.place > place ?? .start }
+            .sorted { $0.place < $1.place }.prefix(limit)
+          for (_, order) in due { found[order.id] = order }
+          if due.count == limit { loaded.dueEnd = due.last?.place }
         }
       }
-      var loaded = Loaded()
       for order in found.values.sorted(by: { $0.id < $1.id }) {
         if state.unreadable.contains(order.id) {
           let (merchant, reference) = (order.registration.merchant.text, order.registration.reference)
@@ -67,9 +72,15 @@ final class FakeStore: Store {
     }
   }
 
+  /// How many orders are paid.
+  var paid: Int { state.withLock { $0.orders.values.count { $0.status == .paid } } }
+
   func put(_ order: Order) { state.withLock { $0.orders[order.id] = order } }
 
   func spoil(_ ids: some Sequence<OrderID>) { state.withLock { $0.unreadable.formUnion(ids) } }
+
+  /// How far this machine's clock is ahead of the store's own; `nil` for a store without one.
+  func setClockLead(_ lead: Duration?) { state.withLock { $0.clockLead = lead } }
 
   var strays: [Case] { state.withLock { $0.strays } }
   subscript(id: OrderID) -> Order? { state.withLock { $0.orders[id] } }
@@ -112,6 +123,9 @@ final class FakeClock: Clock {
   }
   private struct State {
     var uptime: Duration = .zero
+    /// By how much somebody has set the date.
+    var jump: Duration = .zero
+    var isSynchronized = false
     var sleepers: [Int: Sleeper] = [:]
     var cancelled: Set<Int> = []
     var next = 0
@@ -119,7 +133,14 @@ final class FakeClock: Clock {
   private let state = Mutex(State())
   static let start = Instant(milliseconds: 1_795_000_000_000)
 
-  func now() -> Instant { Self.start.advanced(by: uptime()) }
+  func now() -> Instant { state.withLock { Self.start.advanced(by: $0.uptime + $0.jump) } }
+
+  func isSynchronized() -> Bool { state.withLock { $0.isSynchronized } }
+
+  /// Sets the date, by so much off the time that passes.
+  func set(_ jump: Duration, isSynchronized: Bool = false) {
+    state.withLock { ($0.jump, $0.isSynchronized) = (jump, isSynchronized) }
+  }
 
   func uptime() -> Duration { state.withLock { $0.uptime } }
 

@@ -80,7 +80,7 @@ struct OrderWalk {
     case 4: return Int.random(in: 0..<4, using: &dice) == 0 ? .closeOrder(id) : .check(payment.id)
     case 5, 6:
       let amount = Bool.random(using: &dice) ? nil : Int64.random(in: 1...payment.amount.amount, using: &dice)
-      return .refund(payment.id, key: key(), amount: amount, reason: amount == nil ? "returned" : nil)
+      return .refund(payment.id, key: key(), .init(amount: amount, reason: amount == nil ? "returned" : nil))
     case 7:
       guard let item = order.cases.randomElement(using: &dice) else { return .wake(id) }
       return .resolve(item.id, item.choices.randomElement(using: &dice)!)

@@ -180,9 +180,10 @@ import Testing
       let first = paying.payments[0]
       return Payment(
         restored: PaymentID(order: order.id, ordinal: ordinal), key: IdempotencyKey(key)!, provider: first.provider,
-        method: first.method, amount: first.amount, createdAt: first.createdAt, expiresAt: first.expiresAt,
-        status: status, surplus: nil, received: status == .succeeded ? first.amount : nil, unknownSince: nil,
-        action: nil, failure: nil, providerReference: nil, closeRequestedAt: nil, watchUntil: nil,
+        method: first.method, askedMethod: nil, amount: first.amount, createdAt: first.createdAt,
+        expiresAt: first.expiresAt,
+        status: status, surplus: nil, received: status == .succeeded ? first.amount : nil, capturedAt: nil,
+        unknownSince: nil, action: nil, failure: nil, providerReference: nil, closeRequestedAt: nil, watchUntil: nil,
         updatedAt: first.updatedAt, calls: first.calls)
     }
     func saves(_ payments: [Payment]) throws -> Bool {

@@ -14,7 +14,7 @@ import Testing
     let payment = PaymentID(order: order.id, ordinal: 1)
     order.payments = [
       Payment(
-        id: payment, key: IdempotencyKey("k")!, provider: ProviderName("sandbox"), method: "ok",
+        id: payment, key: IdempotencyKey("k")!, provider: ProviderName("sandbox"), method: "ok", askedMethod: nil,
         amount: order.registration.amount,
         createdAt: order.createdAt, expiresAt: order.expiresAt)
     ]

@@ -24,7 +24,7 @@ final class FakeHouse: Store, Reading, Directory {
     id: OrderID(at: Instant(milliseconds: 1_795_000_000_000), merchant: merchant, reference: "A 1", random: 1),
     registration: .init(
       merchant: merchant, reference: "A 1", amount: Money(1999, Currency(code: "CNY")!), expiresIn: 900),
-    checkoutSecret: 7, now: Instant(milliseconds: 1_795_000_000_000))
+    checkoutSecret: 7, now: Instant(milliseconds: 1_795_000_000_000), defaultLife: .seconds(900))
 
   func know() { state.withLock { $0.order = Self.order } }
 
@@ -98,6 +98,7 @@ final class FakeHouse: Store, Reading, Directory {
 final class StillClock: PaymentEngine.Clock {
   private let time = Mutex<Duration>(.zero)
   func now() -> Instant { Instant(milliseconds: 1_795_000_000_000) }
+  func isSynchronized() -> Bool { true }
   func uptime() -> Duration { time.withLock { $0 } }
   func sleep(for duration: Duration) async throws { throw CancellationError() }
   func advance(by duration: Duration) { time.withLock { $0 += duration } }

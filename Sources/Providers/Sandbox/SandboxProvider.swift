@@ -44,9 +44,11 @@ package struct SandboxProvider: Provider {
       case .close: await wire.send(.POST, "\(bankURL)/charges/\(id)/close", headers: Self.json, body: [])
       case .query, .refund, .queryRefund: await wire.send(.GET, "\(bankURL)/charges/\(id)")
       }
-    let verdict = verdict(outcome, call)
+    let reading = reading(outcome, call)
     return .payment(
-      .init(payment: call.payment.id, provider: name, call: call.number, verdict: verdict, reference: nil))
+      .init(
+        payment: call.payment.id, provider: name, call: call.number, verdict: reading.verdict,
+        capturedAt: reading.capturedAt))
   }
 
   private static let json = [("content-type", "application/json")]
@@ -84,29 +86,53 @@ package struct SandboxProvider: Provider {
     let method: String?
     let status: String
     let amount_captured: Int64?
+    let captured_at: String?
+
+    /// When it took the money, by its own clock.
+    var capturedAt: Instant? {
+      guard let captured_at,
+        let date = try? Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(captured_at)
+      else { return nil }
+      return Instant(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
+    }
+  }
+
+  /// What an answer or a notice says.
+  private struct Reading {
+    let verdict: PaymentEvidence.Verdict
+    var capturedAt: Instant?
+
+    init(_ verdict: PaymentEvidence.Verdict) { self.verdict = verdict }
+
+    init(_ verdict: PaymentEvidence.Verdict, _ charge: Charge) {
+      self.verdict = verdict
+      capturedAt = charge.capturedAt
+    }
   }
   private struct Refused: Decodable {
     let code: String
     let charge: Charge?
   }
 
-  private func verdict(_ outcome: Wire.Outcome, _ call: Call) -> PaymentEvidence.Verdict {
+  private func reading(_ outcome: Wire.Outcome, _ call: Call) -> Reading {
     switch outcome {
-    case .notSent: return .notSent
-    case .unknown(let reason): return .unknown(reason)
+    case .notSent: return Reading(.notSent)
+    case .unknown(let reason): return Reading(.unknown(reason))
     case .answer(200, let body):
       guard let charge = Self.decode(Charge.self, body), charge.id == call.payment.id.text else {
-        return .unknown("the bank's answer cannot be read")
+        return Reading(.unknown("the bank's answer cannot be read"))
       }
-      return verdict(charge, checkout: call.checkout)
+      return Reading(verdict(charge, checkout: call.checkout), charge)
     case .answer(let status, let body) where (400..<500).contains(status):
-      guard let refused = Self.decode(Refused.self, body) else { return .unknown("the bank answered \(status)") }
-      if let charge = refused.charge, charge.id == call.payment.id.text, refused.code == "already_paid" {
-        return verdict(charge, checkout: call.checkout)
+      guard let refused = Self.decode(Refused.self, body) else {
+        return Reading(.unknown("the bank answered \(status)"))
       }
-      if status == 404, call.kind == .query { return .notFound }
-      return .rejected(Failure(code: refused.code, message: "the bank refused the request"))
-    case .answer(let status, _): return .unknown("the bank answered \(status)")
+      if let charge = refused.charge, charge.id == call.payment.id.text, refused.code == "already_paid" {
+        return Reading(verdict(charge, checkout: call.checkout), charge)
+      }
+      if status == 404, call.kind == .query { return Reading(.notFound) }
+      return Reading(.rejected(Failure(code: refused.code, message: "the bank refused the request")))
+    case .answer(let status, _): return Reading(.unknown("the bank answered \(status)"))
     }
   }
 
@@ -193,6 +219,9 @@ package struct SandboxProvider: Provider {
       return .irrelevant
     }
     return .evidence(
-      .payment(.init(payment: payment, provider: name, call: nil, verdict: verdict(charge, checkout: nil))))
+      .payment(
+        .init(
+          payment: payment, provider: name, call: nil, verdict: verdict(charge, checkout: nil),
+          capturedAt: charge.capturedAt)))
   }
 }

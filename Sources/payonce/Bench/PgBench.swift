@@ -85,20 +85,20 @@ struct PgBench {
 
   private static let newPayment = """
     (order_id, ordinal, key, provider, method, amount, currency, created_at, expires_at, status, updated_at, next_at,
-      call_kind, call_number, call_asked_at, call_until, calls_made, step, first_sent_call, first_sent_at)
+      call_kind, call_number, call_asked_at, call_until, moving_until, calls_made, step, first_sent_call, first_sent_at)
     """
   private static let payment = """
     1, 'key', 'instant', 'ok', 1999, 'CNY', \(time), \(time) + 86400000, 'processing', \(time), \(time), 'charge', 1,
-      \(time), \(time) + 40000, 1, 0, 1, \(time)
+      \(time), \(time) + 20000, \(time) + 40000, 1, 0, 1, \(time)
     """
   private static let started = #"{"payment":"pay_1","provider":"instant","method":"ok","amount":1999,"currency":"CNY"}"#
-  private static let startedOrder = "version = 2, sequence = 2, payment_count = 1, wake_at = \(time) + 40000"
+  private static let startedOrder = "version = 2, sequence = 2, payment_count = 1, wake_at = \(time) + 20000"
   private static let paidOrder = """
     status = 'paid', paid_at = \(time), updated_at = \(time), version = 3, sequence = 4, wake_at = NULL
     """
   private static let paidPayment = """
     status = 'succeeded', amount_received = 1999, currency_received = 'CNY', updated_at = \(time), next_at = NULL,
-      call_kind = NULL, call_number = NULL, call_asked_at = NULL, call_until = NULL, last_call_kind = 'charge',
+      call_kind = NULL, call_number = NULL, call_asked_at = NULL, call_until = NULL, moving_until = NULL, last_call_kind = 'charge',
       last_call_at = \(time), last_call_finding = 'found'
     """
   private static let succeeded = #"{"payment":"pay_1","amount_received":1999,"currency_received":"CNY"}"#

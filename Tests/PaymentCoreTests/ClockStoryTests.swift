@@ -1,0 +1,83 @@
+import PaymentCore
+import Testing
+
+/// Clocks that are wrong, and processes that are gone.
+@Suite struct ClockStoryTests {
+  private func paying() -> World {
+    var world = World()
+    world.register()
+    world.pay("a", "ok")
+    return world
+  }
+
+  @Test func aClockThatIsALittleBehindDoesNotSetAnOrderBack() {
+    var world = paying()
+    world.answer(.unknown("reset"))
+    let before = world.order!.updatedAt
+    world.now = world.now.advanced(by: .seconds(-29))
+    world.send(.check(PaymentID(order: World.id, ordinal: 1)))
+    #expect(world.order!.updatedAt >= before)
+  }
+
+  /// A clock that was a year ahead wrote something, before nodes looked after their clocks or in spite of it.
+  @Test func whatAWrongClockPlannedIsNotWaitedFor() {
+    var world = paying()
+    world.answer(.unknown("reset"))
+    let now = world.now
+    world.now = now.advanced(by: .seconds(365 * 86_400))
+    world.send(.check(PaymentID(order: World.id, ordinal: 1)))
+    #expect(world.calling() == .query)
+    world.now = now.advanced(by: .seconds(60))
+    world.send(.wake(World.id))
+    #expect(world.order!.updatedAt == world.now)
+    #expect(world.payment().calls.lease?.askedAt == world.now, "it is asked about now")
+    #expect(world.order!.wakeAt!.since(world.now) < .seconds(60))
+    world.answer(.succeeded(World.price))
+    #expect(world.payment().status == .succeeded)
+  }
+
+  @Test func theLeasesOfADeadProcessAreVoid() {
+    var world = paying()
+    #expect(world.calling() == .charge)
+    world.now = world.now.advanced(by: .seconds(1))
+    world.send(.recover(World.id))
+    #expect(world.calling() == .query, "it is asked about at once")
+    #expect(world.payment().unknownSince == world.now)
+    world.answer(.notFound)
+    #expect(world.calling() == .charge, "nothing of a dead process is leaving any more")
+  }
+
+  @Test func aRefundOfADeadProcessIsAskedAboutAtOnce() {
+    var world = paying()
+    world.answer(.succeeded(World.price))
+    world.refund(key: "r", amount: 500)
+    #expect(world.callingRefund() == .refund)
+    world.send(.recover(World.id))
+    #expect(world.callingRefund() == .queryRefund)
+    world.answerRefund(1, .notFound)
+    #expect(world.callingRefund() == .refund)
+  }
+
+  @Test func aRefundIsNotRepeatedWhileAFrozenNodeMaySendIt() {
+    var world = paying()
+    world.answer(.succeeded(World.price))
+    world.refund(key: "r", amount: 500)
+    let sent = world.now
+    world.pass(.seconds(20))
+    #expect(world.callingRefund() == .queryRefund)
+    while world.callingRefund() == .queryRefund {
+      world.answerRefund(1, .notFound)
+      if world.callingRefund() == nil { world.wake() }
+    }
+    #expect(world.callingRefund() == .refund)
+    #expect(world.now.since(sent) >= .seconds(40))
+  }
+
+  @Test func onlyWhatIsUnderWayIsRecovered() {
+    var world = paying()
+    world.answer(.succeeded(World.price))
+    let before = world.order!
+    world.send(.recover(World.id))
+    #expect(world.order == before)
+  }
+}
