@@ -57,22 +57,26 @@ package struct RequestReader {
     return ""
   }
 
-  package mutating func integer(_ name: String, in range: ClosedRange<Int64>) -> Int64? {
+  /// - Parameter unit: in which it is counted, for whoever has it wrong.
+  package mutating func integer(_ name: String, in range: ClosedRange<Int64>, unit: String? = nil) -> Int64? {
     guard let value = member(name) else { return nil }
+    let bounds = "\(range.lowerBound.grouped) to \(range.upperBound.grouped)\(unit.map { ", \($0)" } ?? "")"
     guard let integer = value.integer else {
-      fail(name, "must be an integer, written without point or exponent")
+      fail(
+        name,
+        value.isWhole ? "must be \(bounds)" : "must be an integer, written without quotes, point or exponent: \(bounds)")
       return nil
     }
     guard range.contains(integer) else {
-      fail(name, "must be \(range.lowerBound) to \(range.upperBound)")
+      fail(name, "must be \(bounds)")
       return nil
     }
     return integer
   }
 
-  package mutating func requiredInteger(_ name: String, in range: ClosedRange<Int64>) -> Int64 {
+  package mutating func requiredInteger(_ name: String, in range: ClosedRange<Int64>, unit: String? = nil) -> Int64 {
     let count = errors.count
-    if let integer = integer(name, in: range) { return integer }
+    if let integer = integer(name, in: range, unit: unit) { return integer }
     if errors.count == count { fail(name, "is required") }
     return range.lowerBound
   }
@@ -114,5 +118,25 @@ package struct RequestReader {
       .map { Refusal.FieldError(field: String($0.name.prefix(80)), message: "is not a field of this request") }
     let all = errors + unknown
     guard all.isEmpty else { throw Refusal(.invalidRequest, "The request has errors in its fields.", errors: all) }
+  }
+}
+
+extension JSON {
+  /// Whether it is written as an integer, of whatever size.
+  fileprivate var isWhole: Bool {
+    guard case .number(let text) = self else { return false }
+    return text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+  }
+}
+
+extension Int64 {
+  /// As people read it: `999,999,999,999`.
+  fileprivate var grouped: String {
+    var text = ""
+    for (index, digit) in String(magnitude).reversed().enumerated() {
+      if index > 0, index.isMultiple(of: 3) { text.append(",") }
+      text.append(digit)
+    }
+    return (self < 0 ? "-" : "") + String(text.reversed())
   }
 }

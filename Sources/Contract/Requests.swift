@@ -10,10 +10,12 @@ package struct RegisterOrder {
     if !reference.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) {
       reader.fail("reference", "must be printable ASCII")
     }
-    let amount = reader.requiredInteger("amount", in: Money.orderAmounts)
-    let code = reader.requiredText("currency", maximum: 3)
+    let amount = reader.requiredInteger("amount", in: Money.orderAmounts, unit: Self.minorUnits)
+    let code = reader.requiredText("currency", maximum: 64)
     let currency = Currency(code: code)
-    if currency == nil, !code.isEmpty { reader.fail("currency", "must be an ISO 4217 code in capitals, such as CNY") }
+    if currency == nil, !code.isEmpty {
+      reader.fail("currency", "must be an ISO 4217 code in capitals, such as CNY, EUR or USD")
+    }
     let description = reader.text("description", maximum: 256)
     let expiresIn = reader.integer("expires_in", in: ReopenOrder.lives)
     let latePayment: Order.Registration.LatePayment = reader.word("late_payment") ?? .refund
@@ -28,6 +30,8 @@ package struct RegisterOrder {
       expiresIn: expiresIn, latePayment: latePayment, returnURL: returnURL,
       metadata: metadata)
   }
+
+  static let minorUnits = "in the currency's minor units: 1999 is 19.99 EUR, or 1,999 JPY"
 
   /// An absolute http or https URL of printable ASCII, with a host and without a user name.
   private static func isWebAddress(_ text: String) -> Bool {
@@ -80,7 +84,8 @@ package struct RequestRefund {
   package init(body: some Collection<UInt8>) throws(Refusal) {
     var reader = try RequestReader(body: body)
     wanted = Refund.Request(
-      amount: reader.integer("amount", in: Money.orderAmounts), reason: reader.text("reason", maximum: 256),
+      amount: reader.integer("amount", in: Money.orderAmounts, unit: RegisterOrder.minorUnits),
+      reason: reader.text("reason", maximum: 256),
       expectedRefunded: reader.integer("expected_refunded", in: 0...Money.orderAmounts.upperBound))
     try reader.finish()
   }

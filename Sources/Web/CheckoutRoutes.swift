@@ -16,7 +16,7 @@ extension WebServices {
       if request.headers[.init("X-Requested-With")!] == nil { Language.keep(request, in: &response) }
       return response
     }
-    routes.on(.get, "/checkout/:token/status") { request, context in
+    routes.on(.get, "/checkout/:token/status", query: ["wait", "version"]) { request, context in
       let order = try await order(behind: context)
       let seconds = try request.queryInteger("wait", in: 0...60)
       let version = try request.queryInteger("version", in: 0...Int64.max)
@@ -25,11 +25,11 @@ extension WebServices {
       guard seconds > 0 else { return .json(try await view(try await asked(order))) }
       return .json(try await view(try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds))))
     }
-    routes.on(.get, "/checkout/:token/stream") { _, context in
+    routes.on(.get, "/checkout/:token/stream", query: []) { _, context in
       let order = try await order(behind: context)
       return try await stream(order)
     }
-    routes.on(.post, "/checkout/:token/payments") { request, context in
+    routes.on(.post, "/checkout/:token/payments", query: []) { request, context in
       if request.isForm { return await forBuyer(request, context) { try await payByForm(request, context) } }
       let token = try Self.token(context)
       return try await start(token.order, request, by: .buyer(secret: token.secret))
@@ -47,7 +47,7 @@ extension WebServices {
         ],
         body: .init(byteBuffer: ByteBuffer(string: code.svg)))
     }
-    routes.on(.post, "/checkout/:token/payments/:id/close") { request, context in
+    routes.on(.post, "/checkout/:token/payments/:id/close", query: []) { request, context in
       let token = try Self.token(context)
       let id: PaymentID = try context.id()
       guard id.order == token.order else { throw Refusal(.notFound, "There is no such payment.") }
@@ -90,7 +90,7 @@ extension WebServices {
     return token
   }
 
-  private func order(behind context: WebContext) async throws -> Order {
+  func order(behind context: WebContext) async throws -> Order {
     try await order(behind: try Self.token(context)).orNotFound("checkout")
   }
 

@@ -6,7 +6,7 @@ import PaymentEngine
 
 extension WebServices {
   func addEvents(to routes: inout Routes, _ keys: KeyRing) {
-    routes.on(.get, "/v1/orders/:id/events") { request, context in
+    routes.on(.get, "/v1/orders/:id/events", query: ["after", "limit"]) { request, context in
       let merchant = try await keys.merchant(of: request)
       let order = try await order(context.id(), of: merchant)
       let limit = Int(try request.queryInteger("limit", in: 1...1000) ?? 1000)
@@ -16,7 +16,7 @@ extension WebServices {
       let next = events.count > limit ? page.last.map { String($0.id.sequence) } : nil
       return .json(rendering.list(page, next: next) { Rendering.event($0, into: &$1) })
     }
-    routes.on(.get, "/v1/events") { request, _ in
+    routes.on(.get, "/v1/events", query: ["after", "limit"]) { request, _ in
       let merchant = try await keys.merchant(of: request)
       let limit = Int(try request.queryInteger("limit", in: 1...1000) ?? 100)
       let after = try request.queryInteger("after", in: 0...Int64.max) ?? 0

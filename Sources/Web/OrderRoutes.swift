@@ -14,13 +14,8 @@ extension WebServices {
       return .json(
         rendering.order(order), status: isRepeat ? .ok : .created, headers: [.location: "/v1/orders/\(order.id.text)"])
     }
-    routes.on(.get, "/v1/orders") { request, _ in
-      let merchant = try await keys.merchant(of: request)
-      if let reference = request.queryText("reference") {
-        let order = try await reading.order(merchant: merchant, reference: reference)
-        return .json(rendering.order(try order.orNotFound("order")))
-      }
-      return try await list(of: merchant, request)
+    routes.on(.get, "/v1/orders", query: ["reference", "status", "after", "limit"]) { request, _ in
+      try await list(of: try await keys.merchant(of: request), request)
     }
     routes.on(.get, "/v1/orders/:id") { request, context in
       let merchant = try await keys.merchant(of: request)
@@ -89,7 +84,21 @@ extension WebServices {
       after = OrderID(text: text)
       if after == nil { throw Self.badCursor }
     }
-    let orders = try await reading.orders(of: merchant, status: status, after: after, limit: limit + 1)
+    var orders: [Order]
+    if let reference = request.queryText("reference") {
+      let order = try await reading.order(merchant: merchant, reference: reference)
+      orders = order.map { [$0] } ?? []
+      orders.removeAll { order in
+        status.map { $0 != order.status } ?? false || after.map { $0 <= order.id } ?? false
+      }
+    } else if request.hasQuery("reference") {
+      // All orders would be no answer to a number that got lost on the way.
+      throw Refusal(
+        .invalidRequest, "A query parameter is wrong.",
+        errors: [.init(field: "reference", message: "must be 1 to 64 characters long")])
+    } else {
+      orders = try await reading.orders(of: merchant, status: status, after: after, limit: limit + 1)
+    }
     let page = Array(orders.prefix(limit))
     let next = orders.count > limit ? page.last?.id.text : nil
     return .json(rendering.list(page, next: next) { rendering.order($0, into: &$1) })

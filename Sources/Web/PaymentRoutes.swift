@@ -16,7 +16,7 @@ extension WebServices {
       let order = try await order(context.id(), of: merchant)
       return .json(rendering.list(order.payments.map(order.view), next: nil) { Rendering.payment($0, into: &$1) })
     }
-    routes.on(.get, "/v1/payments/:id") { request, context in
+    routes.on(.get, "/v1/payments/:id", query: ["wait"]) { request, context in
       let merchant = try await keys.merchant(of: request)
       let id: PaymentID = try context.id()
       let payment: PaymentView

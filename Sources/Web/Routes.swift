@@ -1,6 +1,7 @@
 import Contract
 import HTTPTypes
 package import Hummingbird
+import PaymentCore
 import PaymentEngine
 import Synchronization
 
@@ -9,27 +10,55 @@ package struct Routes {
   typealias Handler = @Sendable (Request, WebContext) async throws -> Response
   private let router: Router<WebContext>
   private let shared: RouteTable
+  /// What is complained of before a query: who calls, and whether what the path names is there.
+  private let admit: @Sendable (Request, WebContext) async throws -> Void
 
-  init(router: Router<WebContext>, table: RouteTable) {
+  init(
+    router: Router<WebContext>, table: RouteTable,
+    admit: @escaping @Sendable (Request, WebContext) async throws -> Void
+  ) {
     self.router = router
     shared = table
+    self.admit = admit
   }
 
-  mutating func on(_ method: HTTPRequest.Method, _ path: String, _ handler: @escaping Handler) {
-    shared.add(method, path)
-    router.on(RouterPath(path), method: method, use: handler)
+  /// - Parameter query: the parameters that it knows. Another one is refused, as an unknown field is: it is a misspelling,
+  ///   and what it was to narrow down would be answered whole. `nil` where anything may stand: links to pages collect
+  ///   what others append to them. That is the rule outside of `/v1`, as none at all is inside.
+  mutating func on(
+    _ method: HTTPRequest.Method, _ path: String, query: [String]? = nil, _ handler: @escaping Handler
+  ) {
+    let known = query ?? (path.hasPrefix("/v1/") ? [] : nil)
+    shared.add(Route(method: method, path: path, query: known))
+    router.on(RouterPath(path), method: method) { [admit] request, context in
+      // A form is a buyer's, as a page is.
+      let isBuyers = request.isForm && context.parameters.get("token") != nil
+      if let known, !isBuyers, let refusal = request.refusal(ofQueryBeyond: known) {
+        try await admit(request, context)
+        throw refusal
+      }
+      return try await handler(request, context)
+    }
   }
 
-  package var table: [(method: HTTPRequest.Method, path: String)] { shared.all }
+  package var table: [Route] { shared.all }
+}
+
+/// A method of a path.
+package struct Route: Sendable {
+  package let method: HTTPRequest.Method
+  package let path: String
+  /// The query parameters that it knows; `nil` where any may stand.
+  package let query: [String]?
 }
 
 /// Which methods a path has; the router itself calls a path without the wanted one not found.
 final class RouteTable: Sendable {
-  private let routes = Mutex<[(method: HTTPRequest.Method, path: String)]>([])
+  private let routes = Mutex<[Route]>([])
 
-  var all: [(method: HTTPRequest.Method, path: String)] { routes.withLock { $0 } }
+  var all: [Route] { routes.withLock { $0 } }
 
-  func add(_ method: HTTPRequest.Method, _ path: String) { routes.withLock { $0.append((method, path)) } }
+  func add(_ route: Route) { routes.withLock { $0.append(route) } }
 
   /// What may be asked of this path, sorted; empty when there is no such path. HEAD goes with GET.
   func methods(of path: String) -> [String] {
@@ -54,8 +83,8 @@ extension WebServices {
     router.add(
       middleware: CheckoutOrigins(order: { try await order(behind: $0) }, directory: directory, own: publicURL))
     router.add(middleware: Frontier(randomness: randomness, table: table))
-    var routes = Routes(router: router, table: table)
     let keys = KeyRing(directory: directory, clock: engine.clock)
+    var routes = Routes(router: router, table: table) { try await admit($0, $1, keys) }
     addOrders(to: &routes, keys)
     addPayments(to: &routes, keys)
     addRefunds(to: &routes, keys)
@@ -65,5 +94,24 @@ extension WebServices {
     addHealth(to: &routes)
     if let demo { addDemo(demo, to: &routes) }
     return (router, routes)
+  }
+
+  /// Lets a request through whose caller is known, and about what is there.
+  private func admit(_ request: Request, _ context: WebContext, _ keys: KeyRing) async throws {
+    if context.parameters.get("token") != nil {
+      _ = try await order(behind: context)
+      return
+    }
+    let merchant = try await keys.merchant(of: request)
+    guard let path = context.endpointPath, context.parameters.get("id") != nil else { return }
+    if path.hasPrefix("/v1/payments") {
+      let id: PaymentID = try context.id()
+      _ = try await order(id.order, of: merchant).payment(id).orNotFound("payment")
+    } else if path.hasPrefix("/v1/refunds") {
+      let id: RefundID = try context.id()
+      _ = try await order(id.order, of: merchant).refund(id).orNotFound("refund")
+    } else {
+      _ = try await order(context.id(), of: merchant)
+    }
   }
 }

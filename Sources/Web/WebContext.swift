@@ -18,12 +18,33 @@ package struct WebContext: RequestContext {
     channel = source.channel
   }
 
-  /// A path parameter as an identity; what cannot be one is not found.
+  /// A path parameter as an identity; what cannot be one is not found, and where it would be is said.
   func id<ID: TextualID>(_ type: ID.Type = ID.self) throws(Refusal) -> ID {
-    guard let id = parameters.get("id").flatMap({ ID(text: $0) }) else {
-      throw Refusal(.notFound, "There is no such resource.")
-    }
+    let text = parameters.get("id") ?? ""
+    guard let id = ID(text: text) else { throw Refusal(.notFound, Self.whereToFind(text, insteadOf: ID.self)) }
     return id
+  }
+
+  private static func whereToFind(_ text: String, insteadOf wanted: any TextualID.Type) -> String {
+    if OrderID(text: text) != nil {
+      return "This is an order's id: see GET /v1/orders/\(text), and its payments under /v1/orders/\(text)/payments."
+    }
+    if PaymentID(text: text) != nil {
+      return "This is a payment's id: see GET /v1/payments/\(text). Its order is named there."
+    }
+    if RefundID(text: text) != nil {
+      return "This is a refund's id: see GET /v1/refunds/\(text). Its payment and its order are named there."
+    }
+    switch wanted {
+    case is OrderID.Type:
+      // Repeated only where it can be pasted into an address as it is.
+      let isPlain = (1...64).contains(text.utf8.count) && text.utf8.allSatisfy(\.isUnreserved)
+      return "This is no order's id: those are ord_ and 26 characters. By your own number an order is found with "
+        + "GET /v1/orders?reference=\(isPlain ? text : "…")"
+    case is PaymentID.Type: return "This is no payment's id: those are pay_ and 28 characters."
+    case is RefundID.Type: return "This is no refund's id: those are ref_ and 28 characters."
+    default: return "There is no such resource."
+    }
   }
 }
 
@@ -67,6 +88,39 @@ extension Request {
     return query.queryParameters[name[...]].flatMap { $0.isEmpty ? nil : String($0) }
   }
 
+  /// Whether a query parameter is there, with a value or without.
+  func hasQuery(_ name: String) -> Bool { queryNames.contains { $0.elementsEqual(name.utf8) } }
+
+  /// As they stand there: no name of ours is written in another way.
+  private var queryNames: [Substring.UTF8View] {
+    (uri.query ?? "")[...].utf8.split(separator: UInt8(ascii: "&")).map { $0.prefix { $0 != UInt8(ascii: "=") } }
+  }
+
+  /// What is wrong with the query of a call that knows these parameters alone, each once.
+  func refusal(ofQueryBeyond known: [String]) -> Refusal? {
+    var errors: [Refusal.FieldError] = []
+    var seen: [String] = []
+    for name in queryNames {
+      let complaint: String
+      if let name = known.first(where: { $0.utf8.elementsEqual(name) }) {
+        guard seen.contains(name) else {
+          seen.append(name)
+          continue
+        }
+        complaint = "must be there once"
+      } else {
+        complaint =
+          "is not a parameter of this call"
+          + (known.isEmpty ? ", which has none" : "; there are: " + known.joined(separator: ", "))
+      }
+      errors.append(.init(field: String(decoding: name.prefix(80), as: UTF8.self), message: complaint))
+      // Enough to see what is meant.
+      if errors.count == 10 { break }
+    }
+    guard !errors.isEmpty else { return nil }
+    return Refusal(.invalidRequest, "The query of the address has parameters that are wrong.", errors: errors)
+  }
+
   /// The request's own key.
   func idempotencyKey() throws(Refusal) -> IdempotencyKey {
     let values = headers[values: .idempotencyKey]
@@ -90,6 +144,18 @@ extension Request {
       return .seconds(seconds)
     }
     return .seconds(10)
+  }
+}
+
+extension UInt8 {
+  /// Whether it stands for itself anywhere in an address (RFC 3986).
+  fileprivate var isUnreserved: Bool {
+    switch self {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+      UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+      true
+    default: false
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 """Everything that should not be sent: each gets its documented error, none a 500, and nothing is written."""
 
 import json
+import re
 import socket
 import subprocess
 import time
@@ -8,7 +9,7 @@ import uuid
 
 import httpx
 import pytest
-from conftest import PROGRAM, until, web
+from conftest import PROGRAM, ROOT, until, web
 
 GOOD = {"reference": "x", "amount": 1, "currency": "CNY"}
 
@@ -135,8 +136,89 @@ def test_ids_that_are_none(gate):
                  "/v1/orders/%00", "/v1/orders/ord_" + "z" * 26, "/checkout/ck_x/status", "/nothing", "/v1", "/v1/orders/a/b"]:
         is_problem(gate.call("GET", path), 404, "not_found")
     is_problem(gate.pay({"id": "ord_00000000000000000000000000"}), 404, "not_found")
-    for query in ["limit=0", "limit=101", "limit=x", "status=lost", "after=5"]:
+    for query in ["limit=0", "limit=101", "limit=x", "status=lost", "after=5", "reference="]:
         is_problem(gate.call("GET", f"/v1/orders?{query}"), 400, "invalid_request")
+
+
+def test_queries_that_are_misspelt(gate):
+    """What was to narrow a list down must not be passed over: everything would be the answer."""
+    order = gate.order()
+    payment = gate.pay(order, method="action").json()
+    token = order["checkout_url"].removeprefix(gate.url)
+    for method, path, names in [
+        ("GET", "/v1/orders", "reference, status, after, limit"), ("GET", "/v1/events", "after, limit"),
+        ("GET", f"/v1/orders/{order['id']}", None), ("GET", f"/v1/payments/{payment['id']}", "wait"),
+        ("POST", f"/v1/payments/{payment['id']}/check", None), ("GET", f"{token}/status", "wait, version"),
+        ("GET", f"{token}/stream", None), ("POST", f"{token}/payments", None),
+    ]:
+        problem = is_problem(gate.call(method, path + "?stauts=paid&utm_source=x"), 400, "invalid_request")
+        assert [error["field"] for error in problem["errors"]] == ["stauts", "utm_source"]
+        assert problem["errors"][0]["message"].endswith(f"there are: {names}" if names else "which has none")
+    # A link to a page is appended to by whoever passes it on.
+    for path in (token, "/demo", "/healthz", "/payonce.js"):
+        assert gate.call("GET", path + "?utm_source=x&fbclid=y").status_code == 200
+
+
+def test_a_reference_finds_a_list(gate):
+    order = gate.order()
+    found = gate.get(f"/v1/orders?reference={order['reference']}")
+    assert found == {"data": [order], "next": None}
+    assert gate.get("/v1/orders?reference=nobodys") == {"data": [], "next": None}
+    assert gate.get(f"/v1/orders?reference={order['reference']}&status=paid")["data"] == []
+
+
+def test_where_to_look_instead(gate):
+    order = gate.order(reference=f"A-{uuid.uuid4()}")
+    payment = gate.pay(order).json()
+    for path, says in [
+        (f"/v1/orders/{order['reference']}", f"/v1/orders?reference={order['reference']}"),
+        (f"/v1/payments/{order['id']}", f"/v1/orders/{order['id']}/payments"),
+        (f"/v1/orders/{payment['id']}", f"/v1/payments/{payment['id']}"),
+        (f"/v1/refunds/{payment['id']}", f"/v1/payments/{payment['id']}"),
+    ]:
+        problem = is_problem(gate.call("GET", path), 404, "not_found")
+        assert says in problem["detail"]
+        assert gate.call("GET", says).status_code == 200, "what is said is there"
+
+
+def test_every_problem_is_what_its_page_says(gate):
+    """Each row of docs/problems.md that a shop can bring about, brought about."""
+    order, other = gate.order(), gate.order()
+    paid = gate.pay(other).json()
+    gate.pay(order, key="first", method="action")
+    closed = gate.order()
+    gate.call("POST", f"/v1/orders/{closed['id']}/close")
+    fresh = gate.order()
+
+    def post(path, body=None, key="k", **headers):
+        return gate.call("POST", path, json=body or {}, headers={**({"Idempotency-Key": key} if key else {}), **headers})
+
+    pay, refund = f"/v1/orders/{fresh['id']}/payments", f"/v1/payments/{paid['id']}/refunds"
+    sandbox = {"provider": "sandbox"}
+    brought = {
+        "unauthorized": web.get(f"{gate.url}/v1/orders"),
+        "not_found": gate.call("GET", "/v1/orders/ord_00000000000000000000000000"),
+        "idempotency_key_missing": post(pay, sandbox, key=None),
+        "idempotency_key_invalid": post(pay, sandbox, key='"'),
+        "invalid_request": post(pay, {**sandbox, "method": "no such method"}),
+        "idempotency_key_reused": post(f"/v1/orders/{order['id']}/payments", sandbox, key="first"),
+        "reference_reused": post("/v1/orders", {"reference": order["reference"], "amount": 1, "currency": "CNY"}),
+        "order_paid": post(f"/v1/orders/{other['id']}/payments", sandbox),
+        "order_closed": post(f"/v1/orders/{closed['id']}/payments", sandbox),
+        "payment_in_progress": post(f"/v1/orders/{order['id']}/payments", sandbox, key="second"),
+        "payment_not_refundable": post(f"/v1/payments/{gate.now(order)['payment']['id']}/refunds"),
+        "refund_exceeds_payment": post(refund, {"amount": 2000}),
+        "provider_not_enabled": post(pay, {"provider": "no such provider"}),
+        "method_not_allowed": gate.call("DELETE", "/v1/orders"),
+        "content_too_large": gate.call("POST", "/v1/orders", content=b"x" * 70_000),
+    }
+    page = (ROOT / "docs" / "problems.md").read_text()
+    rows = {code: int(status) for code, status in re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.M)}
+    for code, response in brought.items():
+        is_problem(response, rows[code], code)
+    # A provider that takes another amount, a request that stalls, and a house on fire have tests of their own.
+    assert set(rows) - set(brought) <= {
+        "amount_not_supported", "bad_request", "request_timeout", "internal_error", "overloaded", "unavailable"}
 
 
 def test_methods(gate):
@@ -149,10 +231,16 @@ def test_methods(gate):
 
 def test_strangers(gate):
     order = gate.order()
-    for header in [{}, {"Authorization": "Bearer"}, {"Authorization": "Basic abc"}, {"Authorization": "Bearer sk_nope"},
-                   {"Authorization": "Bearer " + gate.key[:-1] + ("0" if gate.key[-1] != "0" else "1")}]:
+    login = subprocess.run(
+        [str(PROGRAM), "keys", "create", "--operator", "ann", "--store", gate.store], check=True, capture_output=True,
+        text=True).stdout.strip()
+    for header, says in [
+        ({}, "Send an API key"), ({"Authorization": "Bearer"}, "scheme"), ({"Authorization": "Basic abc"}, "scheme must be Bearer"),
+        ({"Authorization": "Bearer sk_nope"}, "is no key"), ({"Authorization": f"Bearer {login}"}, "an operator's login"),
+        ({"Authorization": "Bearer " + gate.key[:-1] + ("0" if gate.key[-1] != "0" else "1")}, "not known here"),
+    ]:
         response = web.get(f"{gate.url}/v1/orders/{order['id']}", headers=header)
-        is_problem(response, 401, "unauthorized")
+        assert says in is_problem(response, 401, "unauthorized")["detail"]
         assert response.headers["www-authenticate"].startswith("Bearer")
 
 
@@ -163,8 +251,8 @@ def test_another_merchants_ids(gate):
     refund = gate.call("POST", f"/v1/payments/{payment['id']}/refunds", headers={"Idempotency-Key": "k"},
                        json={"amount": 5}).json()
     before = gate.now(order)
-    calls = [("GET", f"/v1/orders/{order['id']}"), ("GET", f"/v1/orders?reference={order['reference']}"),
-             ("GET", f"/v1/orders/{order['id']}/payments"), ("GET", f"/v1/orders/{order['id']}/events"),
+    assert gate.call("GET", f"/v1/orders?reference={order['reference']}", key=other).json()["data"] == []
+    calls = [("GET", f"/v1/orders/{order['id']}"), ("GET", f"/v1/orders/{order['id']}/payments"), ("GET", f"/v1/orders/{order['id']}/events"),
              ("GET", f"/v1/payments/{payment['id']}"), ("GET", f"/v1/payments/{payment['id']}?wait=5"),
              ("GET", f"/v1/payments/{payment['id']}/refunds"), ("GET", f"/v1/refunds/{refund['id']}"),
              ("POST", f"/v1/orders/{order['id']}/close"), ("POST", f"/v1/payments/{payment['id']}/close"),

@@ -53,6 +53,40 @@ import Testing
           merchant: MerchantID("mer_a"), reference: "r", amount: Money(1, Currency(code: "JPY")!), expiresIn: nil))
   }
 
+  /// What is wrong is said in a way that tells a person what would be right.
+  @Test(arguments: [
+    (#""amount":1000000000000"#, "amount", "must be 1 to 999,999,999,999, in the currency's minor units"),
+    (#""amount":99999999999999999999999"#, "amount", "must be 1 to 999,999,999,999"),
+    (#""amount":-99999999999999999999999"#, "amount", "must be 1 to 999,999,999,999"),
+    (#""amount":19.99"#, "amount", "without quotes, point or exponent: 1 to 999,999,999,999"),
+    (#""amount":"1999""#, "amount", "without quotes"),
+    (#""currency":"yuan""#, "currency", "an ISO 4217 code in capitals, such as CNY"),
+    (#""currency":"¥""#, "currency", "an ISO 4217 code in capitals, such as CNY"),
+    (#""currency":"cny""#, "currency", "an ISO 4217 code in capitals, such as CNY"),
+    (#""expires_in":5"#, "expires_in", "must be 60 to 2,592,000"),
+  ]) func aWrongFieldIsToldWhatIsRight(_ member: String, _ field: String, _ says: String) throws {
+    let others = [#""reference":"r""#, #""amount":1"#, #""currency":"JPY""#].filter { !$0.hasPrefix("\"\(field)\"") }
+    let body = "{" + (others + [member]).joined(separator: ",") + "}"
+    let refusal = try #require(throws: Refusal.self) {
+      try RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"), defaultLife: .seconds(900))
+    }
+    #expect(refusal.errors.map(\.field) == [field])
+    #expect(refusal.errors[0].message.contains(says), "\(refusal.errors[0].message)")
+  }
+
+  /// docs/problems.md names every refusal, with its status, in the order of precedence.
+  @Test func everyRefusalIsDocumented() throws {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let text = try String(contentsOf: root.appending(path: "docs/problems.md"), encoding: .utf8)
+    let rows = text.matches(of: /\| `([a-z_]+)` \| ([0-9]+)/).map { "\($0.1) \($0.2)" }
+    let refusals = RefusalCode.allCases.map { "\($0.rawValue) \($0.status)" }
+    #expect(Array(rows.prefix(refusals.count)) == refusals)
+    let others: [Problem] = [
+      .malformed, .methodNotAllowed, .timeout, .tooLarge(limit: 1), .internalError, .overloaded, .unavailable,
+    ]
+    #expect(Set(rows.dropFirst(refusals.count)) == Set(others.map { "\($0.code) \($0.status)" }))
+  }
+
   @Test func everyRefusalHasAStatusOfItsKind() {
     for code in RefusalCode.allCases {
       #expect((400..<500).contains(code.status))

@@ -13,6 +13,7 @@ final class FakeHouse: Store, Reading, Directory {
     var fault: Fault?
     var order: Order?
     var keys: [String: StoredKey] = [:]
+    var lookUp: (@Sendable (_ id: String) async -> Void)?
   }
   private let state = Mutex(State())
   static let merchant = MerchantID("mer_test")
@@ -29,6 +30,9 @@ final class FakeHouse: Store, Reading, Directory {
   func know() { state.withLock { $0.order = Self.order } }
 
   func fail(_ fault: Fault?) { state.withLock { $0.fault = fault } }
+
+  /// What happens while a key is looked up.
+  func whenLookedUp(_ work: (@Sendable (_ id: String) async -> Void)?) { state.withLock { $0.lookUp = work } }
 
   private func check() throws(Fault) { if let fault = state.withLock({ $0.fault }) { throw fault } }
 
@@ -74,6 +78,7 @@ final class FakeHouse: Store, Reading, Directory {
   }
 
   func key(_ id: String) async throws(Fault) -> StoredKey? {
+    await state.withLock { $0.lookUp }?(id)
     try check()
     return state.withLock { $0.keys[id] }
   }
@@ -105,7 +110,8 @@ final class StillClock: PaymentEngine.Clock {
 }
 
 final class CountingDice: Randomness {
-  private let count = Mutex<UInt64>(0)
+  private let count: Mutex<UInt64>
+  init(from count: UInt64 = 0) { self.count = Mutex(count) }
   func next() -> UInt64 {
     count.withLock { count in
       count += 1
