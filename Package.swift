@@ -16,8 +16,8 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 
 var dependencies: [Package.Dependency] = [
-  .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
-  .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+  .package(url: "https://github.com/apple/swift-log.git", exact: "1.16.2"),
+  .package(url: "https://github.com/apple/swift-metrics.git", exact: "2.13.0"),
 ]
 
 var products: [Product] = []
@@ -49,15 +49,16 @@ if inner {
   let nio: [Target.Dependency] = ["NIOCore", "NIOHTTP1", "NIOPosix"].map { .product(name: $0, package: "swift-nio") }
 
   dependencies += [
-    .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
-    .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
-    .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
-    .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
-    .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
-    .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.1"),
-    .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
-    .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types.git", exact: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio.git", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras.git", exact: "1.35.2"),
+    .package(url: "https://github.com/groue/GRDB.swift.git", exact: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird.git", exact: "2.28.1", traits: []),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache.git", exact: "2.1.1"),
+    .package(url: "https://github.com/swift-server/async-http-client.git", exact: "1.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", exact: "2.13.0"),
   ]
   products += [.executable(name: "payonce", targets: ["payonce"])]
   targets += [
@@ -97,7 +98,8 @@ if inner {
         .product(name: "HummingbirdTesting", package: "hummingbird"),
       ], swiftSettings: settings),
     .target(
-      name: "Bank", dependencies: [hummingbird, grdb, crypto, client, httpTypes, logging, lifecycle] + nio,
+      name: "Bank",
+      dependencies: [hummingbird, hummingbirdCore, grdb, crypto, client, httpTypes, logging, lifecycle] + nio,
       swiftSettings: settings),
     .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CTimex"),
@@ -107,7 +109,8 @@ if inner {
         "CMalloc", "CTimex",
         "PaymentCore", "PaymentEngine", "Contract", "PostgresStore", "SQLiteStore", "Providers", "Web", "Bank",
         "Simulation",
-        hummingbird, hummingbirdCore, client, logging, lifecycle, sqlite,
+        hummingbird, hummingbirdCore, client, httpTypes, logging, lifecycle, sqlite,
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ] + nio,

@@ -37,8 +37,8 @@ extension SandboxBank {
       try await self.misbehaving(context) {
         let wanted: CreateCharge = try await Self.body(request)
         guard Books.methods.contains(wanted.method), Books.amounts.contains(wanted.amount),
-          wanted.currency.utf8.count == 3,
-          (6...64).contains(wanted.id.utf8.count)
+          wanted.currency.utf8.count == 3, (6...64).contains(wanted.id.utf8.count),
+          wanted.notify_url.map(BankAddress.isWeb) ?? true
         else { throw BankRefusal(400, "invalid_charge") }
         let charge = Charge(
           id: wanted.id, amount: wanted.amount, currency: wanted.currency, method: wanted.method, status: .pending,
@@ -85,7 +85,7 @@ extension SandboxBank {
     }
     router.get("/books") { request, _ in
       try await self.settle()
-      let charges = request.uri.queryParameters["charges"]?.split(separator: ",").map(String.init)
+      let charges = Self.field("charges", in: request.uri.query)?.split(separator: ",").map(String.init)
       return try Self.json(await self.books.listing(of: charges))
     }
     router.get("/faults") { _, _ in try Self.json(self.faults) }
@@ -103,8 +103,13 @@ extension SandboxBank {
 
   // MARK: Answers
 
+  /// What a body may be at most, in bytes.
+  static let bodyLimit = 4096
+
   static func body<Value: Decodable>(_ request: Request) async throws -> Value {
-    let buffer = try await request.body.collect(upTo: 65_536)
+    let buffer = try await request.body.collect(upTo: bodyLimit)
+    // Everything that a client of the bank says is ASCII. Texts of combining marks would be compared for seconds.
+    guard buffer.readableBytesView.allSatisfy({ $0 < 0x80 }) else { throw BankRefusal(400, "invalid_json") }
     do { return try JSONDecoder().decode(Value.self, from: Data(buffer.readableBytesView)) } catch let refusal
       as BankRefusal
     { throw refusal } catch {

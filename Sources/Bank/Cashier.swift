@@ -1,31 +1,28 @@
 import FoundationEssentials
 import HTTPTypes
 import Hummingbird
+import HummingbirdCore
 import NIOCore
 
 extension SandboxBank {
-  private struct Choice: Decodable {
-    let action: String
-    let back: String?
-  }
-
   /// The page on which a buyer pays, declines, or does nothing.
   func addCashier(to router: Router<BankContext>) {
     router.get("/pay/:id") { request, context in
       try await self.settle()
       let charge = try await self.books.charge(try context.parameters.require("id"))
-      return Self.page(charge, back: request.uri.queryParameters["back"].map(String.init))
+      return Self.page(charge, back: Self.field("back", in: request.uri.query))
     }
     router.post("/pay/:id") { request, context in
       try await self.settle()
       let id = try context.parameters.require("id")
-      let buffer = try await request.body.collect(upTo: 8192)
-      let choice = try URLEncodedFormDecoder().decode(Choice.self, from: String(buffer: buffer))
-      let back = choice.back.flatMap(Self.safe)
+      let form = String(buffer: try await request.body.collect(upTo: Self.bodyLimit))
+      guard let action = Self.field("action", in: form).flatMap(Choice.init) else {
+        return try await Self.refusing { throw BankRefusal(400, "invalid_form") }
+      }
+      let back = Self.field("back", in: form).flatMap(Self.safe)
       do {
-        if choice.action != "nothing" {
-          let result = try await self.books.decide(
-            id, pays: choice.action == "pay", fate: self.fate(), now: BankTime.now())
+        if action != .nothing {
+          let result = try await self.books.decide(id, pays: action == .pay, fate: self.fate(), now: BankTime.now())
           if result.changed { try await self.announce([result.charge]) }
         }
       } catch is BankRefusal { return Self.page(nil, back: back) }
@@ -34,10 +31,23 @@ extension SandboxBank {
     }
   }
 
+  private enum Choice: String { case pay, decline, nothing }
+
+  /// A field of a form or query whose value is printable ASCII, as all of the bank's are: Swift compares other text by
+  /// what it looks like, which takes seconds for a run of combining marks.
+  static func field(_ name: String, in form: String?) -> String? {
+    guard let form, isASCII(form) else { return nil }
+    let value = URI("/?" + form.replacing("+", with: "%20")).queryParameters[name[...]]
+    return value.flatMap { isASCII($0) ? String($0) : nil }
+  }
+
+  private static func isASCII(_ text: some StringProtocol) -> Bool {
+    text.utf8.allSatisfy { (0x20...0x7E).contains($0) }
+  }
+
   /// Only web addresses lead back; nothing that a browser would run.
   private static func safe(_ url: String) -> String? {
-    let isWeb = url.hasPrefix("http://") || url.hasPrefix("https://")
-    return isWeb && url.utf8.allSatisfy { (0x21...0x7E).contains($0) } ? url : nil
+    BankAddress.isWeb(url) ? url : nil
   }
 
   private static func escape(_ text: String) -> String {

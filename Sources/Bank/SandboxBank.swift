@@ -122,7 +122,19 @@ package final class SandboxBank: Sendable {
   }
 
   private func send(_ notice: PendingNotice) async {
-    var isAcknowledged = false
+    // It counts as tried before it is: what the attempt does to this program does not meet it again at every start.
+    let wait = notice.attempts < Self.noticeWaits.count ? Self.noticeWaits[notice.attempts] : nil
+    do { try await books.finish(notice, nextAt: wait.map { BankTime.now() + $0 }) } catch {
+      return logger.error("the bank's books failed", metadata: ["error": "\(error)"])
+    }
+    guard await deliver(notice), wait != nil else { return }
+    do { try await books.finish(notice, nextAt: nil) } catch {
+      logger.error("the bank's books failed", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// - Returns: whether it was acknowledged.
+  private func deliver(_ notice: PendingNotice) async -> Bool {
     do {
       var request = HTTPClientRequest(url: notice.url)
       request.method = .POST
@@ -135,13 +147,10 @@ package final class SandboxBank: Sendable {
       request.body = .bytes(ByteBuffer(string: notice.body))
       let response = try await client.execute(request, timeout: .seconds(10))
       _ = try await response.body.collect(upTo: 65_536)
-      isAcknowledged = (200..<300).contains(Int(response.status.code))
+      return (200..<300).contains(Int(response.status.code))
     } catch {
       logger.debug("a notice was not taken", metadata: ["notice": "\(notice.id)", "error": "\(type(of: error))"])
-    }
-    let wait = isAcknowledged || notice.attempts >= Self.noticeWaits.count ? nil : Self.noticeWaits[notice.attempts]
-    do { try await books.finish(notice, nextAt: wait.map { BankTime.now() + $0 }) } catch {
-      logger.error("the bank's books failed", metadata: ["error": "\(error)"])
+      return false
     }
   }
 }

@@ -1,3 +1,5 @@
+import PaymentCore
+
 /// A JSON text as a tree that keeps numbers as they were written: `1.0` and `1e2` are not the integers they look like.
 package enum JSON: Hashable, Sendable {
   case null
@@ -10,6 +12,8 @@ package enum JSON: Hashable, Sendable {
   package struct Member: Hashable, Sendable {
     package let name: String
     package let value: JSON
+
+    package func isNamed(_ wanted: String) -> Bool { name.isExactly(wanted) }
   }
 
   /// Why a text is not JSON, with the byte at which it ends to be.
@@ -30,16 +34,15 @@ package enum JSON: Hashable, Sendable {
 
   package subscript(name: String) -> JSON? {
     guard case .object(let members) = self else { return nil }
-    return members.first { $0.name == name }?.value
+    return members.first { $0.isNamed(name) }?.value
   }
 
   package var text: String? { if case .string(let text) = self { text } else { nil } }
 
+  package var isNull: Bool { if case .null = self { true } else { false } }
+
   /// The number as an integer, if it is written as one and fits.
-  package var integer: Int64? {
-    guard case .number(let text) = self, !text.contains(where: { ".eE".contains($0) }) else { return nil }
-    return Int64(text)
-  }
+  package var integer: Int64? { if case .number(let text) = self { Int64(text) } else { nil } }
 }
 
 private struct Parser {
@@ -88,7 +91,7 @@ private struct Parser {
 
   private mutating func object(depth: Int) throws(JSON.SyntaxError) -> JSON {
     var members: [JSON.Member] = []
-    var names: Set<String> = []
+    var names: Set<[UInt8]> = []
     position += 1
     skipSpace()
     if take("}") { return .object([]) }
@@ -98,7 +101,7 @@ private struct Parser {
         throw error("the name of a member is missing")
       }
       let name = try string()
-      guard names.insert(name).inserted else { throw error("a member is named twice") }
+      guard names.insert(Array(name.utf8)).inserted else { throw error("a member is named twice") }
       skipSpace()
       guard take(":") else { throw error("a colon is missing") }
       members.append(JSON.Member(name: name, value: try value(depth: depth + 1)))

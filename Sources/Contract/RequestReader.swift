@@ -5,7 +5,8 @@ package import PaymentCore
 /// silently not be granted.
 package struct RequestReader {
   private let members: [JSON.Member]
-  private var read: Set<String> = []
+  /// The names that were asked for.
+  private var read: [String] = []
   private var errors: [Refusal.FieldError] = []
 
   /// - Parameter body: empty counts as an empty object.
@@ -23,16 +24,16 @@ package struct RequestReader {
   }
 
   private mutating func member(_ name: String) -> JSON? {
-    read.insert(name)
-    let value = members.first { $0.name == name }?.value
-    return value == .null ? nil : value
+    read.append(name)
+    guard let value = members.first(where: { $0.isNamed(name) })?.value, !value.isNull else { return nil }
+    return value
   }
 
   package mutating func fail(_ field: String, _ message: String) {
     errors.append(.init(field: field, message: message))
   }
 
-  /// A text of 1 to `maximum` characters (Unicode scalars) without control characters.
+  /// A text of 1 to `maximum` characters (Unicode scalars), all of them harmless.
   package mutating func text(_ name: String, maximum: Int) -> String? {
     guard let value = member(name) else { return nil }
     guard let text = value.text else {
@@ -43,8 +44,20 @@ package struct RequestReader {
       fail(name, "must be 1 to \(maximum) characters long")
       return nil
     }
-    guard !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-      fail(name, "must not contain control characters")
+    guard text.unicodeScalars.allSatisfy(\.isHarmless) else {
+      fail(name, Self.harm)
+      return nil
+    }
+    return text
+  }
+
+  private static let harm = "must not contain control characters, nor characters that change the direction of text"
+
+  /// A text of 1 to `maximum` characters of printable ASCII.
+  package mutating func asciiText(_ name: String, maximum: Int) -> String? {
+    guard let text = text(name, maximum: maximum) else { return nil }
+    guard text.isPrintableASCII else {
+      fail(name, "must be printable ASCII")
       return nil
     }
     return text
@@ -52,7 +65,7 @@ package struct RequestReader {
 
   package mutating func requiredText(_ name: String, maximum: Int) -> String {
     let count = errors.count
-    if let text = text(name, maximum: maximum) { return text }
+    if let text = asciiText(name, maximum: maximum) { return text }
     if errors.count == count { fail(name, "is required") }
     return ""
   }
@@ -83,7 +96,7 @@ package struct RequestReader {
 
   package mutating func word<Word: RawRepresentable<String> & CaseIterable>(_ name: String) -> Word? {
     guard let value = member(name) else { return nil }
-    if let text = value.text, let word = Word(rawValue: text) { return word }
+    if let text = value.text, let word = Word(exactly: text) { return word }
     fail(name, "must be one of \(Word.allCases.map(\.rawValue).joined(separator: ", "))")
     return nil
   }
@@ -97,13 +110,18 @@ package struct RequestReader {
     }
     if members.count > 20 { fail(name, "must have at most 20 members") }
     var fields = Fields()
-    for member in members.prefix(20).sorted(by: { $0.name < $1.name }) {
-      guard (1...40).contains(member.name.unicodeScalars.count) else {
-        fail(name, "must have names of 1 to 40 characters")
+    for member in members.prefix(20).sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
+      guard (1...40).contains(member.name.unicodeScalars.count), member.name.unicodeScalars.allSatisfy(\.isHarmless)
+      else {
+        fail(name, "must have names of 1 to 40 characters; each \(Self.harm)")
         continue
       }
       guard let text = member.value.text, text.unicodeScalars.count <= 500 else {
         fail("\(name).\(member.name)", "must be a string of at most 500 characters")
+        continue
+      }
+      guard text.unicodeScalars.allSatisfy(\.isHarmless) else {
+        fail("\(name).\(member.name)", Self.harm)
         continue
       }
       fields.append(member.name, text)
@@ -111,13 +129,23 @@ package struct RequestReader {
     return fields
   }
 
+  /// How many errors are told: far more than a request has fields, so that an answer stays small.
+  private static let told = 50
+
   /// Ends the reading.
   /// - Throws: the refusal with all errors, if there are any.
   package func finish() throws(Refusal) {
-    let unknown = members.filter { !read.contains($0.name) }
-      .map { Refusal.FieldError(field: String($0.name.prefix(80)), message: "is not a field of this request") }
-    let all = errors + unknown
-    guard all.isEmpty else { throw Refusal(.invalidRequest, "The request has errors in its fields.", errors: all) }
+    let unknown = members.lazy.filter { member in !read.contains { member.isNamed($0) } }
+    let count = errors.count + unknown.count
+    guard count > 0 else { return }
+    let all =
+      errors
+      + unknown.prefix(Self.told).map {
+        Refusal.FieldError(field: String($0.name.unicodeScalars.prefix(80)), message: "is not a field of this request")
+      }
+    let rest = count > Self.told ? " It has \(count); the first \(Self.told) are listed." : ""
+    throw Refusal(
+      .invalidRequest, "The request has errors in its fields.\(rest)", errors: Array(all.prefix(Self.told)))
   }
 }
 

@@ -7,9 +7,6 @@ package struct RegisterOrder {
   package init(body: some Collection<UInt8>, merchant: MerchantID) throws(Refusal) {
     var reader = try RequestReader(body: body)
     let reference = reader.requiredText("reference", maximum: 64)
-    if !reference.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) {
-      reader.fail("reference", "must be printable ASCII")
-    }
     let amount = reader.requiredInteger("amount", in: Money.orderAmounts, unit: Self.minorUnits)
     let code = reader.requiredText("currency", maximum: 64)
     let currency = Currency(code: code)
@@ -19,10 +16,7 @@ package struct RegisterOrder {
     let description = reader.text("description", maximum: 256)
     let expiresIn = reader.integer("expires_in", in: ReopenOrder.lives)
     let latePayment: Order.Registration.LatePayment = reader.word("late_payment") ?? .refund
-    let returnURL = reader.text("return_url", maximum: 2048)
-    if let returnURL, !Self.isWebAddress(returnURL) {
-      reader.fail("return_url", "must be an absolute http or https URL")
-    }
+    let returnURL = reader.webAddress("return_url")
     let metadata = reader.texts("metadata")
     try reader.finish()
     registration = Order.Registration(
@@ -32,16 +26,6 @@ package struct RegisterOrder {
   }
 
   static let minorUnits = "in the currency's minor units: 1999 is 19.99 EUR, or 1,999 JPY"
-
-  /// An absolute http or https URL of printable ASCII, with a host and without a user name.
-  private static func isWebAddress(_ text: String) -> Bool {
-    for scheme in ["https://", "http://"] where text.hasPrefix(scheme) {
-      let host = text.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
-      return !host.isEmpty && !host.contains("@")
-        && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && !"\"<>\\^`{|}".utf8.contains($0) }
-    }
-    return false
-  }
 }
 
 /// `POST /v1/orders/{id}/reopen`: for how much longer.
@@ -72,8 +56,16 @@ package struct StartPayment {
   package init(body: some Collection<UInt8>) throws(Refusal) {
     var reader = try RequestReader(body: body)
     provider = ProviderName(reader.requiredText("provider", maximum: 32))
-    method = reader.text("method", maximum: 32)
+    method = reader.asciiText("method", maximum: 32)
     try reader.finish()
+  }
+
+  /// - Parameter choice: provider and method with a colon between them, as the page's form has it.
+  package init?(choice: String) {
+    guard choice.isPrintableASCII, let colon = choice.utf8.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+    let (provider, method) = (choice[..<colon], choice[choice.utf8.index(after: colon)...])
+    guard (1...32).contains(provider.utf8.count), (1...32).contains(method.utf8.count) else { return nil }
+    self.init(provider: ProviderName(String(provider)), method: String(method))
   }
 }
 
@@ -110,23 +102,24 @@ extension IdempotencyKey {
   }
 
   private static func unquoted(_ header: String) -> String? {
-    guard header.hasPrefix("\"") else { return header.contains("\"") ? nil : header }
-    guard header.utf8.count >= 2, header.hasSuffix("\"") else { return nil }
-    var text = ""
+    let (quote, backslash) = (UInt8(ascii: "\""), UInt8(ascii: "\\"))
+    guard header.utf8.first == quote else { return header.utf8.contains(quote) ? nil : header }
+    guard header.utf8.count >= 2, header.utf8.last == quote else { return nil }
+    var text: [UInt8] = []
     var isEscaped = false
-    for character in header.dropFirst().dropLast() {
+    for byte in header.utf8.dropFirst().dropLast() {
       if isEscaped {
-        guard character == "\"" || character == "\\" else { return nil }
-        text.append(character)
+        guard byte == quote || byte == backslash else { return nil }
+        text.append(byte)
         isEscaped = false
-      } else if character == "\\" {
+      } else if byte == backslash {
         isEscaped = true
-      } else if character == "\"" {
+      } else if byte == quote {
         return nil
       } else {
-        text.append(character)
+        text.append(byte)
       }
     }
-    return isEscaped ? nil : text
+    return isEscaped ? nil : String(decoding: text, as: UTF8.self)
   }
 }

@@ -5,7 +5,8 @@ package struct Currency: Hashable, Sendable {
 
   /// The currency of an ISO 4217 alphabetic code in capitals, or `nil` when there is no such active currency.
   package init?(code: String) {
-    guard let exponent = Self.exponents[code] else { return nil }
+    // As text the Kelvin sign equals K.
+    guard code.utf8.count == 3, let exponent = Self.exponents[code] else { return nil }
     self.code = code
     self.exponent = exponent
   }

@@ -27,7 +27,37 @@ package struct Fields: Hashable, Sendable {
     append("message", failure.message)
   }
 
-  package subscript(name: String) -> Value? { all.first { $0.name == name }?.value }
+  package subscript(name: String) -> Value? { all.first { $0.name.isExactly(name) }?.value }
+}
+
+extension Fields.Value {
+  package static func == (left: Self, right: Self) -> Bool {
+    switch (left, right) {
+    case (.text(let left), .text(let right)): left.isExactly(right)
+    case (.integer(let left), .integer(let right)): left == right
+    case (.null, .null): true
+    case (.text, _), (.integer, _), (.null, _): false
+    }
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    switch self {
+    case .text(let text): hasher.combine(Array(text.utf8))
+    case .integer(let integer): hasher.combine(integer)
+    case .null: hasher.combine(0)
+    }
+  }
+}
+
+extension Fields.Field {
+  package static func == (left: Self, right: Self) -> Bool {
+    left.name.isExactly(right.name) && left.value == right.value
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(Array(name.utf8))
+    hasher.combine(value)
+  }
 }
 
 extension Fields {

@@ -4,7 +4,7 @@ package struct IdempotencyKey: Hashable, Sendable {
 
   /// `nil` when it is empty, longer than 255 characters, or has a character outside `0x20...0x7E`.
   package init?(_ text: String) {
-    guard (1...255).contains(text.utf8.count), text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else { return nil }
+    guard (1...255).contains(text.utf8.count), text.isPrintableASCII else { return nil }
     self.text = text
   }
 }

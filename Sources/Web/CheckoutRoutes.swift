@@ -192,27 +192,18 @@ extension WebServices {
 
   // MARK: Without scripts
 
-  // swift-format-ignore: AlwaysUseLowerCamelCase
-  private struct PayForm: Decodable {
-    let idempotency_key: String?
-    /// Provider and method, with a colon between them.
-    let method: String?
-  }
-
   /// How long a form waits for its outcome.
   private static let formWait: Duration = .seconds(8)
 
   /// Post, redirect, get: whatever happened, the page says it, so that a reload or the back button repeats nothing.
   private func payByForm(_ request: Request, _ context: WebContext) async throws -> Response {
     let token = try Self.token(context)
-    let body = String(decoding: try await request.bytes(), as: UTF8.self)
-    let form = try? URLEncodedFormDecoder().decode(PayForm.self, from: body)
     let page = "/checkout/\(token.text)"
-    let parts = (form?.method ?? "").split(separator: ":", maxSplits: 1).map(String.init)
-    guard let key = form?.idempotency_key.flatMap({ IdempotencyKey($0) }), parts.count == 2 else {
-      return Self.seeOther(page)
-    }
-    let start = StartPayment(provider: ProviderName(parts[0]), method: parts[1])
+    let form: FormFields
+    do { form = try await request.form() } catch is Refusal { return Self.seeOther(page) }
+    guard let key = form["idempotency_key"].flatMap({ IdempotencyKey($0) }),
+      let start = form["method"].flatMap({ StartPayment(choice: $0) })
+    else { return Self.seeOther(page) }
     do {
       let started = try await pay(
         token.order, key: key, start, by: .buyer(secret: token.secret), wait: Self.formWait)
@@ -232,8 +223,4 @@ extension WebServices {
   static func seeOther(_ location: String) -> Response {
     Response(status: .seeOther, headers: [.location: location, .cacheControl: "no-store"])
   }
-}
-
-extension Request {
-  var isForm: Bool { headers[.contentType]?.hasPrefix("application/x-www-form-urlencoded") ?? false }
 }

@@ -37,14 +37,15 @@ extension WebServices {
     routes.on(.get, "/demo") { request, _ in try await shopPage(demo, request) }
     routes.on(.post, "/demo/orders") { request, _ in
       let form = try await Self.form(request)
-      guard let product = Self.products.first(where: { $0.id == form.product }) else {
+      guard let wanted = form["product"], let product = Self.products.first(where: { $0.id.isExactly(wanted) }) else {
         throw Refusal(.invalidRequest, "There is no such product.")
       }
       let reference = "demo-" + String(randomness.next() >> 24, radix: 36)
       let registration = Order.Registration(
         merchant: demo.merchant, reference: reference, amount: Money(product.price, Self.currency),
         description: Language(request).say(product.name.english, product.name.chinese),
-        expiresIn: form.deadline == "short" ? Self.shortLife : 900, returnURL: "\(publicURL)/demo/orders/\(reference)")
+        expiresIn: form["deadline"]?.isExactly("short") == true ? Self.shortLife : 900,
+        returnURL: "\(publicURL)/demo/orders/\(reference)")
       _ = try await register(registration)
       return Self.seeOther("/demo/orders/\(reference)")
     }
@@ -69,7 +70,7 @@ extension WebServices {
     }
     routes.on(.post, "/demo/network") { request, _ in
       let form = try await Self.form(request)
-      guard let network = form.network.flatMap(DemoShop.Network.init(rawValue:)) else {
+      guard let network = form["network"].flatMap({ DemoShop.Network(exactly: $0) }) else {
         let names = DemoShop.Network.allCases.map(\.rawValue).joined(separator: ", ")
         throw Refusal(.invalidRequest, "There is no such network. There are: \(names).")
       }
@@ -83,22 +84,12 @@ extension WebServices {
     return try await reading.order(merchant: demo.merchant, reference: reference).orNotFound("order")
   }
 
-  private struct DemoForm: Decodable {
-    var product: String?
-    var deadline: String?
-    var network: String?
-  }
-
-  private static func form(_ request: Request) async throws -> DemoForm {
+  private static func form(_ request: Request) async throws -> FormFields {
     // Another site's page has no business in the demo.
     guard ["same-origin", "none", nil].contains(request.headers[.init("Sec-Fetch-Site")!]) else {
       throw Refusal(.invalidRequest, "This form was sent by another site.")
     }
-    let body = String(decoding: try await request.bytes(), as: UTF8.self)
-    guard let form = try? URLEncodedFormDecoder().decode(DemoForm.self, from: body) else {
-      throw Refusal(.invalidRequest, "The form cannot be read.")
-    }
-    return form
+    return try await request.form()
   }
 
   // MARK: Pages

@@ -13,21 +13,30 @@ enum Language: String, CaseIterable, Sendable {
       self = chosen
       return
     }
-    let wishes = (request.headers[.acceptLanguage] ?? "").split(separator: ",").enumerated().map { index, wish in
-      let parts = wish.split(separator: ";").map { $0.filter { !$0.isWhitespace } }
-      return (tag: parts.first?.prefix(2).lowercased() ?? "", weight: Self.weight(parts.dropFirst()), index: index)
+    var best: (language: Language, weight: Int)?
+    for wish in (request.headers[.acceptLanguage] ?? "").utf8.split(separator: UInt8(ascii: ",")) {
+      let parts = wish.split(separator: UInt8(ascii: ";")).map { $0.filter { $0 != UInt8(ascii: " ") } }
+      let tag = (parts.first ?? []).prefix(2).map { $0 | 0x20 }
+      guard let language = Self.allCases.first(where: { $0.rawValue.utf8.elementsEqual(tag) }) else { continue }
+      let weight = Self.weight(parts.dropFirst())
+      if weight > best?.weight ?? 0 { best = (language, weight) }
     }
-    let best = wishes.filter { Language(rawValue: $0.tag) != nil && $0.weight > 0 }
-      .min { ($1.weight, $0.index) < ($0.weight, $1.index) }
-    self = best.flatMap { Language(rawValue: $0.tag) } ?? .english
+    self = best?.language ?? .english
   }
 
   private static func chosen(_ request: Request) -> Language? {
-    request.queryText("lang").flatMap { Language(rawValue: $0) }
+    request.queryText("lang").flatMap { Language(exactly: $0) }
   }
 
   private static func kept(_ request: Request) -> Language? {
-    request.cookies[cookie].flatMap { Language(rawValue: $0.value) }
+    for cookies in request.headers[values: .cookie] {
+      for pair in cookies.utf8.split(separator: UInt8(ascii: ";")) {
+        let pair = pair.drop { $0 == UInt8(ascii: " ") }
+        guard pair.starts(with: "\(cookie)=".utf8) else { continue }
+        return Self.allCases.first { $0.rawValue.utf8.elementsEqual(pair.dropFirst(cookie.utf8.count + 1)) }
+      }
+    }
+    return nil
   }
 
   private static let cookie = "payonce_language"
@@ -40,13 +49,15 @@ enum Language: String, CaseIterable, Sendable {
   }
 
   /// `q=0.8` in thousandths; 1000 when it is not given.
-  private static func weight(_ parameters: some Sequence<String>) -> Int {
-    for parameter in parameters where parameter.hasPrefix("q=") {
-      let digits = parameter.dropFirst(2).split(separator: ".", omittingEmptySubsequences: false)
+  private static func weight(_ parameters: some Sequence<[UInt8]>) -> Int {
+    for parameter in parameters where parameter.starts(with: "q=".utf8) {
+      let digits = parameter.dropFirst(2).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        .map { String(decoding: $0.prefix(20), as: UTF8.self) }
       // A header may hold any number.
       let whole = min(max(digits.first.flatMap { Int($0) } ?? 0, 0), 1)
-      let fraction = digits.count > 1 ? digits[1].prefix(3) : ""
-      return whole * 1000 + (Int(fraction + String(repeating: "0", count: 3 - fraction.count)) ?? 0)
+      let fraction = digits.count > 1 ? String(digits[1].unicodeScalars.prefix(3)) : ""
+      let thousandths = Int(fraction + String(repeating: "0", count: 3 - fraction.unicodeScalars.count)) ?? 0
+      return whole * 1000 + max(thousandths, 0)
     }
     return 1000
   }

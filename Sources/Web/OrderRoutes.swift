@@ -71,7 +71,7 @@ extension WebServices {
     let limit = Int(try request.queryInteger("limit", in: 1...100) ?? 20)
     var status: Order.Status?
     if let text = request.queryText("status") {
-      status = Order.Status(rawValue: text)
+      status = Order.Status(exactly: text)
       if status == nil {
         let names = Order.Status.allCases.map(\.rawValue).joined(separator: ", ")
         throw Refusal(

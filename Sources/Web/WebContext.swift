@@ -82,12 +82,6 @@ extension Request {
     return value
   }
 
-  /// A query parameter, as forms and the query builders of most languages write it; an empty one counts as none.
-  func queryText(_ name: String) -> String? {
-    let query = URI("/?" + (uri.query ?? "").replacing("+", with: "%20"))
-    return query.queryParameters[name[...]].flatMap { $0.isEmpty ? nil : String($0) }
-  }
-
   /// Whether a query parameter is there, with a value or without.
   func hasQuery(_ name: String) -> Bool { queryNames.contains { $0.elementsEqual(name.utf8) } }
 

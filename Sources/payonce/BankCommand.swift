@@ -60,11 +60,14 @@ struct RunningBank {
     self.logger = logger
   }
 
+  private static let http = HTTP1Channel.Configuration(
+    additionalChannelHandlers: [PlainHeads()], idleTimeout: .seconds(60))
+
   /// - Parameter announcing: whether to print the line that says that it listens.
   func services(announcing: Bool) -> [any Service] {
     let address = address
     let application = Application(
-      router: bank.router(), server: .http1(configuration: .init(idleTimeout: .seconds(60))),
+      router: bank.router(), server: .http1(configuration: Self.http),
       configuration: .init(address: .hostname(address.host, port: address.port), backlog: 1024),
       onServerRunning: { _ in if announcing { announce("bank listening on http://\(address)") } }, logger: logger)
     let bank = bank

@@ -57,6 +57,6 @@ enum Server {
 
   /// Heads of at most 32 kB in at most 100 fields; a connection on which nothing arrives is closed after 10 seconds.
   private static let http = HTTP1Channel.Configuration(
-    idleTimeout: .seconds(10),
+    additionalChannelHandlers: [PlainHeads()], idleTimeout: .seconds(10),
     httpDecoderConfiguration: .init(maxHeaderFieldSize: 16_384, maxHeaderListSize: 32_768, maxHeaderFieldCount: 100))
 }

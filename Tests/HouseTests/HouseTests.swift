@@ -30,8 +30,8 @@ import Testing
     "Simulation": ["PaymentCore", "PaymentEngine", "Logging", "Synchronization", "Glibc"],
     "simulate": ["Simulation", "Glibc"],
     "Bank": [
-      "FoundationEssentials", "Hummingbird", "HTTPTypes", "Logging", "GRDB", "Crypto", "AsyncHTTPClient", "NIOCore",
-      "NIOHTTP1", "ServiceLifecycle", "Synchronization",
+      "FoundationEssentials", "Hummingbird", "HummingbirdCore", "HTTPTypes", "Logging", "GRDB", "Crypto",
+      "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "ServiceLifecycle", "Synchronization",
     ],
   ]
 
@@ -126,6 +126,34 @@ import Testing
     let floating = #"\b(Double|Float|Float32|Float64|CGFloat|Decimal)\b|/ 100\b|pow\("#
     // The spread of a wait and the leap years are no money.
     try Self.forbid(floating, in: targets, except: ["jitterPercent", "yearOfEra"])
+  }
+
+  /// Swift compares and hashes text by what it looks like: quadratic in a run of combining marks, and not what was sent.
+  /// `PaymentCore/OutsideText` and `Web/FormFields` have what is used instead.
+  @Test func textFromOutsideIsComparedAsBytes() throws {
+    let outer = ["Contract", "Web", "Bank"]
+    // What compares or hashes every text that it is given, in our hands or in a library's.
+    try Self.forbid(
+      #"Set<String>|\(rawValue:|\.init\(rawValue|URLEncodedFormDecoder|\.cookies\b|: JSON\b.*=="#, in: outer)
+    // A query's keys are hashed: only where they are ASCII, behind `PlainHeads` and the bank's own look.
+    try Self.forbid(#"queryParameters"#, in: outer, except: [#"URI("/?" + form.replacing"#])
+    // What a form or a query held, before anything is known of it.
+    let raw = #"(queryText\([^)]*\)|\b[fF]orm\??\[[^\]]*\])\??"#
+    try Self.forbid(raw + #"(\.(has|lower|upper|contains\(|split\(|prefix\()| [=!]= ")"#, in: ["Web"])
+    // The parsers: here text is bytes, but for addresses, whose bytes are looked at first.
+    let parsing = #"\.hasPrefix|\.hasSuffix|\.lowercased|\.uppercased|\.split\(separator: "|\.contains\("|\[String: "#
+    for line in try Self.lines(of: "Contract") where !line.file.contains("WebAddress") {
+      let match = try Regex(parsing).firstMatch(in: String(line.text))
+      #expect(match == nil, "\(line)")
+    }
+    // Whoever listens lets only plain heads in: routes are found before anything of ours is asked.
+    for file in Set(
+      try Self.lines(of: Self.program).filter { $0.text.contains("HTTP1Channel.Configuration(") }.map(\.file))
+    {
+      let text = try String(contentsOf: Self.sources.appending(path: file), encoding: .utf8)
+      #expect(text.contains("additionalChannelHandlers: [PlainHeads()"), "\(file) has a server without PlainHeads")
+    }
+    try Self.forbid(#"\.http1\(\)|configuration: \.init\(idleTimeout"#, in: [Self.program])
   }
 
   @Test func theEngineIsStructured() throws {
