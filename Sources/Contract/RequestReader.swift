@@ -77,7 +77,8 @@ package struct RequestReader {
     guard let integer = value.integer else {
       fail(
         name,
-        value.isWhole ? "must be \(bounds)" : "must be an integer, written without quotes, point or exponent: \(bounds)")
+        value.isWhole ? "must be \(bounds)" : "must be an integer, written without quotes, point or exponent: \(bounds)"
+      )
       return nil
     }
     guard range.contains(integer) else {
@@ -92,6 +93,16 @@ package struct RequestReader {
     if let integer = integer(name, in: range, unit: unit) { return integer }
     if errors.count == count { fail(name, "is required") }
     return range.lowerBound
+  }
+
+  package mutating func requiredCurrency(_ name: String) -> Currency? {
+    guard let value = member(name) else {
+      fail(name, "is required")
+      return nil
+    }
+    let currency = value.text.flatMap { Currency(code: $0) }
+    if currency == nil { fail(name, "must be an ISO 4217 code in capitals, such as CNY, EUR or USD") }
+    return currency
   }
 
   package mutating func word<Word: RawRepresentable<String> & CaseIterable>(_ name: String) -> Word? {

@@ -8,11 +8,7 @@ package struct RegisterOrder {
     var reader = try RequestReader(body: body)
     let reference = reader.requiredText("reference", maximum: 64)
     let amount = reader.requiredInteger("amount", in: Money.orderAmounts, unit: Self.minorUnits)
-    let code = reader.requiredText("currency", maximum: 64)
-    let currency = Currency(code: code)
-    if currency == nil, !code.isEmpty {
-      reader.fail("currency", "must be an ISO 4217 code in capitals, such as CNY, EUR or USD")
-    }
+    let currency = reader.requiredCurrency("currency")
     let description = reader.text("description", maximum: 256)
     let expiresIn = reader.integer("expires_in", in: ReopenOrder.lives)
     let latePayment: Order.Registration.LatePayment = reader.word("late_payment") ?? .refund

@@ -1,10 +1,9 @@
 """Disks that fill up, refuse, or do not answer, and become well again under a running program."""
 
-import shutil
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 
+import preload
 import pytest
 
 
@@ -36,14 +35,10 @@ class BadDisk:
     """What a program that is given `environment` finds below `folder`: see bad_disk.c."""
 
     def __init__(self, folder, store_folder):
-        library = folder / "bad_disk.so"
-        source = Path(__file__).with_name("bad_disk.c")
-        compiler = shutil.which("clang") or "cc"  # Swift brings the one
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source], check=True)
         self.mode = folder / "bad_disk.mode"
         self.mode.write_bytes(b"-")
         self.environment = {
-            "LD_PRELOAD": str(library), "PAYONCE_BAD_DISK": str(store_folder), "PAYONCE_BAD_DISK_MODE": str(self.mode)}
+            "LD_PRELOAD": preload.build("bad_disk", folder), "PAYONCE_BAD_DISK": str(store_folder), "PAYONCE_BAD_DISK_MODE": str(self.mode)}
 
     def _set(self, mode):
         # In place: the program has this file mapped.

@@ -1,0 +1,119 @@
+"""What a shop was told stays true: closes, reopened orders, refunds, and a crash in the middle of a payment."""
+
+import signal
+import time
+import uuid
+
+from conftest import running, together, until
+
+
+def reopen(gate, order, **fields):
+    return gate.call("POST", f"/v1/orders/{order['id']}/reopen", json=fields)
+
+
+def refund(gate, payment, amount, key=None, **fields):
+    headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Prefer": "wait=30"}
+    body = {"amount": amount, **fields}
+    return gate.call("POST", f"/v1/payments/{payment['id']}/refunds", headers=headers, json=body)
+
+
+def test_an_order_that_is_not_over_cannot_be_reopened(gate):
+    order = gate.order()
+    now = reopen(gate, order, expires_in=600)
+    assert now.status_code == 200 and now.json()["expires_at"] == order["expires_at"], "an open order is as it is"
+    gate.pay(order)
+    assert reopen(gate, order).json()["code"] == "order_paid"
+    other = gate.order()
+    gate.call("POST", f"/v1/orders/{other['id']}/close")
+    refused = reopen(gate, other)
+    assert (refused.status_code, refused.json()["code"]) == (409, "order_closed")
+    assert reopen(gate, order, expires_in=1).status_code == 400
+    assert gate.call("POST", "/v1/orders/ord_00000000000000000000000000/reopen").status_code == 404
+
+
+def test_expired_orders(tmp_path):
+    """They wait together, since a deadline is at least a minute away."""
+    with running(tmp_path) as gate:
+        # Three, one after the other: a machine that stands still for two seconds lets the money come before the close.
+        lates = [gate.order(expires_in=seconds, late_payment="accept") for seconds in (60, 66, 72)]
+        again = gate.order(expires_in=60)
+        payments = {order["id"]: gate.pay(order, method="late").json() for order in lates}
+        waiting = gate.pay(again, method="action").json()
+        closed = []
+        for order in lates:
+            gate.until_status(order, ("closed", "paid"), 90)
+            answer = gate.call("POST", f"/v1/orders/{order['id']}/close")
+            if answer.status_code == 200:
+                assert answer.json()["close_reason"] == "cancelled"
+                closed.append(order)
+        assert closed, "the money came before every close"
+        for order in closed:
+            payment = payments[order["id"]]
+            until(lambda: gate.bank.taken(order), 30, "late money")  # noqa: B023 - it is called at once
+            until(lambda: gate.bank.kept(order) == 0, 60, "its return")  # noqa: B023
+            assert gate.get(f"/v1/payments/{payment['id']}")["surplus"] == "late"
+            now = gate.now(order)
+            assert (now["status"], now["close_reason"]) == ("closed", "cancelled")
+            assert gate.types(order).count("order.closed") == 2
+
+        assert gate.until_status(again, "closed")["close_reason"] == "expired"
+        assert gate.pay(again).json()["code"] == "order_closed"
+        now = reopen(gate, again, expires_in=600)
+        assert now.status_code == 200 and now.json()["status"] == "open" and now.json()["close_reason"] is None
+        assert now.json()["checkout_url"] == again["checkout_url"]
+        assert gate.pay(again).json()["status"] == "succeeded"
+        assert gate.now(again)["status"] == "paid"
+        assert [c["id"] for c in gate.bank.taken(again)] != [waiting["id"]]
+        assert "order.reopened" in gate.types(again)
+
+
+def test_two_clerks_return_the_same_cup(gate):
+    order = gate.order()
+    payment = gate.pay(order).json()
+    assert (payment["amount_refunded"], payment["amount_refundable"]) == (0, 1999)
+    assert payment["captured_at"] == gate.bank.taken(order)[0]["captured_at"]
+    answers = together(2, lambda n: refund(gate, payment, 500, expected_refunded=0))
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+    refused = next(answer for answer in answers if answer.status_code == 409).json()
+    assert refused["code"] == "refund_state_changed"
+    assert [it["amount"] for it in refused["refunds"]] == [500]
+    assert refused["payment"]["amount_refundable"] == 1499
+    now = gate.get(f"/v1/payments/{payment['id']}")
+    assert (now["amount_refunded"], now["amount_refundable"]) == (500, 1499)
+    assert [it["amount"] for it in gate.bank.returned(order)] == [500]
+    assert refund(gate, payment, 500, expected_refunded=500).status_code == 201
+    assert gate.bank.kept(order) == 999
+
+
+def test_a_robot_that_tries_cards(gate):
+    order = gate.order()
+    tries = 0
+    while (answer := gate.pay(order, method="declined")).status_code == 201:
+        tries += 1
+        assert tries < 100, "nobody stops it"
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_payments")
+    assert 0 < int(answer.headers["retry-after"]) <= 10
+    assert tries == 5
+    assert gate.types(order)[-1] == "payment.throttled"
+    view = gate.call("GET", order["checkout_url"].removeprefix(gate.url) + "/status").json()
+    assert view["methods"] == [] and view["retry_at"]
+    # The buyer has only to wait.
+    until(lambda: gate.pay(order).status_code == 201, 30, "the end of the pause")
+    assert gate.now(order)["status"] == "paid"
+
+
+def test_what_a_crash_left_behind_is_asked_about_at_once(tmp_path):
+    with running(tmp_path, log_level="info", call_timeout=10) as gate:
+        gate.bank.faults(latency_ms=[5000, 5000], lose_notice=1)
+        order = gate.order()
+        gate.pay(order, wait=0)
+        until(lambda: gate.bank.taken(order), 30, "a charge")
+        gate.process.kill(signal.SIGKILL)
+        gate.bank.faults()
+        gate.start()
+        begun = time.monotonic()
+        gate.until_status(order, "paid", 60)
+        took = time.monotonic() - begun
+        # With several nodes nobody can know that this one is dead; they ask after twice the time that a call may take.
+        assert took < (10 if gate.store.startswith("sqlite") else 30)
+        assert len(gate.bank.taken(order)) == 1
