@@ -24,6 +24,8 @@ final class Auditor: @unchecked Sendable {
     var keys: [IdempotencyKey: PaymentID] = [:]
     var refunds: [RefundKey: RefundID] = [:]
     var succeeded: Set<PaymentID> = []
+    /// Whether its shop was answered that it is closed.
+    var isClosed = false
   }
   private struct RefundKey: Hashable {
     let payment: PaymentID
@@ -74,6 +76,13 @@ final class Auditor: @unchecked Sendable {
       order.id,
       "the shop is told of order \(order.id.text), \(order.registration.amount.text), until \(order.expiresAt.milliseconds)"
     )
+  }
+
+  /// The shop asked for the order's close, and was answered.
+  func closed(_ order: Order) {
+    guard order.status == .closed else { return }
+    told[order.id, default: Told()].isClosed = true
+    tell(order.id, "the shop is told that it is closed")
   }
 
   func asks(_ order: OrderID) { longestLag = max(longestLag, Int64(world.weather.longestLag)) }
@@ -153,6 +162,9 @@ final class Auditor: @unchecked Sendable {
           before.closeReason != .cancelled || order.closeReason == .cancelled, "6: money is never lost from sight",
           "an order that its shop closed took money", order.id)
       }
+      hold(
+        order.status != .paid || !(told[order.id]?.isClosed ?? false) || forgotten.contains(order.id),
+        "8: what was acknowledged stays", "it is paid after its shop was told that it is closed", order.id)
       hold(
         order.updatedAt.milliseconds <= world.clock.now + world.rules.schedule.leaseMargin.wholeMilliseconds,
         "10: it ends", "it was changed in the future", order.id)

@@ -321,8 +321,9 @@ struct ModelState {
           broken = "3: \(name) is sent again after its key may be forgotten"
         }
         let isUnderWay = flights.contains {
+          // A node that froze may still be in it, for as long as it would not drop it.
           ($0.kind, $0.payment, $0.refund) == (call.kind, call.payment.id, call.refund?.id) && $0.isAwaited
-            && !$0.isFrozen
+            && (!$0.isFrozen || .seconds(now - $0.leasedAt) < rules.schedule.moving)
         }
         if isUnderWay { broken = "5: \(name) leaves while it is under way" }
       }

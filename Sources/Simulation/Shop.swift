@@ -41,7 +41,7 @@ final class Shop: @unchecked Sendable {
       if dice.happens(150) {
         group.addTask {
           try? await self.world.clock.sleep(self.dice.within(0...Int(self.life) * 1100))
-          _ = await self.ask(.closeOrder(self.order!), by: .merchant(World.merchant))
+          await self.close()
         }
       }
     }
@@ -53,13 +53,23 @@ final class Shop: @unchecked Sendable {
         .reopenOrder(order!, expiresIn: expiresIn), by: .merchant(World.merchant))
       {
         await buy(.page)
-        if dice.happens(300) { _ = await ask(.closeOrder(order!), by: .merchant(World.merchant)) }
+        if dice.happens(300) { await close() }
       }
+    } else if dice.happens(100) {
+      // The goods are wanted elsewhere, whether or not its time is over.
+      try? await world.clock.sleep(dice.within(0...Int(life) * 1100))
+      await close()
     }
     if dice.happens(300) { await refund() }
   }
 
   // MARK: The shop's server
+
+  private func close() async {
+    if case .success(.success(.order(let order, _))) = await ask(.closeOrder(order!), by: .merchant(World.merchant)) {
+      world.auditor.closed(order)
+    }
+  }
 
   /// Asks until it is answered, as shops are told to.
   private func register() async -> Bool {
@@ -83,7 +93,8 @@ final class Shop: @unchecked Sendable {
     for _ in 0..<dice.within(1...4) {
       let key = IdempotencyKey("refund-\(dice.below(3))")!
       let amount = dice.happens(400) ? nil : Int64(dice.within(1...Int(registration.amount.amount) * 12 / 10 + 1))
-      let refunded = kept.received!.amount - world.store[order!]!.refundable(kept)
+      let left = world.store[order!]?.refundable(kept) ?? kept.received!.amount
+      let refunded = kept.received!.amount - left
       let expected = dice.happens(500) ? nil : dice.pick([refunded, refunded, 0])
       let command = Command.refund(kept.id, key: key, .init(amount: amount, expectedRefunded: expected))
       for _ in 0..<dice.within(1...2) {

@@ -36,7 +36,8 @@ package struct SmallModel {
     self.faults = faults
     var rules = Rules(sheets: [bank.kind.name: bank.sheet], enabled: [bank.kind.name])
     rules.schedule.callTimeout = .seconds(1)
-    rules.schedule.leaseMargin = .seconds(1)
+    // A second more for whoever asks, two more until money is moved again.
+    rules.schedule.leaseMargin = .seconds(3)
     rules.schedule.queries = [.seconds(1)]
     rules.schedule.jitterPercent = 0
     rules.schedule.watchMargin = .seconds(1)

@@ -57,8 +57,19 @@ MUTANTS = {
         CORE + "Decider+Evidence.swift",
         "return order.askWatched(at: order.payments[index].calls.nextAt ?? now)", "return"),
     "leases are not respected": (
-        CORE + "Due.swift", "let until = now.advanced(by: schedule.lease)",
-        "let until = now.advanced(by: .milliseconds(1) + schedule.leaseMargin / 100_000)"),
+        CORE + "CallState.swift", "until: now.advanced(by: schedule.lease))",
+        "until: now.advanced(by: .milliseconds(1) + schedule.leaseMargin / 100_000))"),
+    "money is moved again while it may be leaving": (
+        CORE + "CallState.swift", "movingUntil = now.advanced(by: schedule.moving)",
+        "movingUntil = now.advanced(by: schedule.lease)"),
+    "a wrong clock decides": (
+        ENGINE + "Timekeeper.swift", "if error != nil { throw .clockWrong }",
+        "if error != nil, tolerance < .zero { throw .clockWrong }"),
+    "an order that the shop closed is opened again": (
+        CORE + "Decider+Orders.swift", "case (_, .expired?): break", "case (_, .expired?), (.closed, .cancelled?): break"),
+    "a close of an expired order changes nothing": (
+        CORE + "Decider+Orders.swift", "case .closed where order.closeReason == .expired:",
+        "case .closed where order.closeReason == .expired && order.payments.isEmpty:"),
     "nobody comes back for a lapsed lease": (
         CORE + "CallState.swift", "return lease?.until ?? nextAt", "return lease == nil ? nextAt : nil"),
     "calls leave before the commit": (
@@ -128,6 +139,7 @@ FOUND_BY_MODEL = {
     "a payment under way does not hold the next one back": 0,
     "a charge that is put off goes by old answers": 1,
     "leases are not respected": 1,
+    "money is moved again while it may be leaving": 1,
     "nobody comes back for a lapsed lease": 1,
     "an old notice overwrites newer truth": 0,
     "success after an end is not taken": 0,

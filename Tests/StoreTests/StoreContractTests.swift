@@ -133,6 +133,79 @@ import Testing
     #expect(try await open.reading.changed(since: known).map(\.id) == [ids[3]])
   }
 
+  /// What a newer release may write in any column that an update would write again: it is not passed over, or the update
+  /// would take it away.
+  @Test(arguments: StoreKind.withSQL) func nothingThatIsNotUnderstoodIsPassedOver(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    let spoilers = [
+      ("payments", "action = 'later', action_value = 'x'"), ("payments", "action = 'redirect'"),
+      ("payments", "action_value = 'https://bank.example'"), ("payments", "failure_message = 'later'"),
+      ("payments", "call_kind = 'query', call_until = 5, call_number = NULL, call_asked_at = 1"),
+      ("payments", "call_kind = 'later', call_until = 5, call_number = 1, call_asked_at = 1"),
+      ("payments", "call_kind = NULL, call_until = NULL, call_number = 1"),
+      ("payments", "last_call_kind = NULL, last_call_at = NULL, last_call_finding = 'found'"),
+      ("orders", kind.isPostgres ? "refused_keys = '\\x0102030405'" : "refused_keys = x'0102030405'"),
+    ]
+    for (index, (table, assignment)) in spoilers.enumerated() {
+      let (order, registered) = Self.order(merchant, "r-\(index)")
+      try Self.write(registered, open.store)
+      try Self.write(Self.pay(order, "k").changes, open.store)
+      #expect(try open.store.load([.order(order.id)]).orders.map(\.id) == [order.id])
+      try open.store.save(Changeset())
+      let key = table == "orders" ? "id" : "order_id"
+      try open.run("UPDATE \(table) SET \(assignment) WHERE \(key) = '\(order.id.text)'")
+      let loaded = try open.store.load([.order(order.id)])
+      try open.store.save(Changeset())
+      #expect(loaded.orders.isEmpty, "\(assignment)")
+      #expect(loaded.unreadable.map(\.table) == [table], "\(assignment)")
+    }
+  }
+
+  /// A sweep comes past what it cannot read, however much that is, and sees each order once.
+  @Test(arguments: StoreKind.withSQL) func whatIsDueIsFoundPageByPage(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    var (all, spoilt): (Set<OrderID>, Set<String>) = ([], [])
+    for number in 0..<10 {
+      // Many at the same moment, too.
+      let (order, changes) = Self.order(merchant, "r-\(number)", expiresIn: number < 6 ? 100 : 200)
+      try Self.write(changes, open.store)
+      if number % 3 == 0 {
+        try open.run("UPDATE orders SET metadata = 'later' WHERE id = '\(order.id.text)'")
+        spoilt.insert(order.id.text)
+      } else {
+        all.insert(order.id)
+      }
+    }
+    var (found, unreadable): ([OrderID], [String]) = ([], [])
+    var place: WakePlace?
+    var pages = 0
+    repeat {
+      let due = Scope.due(Self.now.advanced(by: .seconds(1000)), after: place, limit: 3)
+      let loaded = try open.store.load([due])
+      try open.store.save(Changeset())
+      found += loaded.orders.map(\.id)
+      unreadable += loaded.unreadable.map(\.id)
+      place = loaded.dueEnd
+      pages += 1
+    } while place != nil && pages < 10
+    #expect(pages == 4)
+    #expect(found.count == all.count && Set(found) == all)
+    #expect(unreadable.count == spoilt.count && Set(unreadable) == spoilt)
+  }
+
+  @Test(arguments: StoreKind.all) func theStoresClockIsToldWhereItHasOne(_ kind: StoreKind) throws {
+    let open = try kind.open()
+    let loaded = try open.store.load([])
+    try open.store.save(Changeset())
+    if kind.isPostgres {
+      #expect(abs(try #require(loaded.clockLead).components.seconds) <= 2)
+    } else {
+      #expect(loaded.clockLead == nil)
+    }
+  }
+
   @Test(arguments: StoreKind.all) func theLongestOverdueComeFirst(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let merchant = try await Self.merchant(open)

@@ -35,6 +35,8 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
 
   static var hasPostgres: Bool { server != nil }
 
+  var isPostgres: Bool { testDescription == "PostgreSQL" }
+
   static let postgres = StoreKind(testDescription: "PostgreSQL") { openPostgres(try newPostgres()) }
 
   /// An empty database with its tables.
