@@ -57,6 +57,7 @@ enum PageTemplate {
   static let checkout = template(PackageResources.checkout_mustache)
   static let demoShop = template(PackageResources.demo_shop_mustache)
   static let demoOrder = template(PackageResources.demo_order_mustache)
+  static let demoBack = template(PackageResources.demo_back_mustache)
   static let ownPage = template(PackageResources.own_page_mustache)
   static let missing = template(PackageResources.missing_mustache)
 
