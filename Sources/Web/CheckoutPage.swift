@@ -51,7 +51,6 @@ struct CheckoutPage {
   ) {
     let say = language.say
     let amount = language.amount(order.registration.amount)
-    let now = engine.clock.now()
     returned = Self.returned(order, language)
     switch order.status {
     case .paid:
@@ -369,6 +368,7 @@ extension WebServices {
       codeLink = content.hasPrefix("https://") || content.hasPrefix("http://") ? content : nil
     case .clientSecret, nil: break
     }
+    let now = engine.clock.now()
     let isDemo = demo?.merchant == shop.id
     let amount = language.amount(order.registration.amount)
     // So that the demo's small screen shows the button, too.

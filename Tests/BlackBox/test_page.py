@@ -950,6 +950,24 @@ def test_another_method_after_a_decline_and_after_a_change_of_mind(gate):
     kept_once(gate, order, tries=3)
 
 
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_after_many_declined_tries_the_page_says_until_when(gate, has_scripts):
+    """And then offers the ways to pay by itself."""
+    order = gate.order()
+    for _ in range(5):
+        assert gate.pay(order, method="declined").status_code == 201
+    with browser(scripts=has_scripts) as driver:
+        driver.get(order["checkout_url"])
+        text = find(driver, "#state").text
+        assert "There is a pause before the next one." in text and "You can try again from" in text
+        assert driver.find_elements("css selector", "#pay") == []
+        until_page(lambda: find(driver, "#pay"), 30, "the ways to pay")
+        choose(driver, "ok")
+        press(driver)
+        until_state(driver, "paid")
+    kept_once(gate, order, tries=6)
+
+
 def test_the_deadline_passes_on_an_open_page(gate):
     with browser() as driver:
         path, page = demo_order(gate, deadline="short")

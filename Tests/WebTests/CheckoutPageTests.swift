@@ -143,7 +143,9 @@ import Testing
     #expect(Self.page(order, brake: .ended).headline == "Not paid")
     // A payment that runs is shown as it is.
     order.payments[0].status = .processing
-    #expect(Self.page(order, brake: .ended).state == .confirming && Self.page(order, brake: .paused(until: end)).retryAt == nil)
+    #expect(
+      Self.page(order, brake: .ended).state == .confirming
+        && Self.page(order, brake: .paused(until: end)).retryAt == nil)
   }
 
   /// Who was charged twice is not told the contrary, also when the first charge went back.

@@ -130,9 +130,6 @@ package struct SandboxProvider: Provider {
       if let charge = refused.charge, charge.id == call.payment.id.text, refused.code == "already_paid" {
         return Reading(verdict(charge), charge)
       }
-      if let charge = refused.charge, charge.id == call.payment.id.text, refused.code == "already_paid" {
-        return Reading(verdict(charge, checkout: call.checkout), charge)
-      }
       if status == 404, call.kind == .query { return Reading(.notFound) }
       return Reading(.rejected(Failure(code: refused.code, message: "the bank refused the request")))
     case .answer(let status, _): return Reading(.unknown("the bank answered \(status)"))
