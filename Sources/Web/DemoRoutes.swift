@@ -45,7 +45,8 @@ extension WebServices {
       let registration = Order.Registration(
         merchant: demo.merchant, reference: reference, amount: Money(product.price, Self.currency),
         description: Language(request).say(product.name.english, product.name.chinese),
-        expiresIn: form["deadline"]?.isExactly("short") == true ? Self.shortLife : 900, returnURL: back, cancelURL: back)
+        expiresIn: form["deadline"]?.isExactly("short") == true ? Self.shortLife : 900, returnURL: back,
+        cancelURL: back)
       _ = try await register(registration)
       return Self.seeOther("/demo/orders/\(reference)")
     }

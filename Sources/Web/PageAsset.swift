@@ -28,6 +28,7 @@ struct PageAsset: Sendable {
     PageAsset("/payonce.js", "text/javascript; charset=utf-8", PackageResources.payonce_js, isPublic: true),
     PageAsset("/checkout.css", "text/css; charset=utf-8", PackageResources.checkout_css),
     PageAsset("/checkout.js", "text/javascript; charset=utf-8", PackageResources.checkout_js),
+    PageAsset("/again.js", "text/javascript; charset=utf-8", PackageResources.again_js),
     PageAsset("/checkout-reload.js", "text/javascript; charset=utf-8", PackageResources.checkout_reload_js),
   ]
 

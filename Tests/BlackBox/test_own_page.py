@@ -96,7 +96,7 @@ def test_a_code_and_a_change_of_mind(gate, allowed):
         click(driver, "button[value=pay]")
         until(lambda: driver.current_url.startswith(f"{gate.url}/return/pay_"), what="the way back")
         until_page(lambda: find(driver, "h1").text.endswith("Paid"), what="the payment")
-        assert find(driver, "#return").get_attribute("href") == f"{allowed.origin}/?reference={order['reference']}"
+        assert find(driver, "#back").get_attribute("href") == f"{allowed.origin}/?reference={order['reference']}"
         driver.get(allowed.page(gate, order))
         until_said(driver, "Paid. Thank you!")
 

@@ -1233,7 +1233,7 @@ def test_the_way_back_in_another_browser(gate):
         until_page(lambda: "Paid" in find(driver, "h1").text, what="the payment")
         source = driver.page_source
         assert secret not in source and "/checkout/" not in source and "private" not in source
-        link = find(driver, "#return").get_attribute("href")
+        link = find(driver, "#back").get_attribute("href")
         assert link == f"https://shop.example/thanks?reference={order['reference']}"
         assert driver.find_elements("css selector", "form, button") == []
         assert driver.get_cookies() == [] or all(secret not in it["value"] for it in driver.get_cookies())
