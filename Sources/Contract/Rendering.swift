@@ -42,6 +42,7 @@ package struct Rendering: Sendable {
     writer.string("late_payment", registration.latePayment.rawValue)
     writer.string("checkout_url", checkoutURL(order))
     writer.string("return_url", registration.returnURL)
+    writer.string("cancel_url", registration.cancelURL)
     writer.fields("metadata", registration.metadata)
     Self.optionalPayment("payment", order.currentPayment.map(order.view), into: &writer)
     writer.instant("expires_at", order.expiresAt)
@@ -138,9 +139,11 @@ package struct Rendering: Sendable {
   ///   - retryAt: when there will be something to choose from again, where only time is needed.
   ///   - isAskable: whether the provider of the payment under way can be asked. While it cannot, nobody would hear what
   ///     the buyer does there, so that there is nothing for the buyer to do.
+  ///   - nextCheckAt: when the provider of the payment under way is asked next.
   ///   - now: the time of this answer: the clock of the buyer's device may be wrong.
   package func buyerView(
-    _ order: Order, shop: String, methods: [BuyerMethod], retryAt: Instant?, isAskable: Bool, now: Instant
+    _ order: Order, shop: String, methods: [BuyerMethod], retryAt: Instant?, isAskable: Bool, nextCheckAt: Instant?,
+    now: Instant
   ) -> [UInt8] {
     document { writer in
       writer.string("status", order.status.rawValue)
@@ -151,7 +154,7 @@ package struct Rendering: Sendable {
       writer.string("shop", shop)
       writer.instant("expires_at", order.expiresAt)
       writer.instant("now", now)
-      writer.instant("next_check_at", isAskable ? order.livePayment?.nextCheckAt : nil)
+      writer.instant("next_check_at", nextCheckAt)
       writer.bool("provider_available", isAskable)
       writer.instant("retry_at", retryAt)
       writer.array("methods") { writer in

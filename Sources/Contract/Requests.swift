@@ -13,12 +13,12 @@ package struct RegisterOrder {
     let expiresIn = reader.integer("expires_in", in: ReopenOrder.lives)
     let latePayment: Order.Registration.LatePayment = reader.word("late_payment") ?? .refund
     let returnURL = reader.webAddress("return_url")
+    let cancelURL = reader.webAddress("cancel_url")
     let metadata = reader.texts("metadata")
     try reader.finish()
     registration = Order.Registration(
       merchant: merchant, reference: reference, amount: Money(amount, currency!), description: description,
-      expiresIn: expiresIn, latePayment: latePayment, returnURL: returnURL,
-      metadata: metadata)
+      expiresIn: expiresIn, latePayment: latePayment, returnURL: returnURL, cancelURL: cancelURL, metadata: metadata)
   }
 
   static let minorUnits = "in the currency's minor units: 1999 is 19.99 EUR, or 1,999 JPY"

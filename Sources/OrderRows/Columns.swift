@@ -49,8 +49,8 @@ package struct Columns: Sendable {
   package static let orders = Columns(
     .orders, keys: 1,
     fixed: """
-      id, merchant, reference, amount#, currency, description, expires_in#, late_payment, return_url, metadata,
-      checkout_secret%, created_at#
+      id, merchant, reference, amount#, currency, description, expires_in#, late_payment, return_url, cancel_url,
+      metadata, checkout_secret%, created_at#
       """,
     changing: """
       expires_at#, status, close_reason, paid_at#, closed_at#, updated_at#, version#, sequence#, duplicates_prevented#,

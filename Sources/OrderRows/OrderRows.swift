@@ -22,7 +22,8 @@ extension Order {
     let registration = try Registration(
       merchant: MerchantID(columns.next()), reference: columns.next(), amount: columns.money(),
       description: columns.optional(), expiresIn: columns.optional(), latePayment: columns.word(),
-      returnURL: columns.optional(), metadata: columns.must(Fields(text: columns.next())))
+      returnURL: columns.optional(), cancelURL: columns.optional(),
+      metadata: columns.must(Fields(text: columns.next())))
     let secret = try columns.must(UInt128(bytes: columns.next()))
     let createdAt = try columns.instant()
     let expiresAt = try columns.instant()
@@ -55,7 +56,7 @@ extension Order {
     [
       id.text, registration.merchant.text, registration.reference, registration.amount.amount,
       registration.amount.currency.code, registration.description, registration.expiresIn,
-      registration.latePayment.rawValue, registration.returnURL, registration.metadata.text,
+      registration.latePayment.rawValue, registration.returnURL, registration.cancelURL, registration.metadata.text,
       checkoutSecret.bytes, createdAt.column,
     ]
   }

@@ -159,6 +159,4 @@ package struct Call: Hashable, Sendable {
   /// The refund that is made or asked for.
   package let refund: Refund?
   package let description: String?
-  /// Where the buyer comes back to.
-  package let checkout: CheckoutToken
 }

@@ -11,6 +11,7 @@ extension Decider {
         ("expires_in", registration.expiresIn != stored.expiresIn),
         ("late_payment", registration.latePayment != stored.latePayment),
         ("return_url", registration.returnURL != stored.returnURL),
+        ("cancel_url", registration.cancelURL != stored.cancelURL),
         ("metadata", registration.metadata != stored.metadata),
       ]
       .filter(\.1).map(\.0).joined(separator: ", ")

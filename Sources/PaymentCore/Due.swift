@@ -44,7 +44,7 @@ extension Order {
   private func call(_ kind: Call.Kind, _ payment: Payment, _ refund: Refund?) -> Call {
     Call(
       kind: kind, number: (refund?.calls.made ?? payment.calls.made) + 1, payment: payment, refund: refund,
-      description: registration.description, checkout: checkoutToken)
+      description: registration.description)
   }
 
   /// Takes the lease for a call that `due` named. It must be stored before the call leaves.

@@ -43,7 +43,10 @@ package struct Order: Hashable, Sendable {
     /// kept, so that a repeat is the same content also after the default has changed.
     package let expiresIn: Int64?
     package let latePayment: LatePayment
+    /// Where the buyer goes on to from the checkout page: when all is done, and to pay another time or not at all. Either
+    /// stands in for the other one.
     package let returnURL: String?
+    package let cancelURL: String?
     package let metadata: Fields
 
     /// What happens to money that arrives when the order was closed by its deadline.
@@ -51,7 +54,8 @@ package struct Order: Hashable, Sendable {
 
     package init(
       merchant: MerchantID, reference: String, amount: Money, description: String? = nil, expiresIn: Int64? = nil,
-      latePayment: LatePayment = .refund, returnURL: String? = nil, metadata: Fields = Fields()
+      latePayment: LatePayment = .refund, returnURL: String? = nil, cancelURL: String? = nil,
+      metadata: Fields = Fields()
     ) {
       self.merchant = merchant
       self.reference = reference
@@ -60,6 +64,7 @@ package struct Order: Hashable, Sendable {
       self.expiresIn = expiresIn
       self.latePayment = latePayment
       self.returnURL = returnURL
+      self.cancelURL = cancelURL
       self.metadata = metadata
     }
   }

@@ -91,8 +91,12 @@ extension Payment {
   /// Whether an attempt of its charge may have reached the provider.
   package var mayHaveLeft: Bool { calls.firstSent != nil }
 
-  /// When its provider is asked about it next; `nil` while it is being asked.
-  package var nextCheckAt: Instant? { calls.lease == nil ? calls.nextAt : nil }
+  /// When its provider is asked about it next; `nil` while it is being asked. Beyond a call's time-out nobody asks any more,
+  /// whoever took the lease: the next one does when it lapses.
+  package func nextCheckAt(_ now: Instant, _ schedule: Schedule) -> Instant? {
+    guard let lease = calls.lease else { return calls.nextAt }
+    return now < lease.askedAt.advanced(by: schedule.callTimeout) ? nil : lease.until
+  }
 
   /// What the buyer has to do next, while that is of any use.
   package var nextAction: NextAction? { status == .requiresAction && closeRequestedAt == nil ? action : nil }

@@ -61,6 +61,7 @@ enum PostgresSchema {
       expires_in BIGINT CHECK (expires_in > 0),
       late_payment TEXT NOT NULL CHECK (late_payment IN ('refund', 'accept')),
       return_url TEXT,
+      cancel_url TEXT,
       metadata TEXT NOT NULL,
       checkout_secret BYTEA NOT NULL CHECK (length(checkout_secret) = 16),
       created_at BIGINT NOT NULL,

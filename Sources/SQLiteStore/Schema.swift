@@ -62,6 +62,7 @@ private enum Schema {
       expires_in INTEGER CHECK (expires_in > 0),
       late_payment TEXT NOT NULL CHECK (late_payment IN ('refund', 'accept')),
       return_url TEXT,
+      cancel_url TEXT,
       metadata TEXT NOT NULL,
       checkout_secret BLOB NOT NULL CHECK (length(checkout_secret) = 16),
       created_at INTEGER NOT NULL,

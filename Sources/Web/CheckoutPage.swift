@@ -8,7 +8,16 @@ import PaymentEngine
 /// What the checkout page shows, as plain values: the page is a pure function of the order and the language.
 struct CheckoutPage {
   /// Which of the pages it is; also a class of the body, for the style and for tests.
-  enum State: String { case ready, failed, action, confirming, paid, closed }
+  enum State: String {
+    case ready, failed, action, confirming, paid, refunded, closed
+
+    /// Nothing that the buyer could do, or that could still be found out, is left.
+    var isFinal: Bool { self == .paid || self == .refunded || self == .closed }
+    /// It becomes another one by itself.
+    var isWaiting: Bool { self == .confirming || self == .action }
+    /// Who goes back to the shop now is not about to pay a second time.
+    var isSafeToLeave: Bool { self != .confirming }
+  }
 
   struct Choice {
     let value: String
@@ -29,11 +38,17 @@ struct CheckoutPage {
   private(set) var closable: PaymentID?
   /// The payment that the bank is being asked about.
   private(set) var asked: Payment?
+  /// When there is something to choose from again, where only time is needed.
+  private(set) var retryAt: Instant?
 
   /// - Parameters:
+  ///   - brake: whether another try may start.
   ///   - isAskable: whether the provider of the payment under way, if there is one, can be asked here.
   ///   - isElsewhere: the page could pay, and then somebody else's try came first.
-  init(_ order: Order, methods: [BuyerMethod], isAskable: Bool, isElsewhere: Bool, language: Language) {
+  init(
+    _ order: Order, methods: [BuyerMethod], brake: DeclineBrake.Position, isAskable: Bool, isElsewhere: Bool,
+    language: Language
+  ) {
     let say = language.say
     let amount = language.amount(order.registration.amount)
     returned = Self.returned(order, language)
@@ -53,6 +68,7 @@ struct CheckoutPage {
           "\(amount) was paid in another tab or on another device. You were charged once, and there is nothing left to do.",
           "已在其他标签页或设备上支付 \(amount)。您只被扣款一次，无需再做任何操作。")
       }
+      if let kept = order.keptPayment { showRefunds(of: kept, order, language) }
     case .closing:
       state = .confirming
       asked = isAskable ? order.livePayment : nil
@@ -87,7 +103,43 @@ struct CheckoutPage {
         }
       } else {
         offer(methods, after: order, language)
+        show(brake, after: order, language)
       }
+    }
+  }
+
+  /// What went back of the payment that the order keeps, and what is on its way: one sum of each.
+  private mutating func showRefunds(of kept: Payment, _ order: Order, _ language: Language) {
+    let say = language.say
+    let refunds = order.refunds.filter { $0.payment == kept.id }
+    let received = kept.received ?? kept.amount
+    func sum(_ status: Refund.Status) -> Int64 {
+      refunds.lazy.filter { $0.status == status }.reduce(0) { $0 + $1.amount.amount }
+    }
+    func text(_ units: Int64) -> String { language.amount(Money(units, received.currency)) }
+    let (back, coming) = (sum(.succeeded), sum(.processing))
+    if back >= received.amount {
+      state = .refunded
+      headline = say("Refunded", "已退款")
+      self.text = say("\(text(back)) was returned to you.", "已退回 \(text(back))。")
+    } else if back > 0 {
+      state = .refunded
+      headline = say("Partly refunded", "已部分退款")
+      self.text = say(
+        "Of \(text(received.amount)) that was paid, \(text(back)) was returned to you.",
+        "已支付 \(text(received.amount))，其中 \(text(back)) 已退回。")
+    } else if coming >= received.amount {
+      state = .refunded
+      headline = say("Being refunded", "正在退款")
+      self.text = say("\(text(received.amount)) was paid.", "已支付 \(text(received.amount))。")
+    }
+    if coming > 0 {
+      returned.append(say("\(text(coming)) is on its way back to you.", "\(text(coming)) 正在退回。"))
+    }
+    if back + coming < received.amount, let last = refunds.last, last.status == .failed {
+      let money = language.amount(last.amount)
+      returned.append(
+        say("A refund of \(money) did not go through. Please ask the shop.", "\(money) 的退款未成功，请联系商家。"))
     }
   }
 
@@ -97,7 +149,7 @@ struct CheckoutPage {
     state = .confirming
     headline = say("Being confirmed", "正在确认")
     if let failure = live.failure {
-      notice = say("The bank declined: \(failure.message)", "银行拒绝：\(failure.message)")
+      notice = say("The bank declined: ", "银行拒绝：") + isolated(failure.message)
     }
     // What was not sent needs no bank to end.
     guard isAskable || !live.mayHaveLeft else {
@@ -146,6 +198,32 @@ struct CheckoutPage {
     }
   }
 
+  /// What is said to somebody who has no key to the order: how it stands, and nothing that can be done about it here.
+  func forAnybody(_ language: Language) -> CheckoutPage {
+    let say = language.say
+    var page = self
+    let goBack = say(
+      "To pay, go back to the page on which you began, or to the shop.", "如需支付，请回到最初的支付页面，或返回商家。")
+    switch state {
+    case .ready:
+      page.headline = say("Not paid", "尚未支付")
+      page.text = [notice, goBack].compactMap { $0 }.joined(separator: language.space)
+    case .failed: page.text = say("Nothing was paid by this try.", "此次付款未成功。") + language.space + goBack
+    case .action:
+      page.headline = say("Not confirmed yet", "尚未确认")
+      page.text =
+        say(
+          "The bank still waits for you to confirm this payment. If you have, this page shows it when the bank has told us.",
+          "银行仍在等待您确认这笔付款。如果您已确认，银行通知后会显示在本页面。")
+    case .confirming where acting != nil:
+      page.text = say(
+        "The bank has not told us yet whether you paid. Do not pay again: nothing is lost, and you will see the answer here.",
+        "银行尚未告知付款结果。请不要重复支付：款项不会丢失，结果会显示在这里。")
+    case .confirming, .paid, .refunded, .closed: break
+    }
+    return page
+  }
+
   /// What is said while the provider of the payment under way is turned off.
   private static func unaskable(_ language: Language) -> (headline: String, text: String) {
     let say = language.say
@@ -185,6 +263,24 @@ struct CheckoutPage {
     }
   }
 
+  /// Why nothing can be chosen after many declined tries.
+  private mutating func show(_ brake: DeclineBrake.Position, after order: Order, _ language: Language) {
+    let say = language.say
+    let reason: String
+    switch brake {
+    case .open: return
+    case .paused(let end):
+      retryAt = end
+      reason = say("Too many tries were declined. There is a pause before the next one.", "被拒绝的次数过多，需稍后再试。")
+    case .ended:
+      reason = say(
+        "Too many tries were made, and this order takes no more of them. Please go back to the shop and order again.",
+        "尝试次数过多，此订单不再接受付款。请返回商家重新下单。")
+    }
+    if state == .ready { headline = say("Not paid", "尚未支付") }
+    text = (state == .failed ? Self.charged(order, language) + language.space : "") + reason
+  }
+
   /// What an order that is not paid has cost the buyer so far.
   private static func charged(_ order: Order, _ language: Language) -> String {
     let say = language.say
@@ -196,15 +292,19 @@ struct CheckoutPage {
     }
     guard order.payments.contains(where: \.isWatched) else { return say("You were not charged.", "您没有被扣款。") }
     return order.status == .open || order.closeReason == .expired && order.registration.latePayment == .accept
-      ? say("You were not charged. Should money still arrive, it pays this order.", "您没有被扣款。如果仍有款项到账，将用于支付此订单。")
+      ? say(
+        "So far you have not been charged. If the bank still takes the money of an earlier try, it counts for this order.",
+        "目前您没有被扣款。如果银行之后仍为之前的付款扣款，该款项计入此订单。")
       : say(
-        "You were not charged. Should money still arrive, it goes back to you by itself.", "您没有被扣款。如果仍有款项到账，会自动退回给您。")
+        "So far you have not been charged. If the bank still takes the money of an earlier try, it goes back to you by itself.",
+        "目前您没有被扣款。如果银行之后仍为之前的付款扣款，会自动退回给您。")
   }
 
-  /// What went back to the buyer, or is about to.
+  /// What went back to the buyer, or is about to, of money that the order does not keep.
   private static func returned(_ order: Order, _ language: Language) -> [String] {
     let say = language.say
-    return order.refunds.filter { $0.status != .failed || isStuck($0, order) }.map { refund in
+    let kept = order.keptPayment?.id
+    return order.refunds.filter { $0.payment != kept && ($0.status != .failed || isStuck($0, order)) }.map { refund in
       let money = language.amount(refund.amount)
       let what: (String, String) =
         switch order.payment(refund.payment)?.surplus {
@@ -244,12 +344,18 @@ struct CheckoutPage {
   }
 }
 
+/// Text of others within a sentence of ours: whichever way it is written, it turns nothing around it.
+func isolated(_ text: String) -> String { "\u{2068}\(text)\u{2069}" }
+
 extension WebServices {
   func page(_ order: Order, _ request: Request) async throws -> Response {
     let language = Language(request)
+    // The script knows itself what was pressed.
+    let word: CheckoutWord? =
+      if request.isScripted { request.queryText("elsewhere") == nil ? nil : .elsewhere } else { CheckoutWord(request) }
     let page = CheckoutPage(
-      order, methods: methods(for: order), isAskable: isAskable(order),
-      isElsewhere: request.queryText("elsewhere") != nil, language: language)
+      order, methods: methods(for: order), brake: brake(order), isAskable: isAskable(order),
+      isElsewhere: word == .elsewhere, language: language)
     let say = language.say
     let shop = try await shop(of: order)
     let base = "/checkout/\(order.checkoutToken.text)"
@@ -262,37 +368,50 @@ extension WebServices {
       codeLink = content.hasPrefix("https://") || content.hasPrefix("http://") ? content : nil
     case .clientSecret, nil: break
     }
+    let now = engine.clock.now()
     let isDemo = demo?.merchant == shop.id
+    let amount = language.amount(order.registration.amount)
+    // So that the demo's small screen shows the button, too.
+    let shown = isDemo ? 4 : page.choices.count
     let html = PageTemplate.checkout.fill([
       "lang": language.tag, "otherLanguage": language.other.rawValue, "otherLanguageName": language.other.name,
-      "title": "\(page.headline) · \(shop.name)",
+      "title": "\(page.headline) · \(isolated(shop.name))",
       "shop": shop.name,
-      "amount": language.amount(order.registration.amount),
+      "amount": amount, "isLong": amount.utf8.count > 14,
       "description": order.registration.description,
       "state": page.state.rawValue,
       "version": order.version, "tries": order.payments.count, "isAskable": isAskable(order),
       "headline": page.headline,
       "text": page.text,
-      "notices": [page.notice].compactMap { $0 } + page.returned,
+      "notice": page.notice, "returned": page.returned, "isFinal": page.state.isFinal,
       "base": base,
       "key": "page-" + String(random128(), radix: 36),
-      "choices": page.choices.map {
+      "choices": page.choices.prefix(shown).map {
         ["value": $0.value, "label": $0.label, "note": $0.note, "checked": $0.isFirst ? "checked" : ""]
       },
+      "hasMore": page.choices.count > shown, "moreLabel": say("More ways to misbehave", "更多捣乱的方式"),
+      "moreChoices": page.choices.dropFirst(shown).map { ["value": $0.value, "label": $0.label, "note": $0.note] },
       "canPay": !page.choices.isEmpty,
-      "isWaiting": page.state == .confirming || page.state == .action,
-      "isConfirming": page.state == .confirming,
+      "isWaiting": page.state.isWaiting, "isConfirming": page.state == .confirming,
+      "isReloading": page.state.isWaiting || page.retryAt != nil,
+      // What is said once is not taken away while it is read.
+      "refresh": page.retryAt.map { max(1, $0.since(now).wholeMilliseconds / 1000 + 1) } ?? (word == nil ? 3 : 20),
+      "retryAt": page.retryAt.map(\.rfc3339), "retry": page.retryAt.map { Self.deadline($0, now: now) },
+      "retryLabel": say("You can try again from", "可再次尝试的时间："),
       // Few banks let themselves be framed; the sandbox's does.
       "bankTarget": isDemo ? "_self" : "_top",
       "redirect": redirect, "code": code, "codeLink": codeLink,
       "closable": page.closable?.text,
-      "returnURL": page.state == .paid || page.state == .closed ? order.registration.returnURL : nil,
+      "shopURL": page.state.isSafeToLeave ? order.registration.shopURL(isOver: page.state.isFinal) : nil,
       "expiresAt": order.expiresAt.rfc3339,
       "deadline": [.ready, .failed, .action].contains(page.state)
-        ? Self.deadline(order.expiresAt, now: engine.clock.now()) : nil,
-      "nextCheck": page.asked.map { Self.nextCheck($0, now: engine.clock.now(), language) },
+        ? Self.deadline(order.expiresAt, now: now) : nil,
+      "isAsked": page.asked != nil,
+      "nextCheck": page.asked.map { nextCheck($0, now: now, language) },
       "nextCheckLabel": say("We ask the bank again {when}.", "{when}再次向银行查询。"),
-      "checkingLabel": say("We are asking the bank right now.", "正在向银行查询。"),
+      "soonLabel": Self.soon(language), "checkingLabel": Self.checking(language),
+      "leaveLabel": say(
+        "You can close this page: nothing is lost, and the shop learns how it ended.", "您可以关闭此页面：款项不会丢失，商家会得知结果。"),
       "payLabel": say("Pay", "支付"),
       "payingLabel": say("One moment…", "请稍候…"),
       "continueLabel": say("Continue at the bank", "前往银行"),
@@ -304,13 +423,15 @@ extension WebServices {
       "methodsLabel": say("Payment method", "支付方式"),
       "deadlineLabel": say("Please pay before", "付款截止时间"),
       "timeLeft": say("{at} ({left} left)", "{at}（剩余 {left}）"),
+      "overHeadline": say("Time is up", "订单已过期"),
+      "overLabel": say("The time to pay this order is over.", "此订单的付款时间已过。"),
       "offlineLabel": say(
         "We cannot be reached at the moment. If you have pressed Pay, do not pay again: this page shows how it ended as soon as we are back in touch.",
         "暂时无法连接。如果您已点击支付，请不要重复支付，恢复连接后本页面会显示结果。"),
       "heldLabel": say(
         "Money that came for this order is being looked into. Do not pay again.", "此订单的款项正在核实，请不要重复支付。"),
-      "isRefused": request.queryText("refused") != nil && !page.choices.isEmpty,
-      "isHeld": request.queryText("held") != nil && [.ready, .failed].contains(page.state),
+      "isRefused": word == .refused && !page.choices.isEmpty,
+      "isHeld": word == .held && [.ready, .failed].contains(page.state),
       "refusedLabel": say(
         "This way to pay is not available. Please choose another one.", "此支付方式暂不可用，请选择其他方式。"),
       "promise": say("An order keeps at most one payment.", "一笔订单最多只收取一次付款。"),
@@ -319,18 +440,30 @@ extension WebServices {
     ])
     // A policy cannot name an address of IPv6, and one that cannot be read counts for nothing.
     let origins = shop.origins.filter { !$0.contains("[") }
-    return .page(html, formTargets: redirectOrigins, framedBy: origins + (isDemo ? ["'self'"] : []))
+    var response = Response.page(
+      html, formTargets: redirectOrigins, framedBy: origins + (isDemo ? ["'self'"] : []))
+    if word != nil, !request.isScripted { CheckoutWord.forget(order.checkoutToken, in: &response) }
+    if let acting = page.acting { remember(acting, order.checkoutToken, in: &response) }
+    return response
   }
 
-  /// Without scripts: when the bank is asked again.
-  private static func nextCheck(_ payment: Payment, now: Instant, _ language: Language) -> String {
-    guard let next = payment.nextCheckAt, next > now else {
-      return language.say("We are asking the bank right now.", "正在向银行查询。")
-    }
+  private static func checking(_ language: Language) -> String {
+    language.say("We are asking the bank right now.", "正在向银行查询。")
+  }
+
+  private static func soon(_ language: Language) -> String {
+    language.say("We ask the bank again in a few seconds.", "几秒后再次向银行查询。")
+  }
+
+  /// When the bank is asked again: *right now* only while somebody asks, and nothing where nobody can say. Short waits are
+  /// not counted down, since words that change all the time are not read.
+  private func nextCheck(_ payment: Payment, now: Instant, _ language: Language) -> String {
+    guard let next = payment.nextCheckAt(now, engine.rules.schedule) else { return Self.checking(language) }
+    guard next > now else { return "" }
     let seconds = next.since(now).wholeMilliseconds / 1000 + 1
+    guard seconds >= 10 else { return Self.soon(language) }
     return seconds < 90
-      ? language.say(
-        "We ask the bank again in \(seconds) \(seconds == 1 ? "second" : "seconds").", "\(seconds)秒后再次向银行查询。")
+      ? language.say("We ask the bank again in \(seconds) seconds.", "\(seconds)秒后再次向银行查询。")
       : language.say("We ask the bank again in \((seconds + 30) / 60) minutes.", "\((seconds + 30) / 60)分钟后再次向银行查询。")
   }
 

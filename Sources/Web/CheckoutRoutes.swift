@@ -13,8 +13,12 @@ extension WebServices {
         try await page(asked(try await order(behind: context)), request)
       }
       // What a script asks for is no choice: another tab may have made one meanwhile.
-      if request.headers[.init("X-Requested-With")!] == nil { Language.keep(request, in: &response) }
+      if !request.isScripted { Language.keep(request, in: &response) }
       return response
+    }
+    // Some banks come back by a form. Nothing is read from it.
+    routes.on(.post, "/checkout/:token") { request, context in
+      await forBuyer(request, context) { Self.seeOther("/checkout/\(try Self.token(context).text)") }
     }
     routes.on(.get, "/checkout/:token/status", query: ["wait", "version"]) { request, context in
       let order = try await order(behind: context)
@@ -32,7 +36,10 @@ extension WebServices {
     routes.on(.post, "/checkout/:token/payments", query: []) { request, context in
       if request.isForm { return await forBuyer(request, context) { try await payByForm(request, context) } }
       let token = try Self.token(context)
-      return try await start(token.order, request, by: .buyer(secret: token.secret))
+      let started = try await start(token.order, request, by: .buyer(secret: token.secret))
+      var response = response(started)
+      remember(started.payment.payment, token, in: &response)
+      return response
     }
     routes.on(.get, "/checkout/:token/payments/:id/code.svg") { _, context in
       let order = try await order(behind: context)
@@ -69,14 +76,15 @@ extension WebServices {
   }
 
   /// A page for somebody who may just have paid: also what goes wrong is said in words.
-  private func forBuyer(
-    _ request: Request, _ context: WebContext, _ work: () async throws -> Response
+  /// - Parameter again: where to look once more; the checkout page, if not said otherwise.
+  func forBuyer(
+    _ request: Request, _ context: WebContext, again: String? = nil, _ work: () async throws -> Response
   ) async -> Response {
     do { return try await work() } catch is Refusal {
       return Self.noSuchCheckout(request)
     } catch {
       let problem = Frontier.problem(of: error, context.logger)
-      let page = "/checkout/\(context.parameters.get("token") ?? "")"
+      let page = again ?? "/checkout/\(context.parameters.get("token") ?? "")"
       return Self.unavailable(request, again: page, status: .init(code: problem.status))
     }
   }
@@ -106,9 +114,11 @@ extension WebServices {
   }
 
   private func view(_ order: Order, shop: String) -> [UInt8] {
-    rendering.buyerView(
-      order, shop: shop, methods: methods(for: order), retryAt: brake(order).end, isAskable: isAskable(order),
-      now: engine.clock.now())
+    let now = engine.clock.now()
+    let isAskable = isAskable(order)
+    return rendering.buyerView(
+      order, shop: shop, methods: methods(for: order), retryAt: brake(order).end, isAskable: isAskable,
+      nextCheckAt: isAskable ? order.livePayment?.nextCheckAt(now, engine.rules.schedule) : nil, now: now)
   }
 
   /// Whether the provider of the payment under way is one of this node's; true when none is.
@@ -137,7 +147,7 @@ extension WebServices {
   }
 
   /// The order after the query of its live payment was put on its way, if it could be.
-  private func asked(_ order: Order) async throws -> Order {
+  func asked(_ order: Order) async throws -> Order {
     let current = try await reading.order(order.id) ?? order
     guard let live = current.livePayment,
       case .payment(_, let asked, _)? = try? await submit(.check(live.id), by: .payOnce)
@@ -207,20 +217,39 @@ extension WebServices {
     do {
       let started = try await pay(
         token.order, key: key, start, by: .buyer(secret: token.secret), wait: Self.formWait)
-      if case .redirect(let url) = started.payment.nextAction { return Self.seeOther(url) }
+      if case .redirect(let url) = started.payment.nextAction {
+        var response = Self.seeOther(url)
+        remember(started.payment.payment, token, in: &response)
+        return response
+      }
     } catch let refusal as Refusal where refusal.code != .notFound {
       // The page shows the payment that is in the way, and says that it is another one.
-      switch (refusal.code, refusal.payment) {
-      case (.paymentInProgress, nil): return Self.seeOther(page + "?held=1")
-      case (.paymentInProgress, _), (.orderPaid, _): return Self.seeOther(page + "?elsewhere=1")
-      case (.orderClosed, _), (.idempotencyKeyReused, _): break
-      default: return Self.seeOther(page + "?refused=1")
-      }
+      let word: CheckoutWord? =
+        switch (refusal.code, refusal.payment) {
+        case (.paymentInProgress, nil): .held
+        case (.paymentInProgress, _), (.orderPaid, _): .elsewhere
+        case (.orderClosed, _), (.idempotencyKeyReused, _), (.tooManyPayments, _): nil
+        default: .refused
+        }
+      var response = Self.seeOther(page)
+      word?.say(token, in: &response)
+      return response
     }
     return Self.seeOther(page)
+  }
+
+  /// For the way back from the provider's page, if the payment leads there.
+  func remember(_ payment: Payment, _ token: CheckoutToken, in response: inout Response) {
+    guard case .redirect? = payment.nextAction else { return }
+    WayBack.remember(payment.id, token, isSecure: publicURL.hasPrefix("https://"), in: &response)
   }
 
   static func seeOther(_ location: String) -> Response {
     Response(status: .seeOther, headers: [.location: location, .cacheControl: "no-store"])
   }
+}
+
+extension Request {
+  /// Whether checkout.js asks, and not somebody who opens a page.
+  var isScripted: Bool { headers[.init("X-Requested-With")!] != nil }
 }

@@ -41,16 +41,20 @@ extension WebServices {
         throw Refusal(.invalidRequest, "There is no such product.")
       }
       let reference = "demo-" + String(randomness.next() >> 24, radix: 36)
+      let back = "\(publicURL)/demo/orders/\(reference)"
       let registration = Order.Registration(
         merchant: demo.merchant, reference: reference, amount: Money(product.price, Self.currency),
         description: Language(request).say(product.name.english, product.name.chinese),
-        expiresIn: form["deadline"]?.isExactly("short") == true ? Self.shortLife : 900,
-        returnURL: "\(publicURL)/demo/orders/\(reference)")
+        expiresIn: form["deadline"]?.isExactly("short") == true ? Self.shortLife : 900, returnURL: back,
+        cancelURL: back)
       _ = try await register(registration)
       return Self.seeOther("/demo/orders/\(reference)")
     }
     routes.on(.get, "/demo/orders/:reference") { request, context in
       try await orderPage(demo, try await order(demo, context), request)
+    }
+    routes.on(.get, "/demo/orders/:reference/back") { request, context in
+      backPage(try await order(demo, context), request)
     }
     routes.on(.get, "/demo/orders/:reference/live") { request, context in
       try await live(demo, try await order(demo, context), request)
@@ -95,7 +99,8 @@ extension WebServices {
   // MARK: Pages
 
   private static func page(
-    _ template: MustacheTemplate, _ values: [String: Any?], _ request: Request, frames: [String] = []
+    _ template: MustacheTemplate, _ values: [String: Any?], _ request: Request, frames: [String] = [],
+    framedBy: [String] = []
   ) -> Response {
     let language = Language(request)
     let common: [String: Any?] = [
@@ -103,7 +108,7 @@ extension WebServices {
       "shop": language.say("Little Tea Shop", "小茶铺"),
       "isDemo": language.say("A demonstration: nothing is sold, no money moves.", "演示：不出售商品，不涉及真实资金。"),
     ]
-    var response = Response.page(template.fill(common.merging(values) { $1 }), frames: frames)
+    var response = Response.page(template.fill(common.merging(values) { $1 }), framedBy: framedBy, frames: frames)
     Language.keep(request, in: &response)
     return response
   }
@@ -148,14 +153,17 @@ extension WebServices {
     let networks = DemoShop.Network.allCases.map {
       ["value": $0.rawValue, "label": DemoWords.network($0, language)]
     }
-    let product = Self.products.first { order.registration.amount.amount == $0.price }?.id ?? "tea"
+    let checkout = "/checkout/\(order.checkoutToken.text)"
+    // Who comes back from the checkout page brings the number along: then the screen shows the shop.
+    let isBack = request.queryText("reference") != nil
     return Self.page(
       PageTemplate.demoOrder,
       [
         "title": "\(order.registration.description ?? reference) · \(say("Little Tea Shop", "小茶铺"))",
         "reference": reference, "publicURL": publicURL, "referenceLabel": say("Order", "订单"),
         "description": order.registration.description, "amount": language.amount(order.registration.amount),
-        "checkout": "/checkout/\(order.checkoutToken.text)", "base": "/demo/orders/\(reference)", "product": product,
+        "checkout": checkout, "base": "/demo/orders/\(reference)", "product": Self.product(order),
+        "screen": isBack ? "/demo/orders/\(reference)/back" : checkout,
         "frameLabel": say("The checkout page", "支付页面"),
         "addressLabel": say("The buyer's screen", "买家的屏幕"),
         "pressLabel": say("Be impatient", "心急一下"),
@@ -173,10 +181,56 @@ extension WebServices {
         "timelineLabel": say("What happened", "发生了什么"),
         "notReadyLabel": say("The page offers nothing to press at the moment.", "页面目前没有可以点击的按钮。"),
         "deviceLabel": say("Device", "设备"),
-        "pressedLabel": say("Pressed twice in one tick. The page lets one through.", "已在同一瞬间点击两次，页面只放行一次。"),
+        // For one and for more.
+        "pressWords": say("{n} press|{n} presses", "点击 {n} 次|点击 {n} 次"),
+        "requestWords": say("{n} request|{n} requests", "请求 {n} 次|请求 {n} 次"),
+        "sentWords": say(" (sent {n} times)", "（发送 {n} 次）"),
+        "chargeWords": say("{n} charge|{n} charges", "扣款 {n} 次|扣款 {n} 次"), "comma": say(", ", "，"),
         "refusedLabel": say("refused", "被拒绝"),
         "byHandLabel": say("as somebody set it by hand", "手动设置"),
       ], request, frames: ["'self'", demo.bankURL])
+  }
+
+  private static func product(_ order: Order) -> String {
+    products.first { order.registration.amount.amount == $0.price }?.id ?? "tea"
+  }
+
+  /// Where the shop has its buyers come back to: it says what its own server knows.
+  private func backPage(_ order: Order, _ request: Request) -> Response {
+    let language = Language(request)
+    let say = language.say
+    let reference = order.registration.reference
+    let (headline, text, again) =
+      switch order.status {
+      case .paid:
+        (
+          say("Thank you!", "谢谢！"), say("Order \(reference) is paid.", "订单 \(reference) 已支付。"),
+          say("The checkout page once more", "再看一次支付页面")
+        )
+      case .open:
+        (
+          say("It waits for you", "商品为您保留"), say("Order \(reference) is not paid yet.", "订单 \(reference) 尚未支付。"),
+          say("Pay now", "现在支付")
+        )
+      case .closing:
+        (
+          say("One moment, please", "请稍候"),
+          say("Order \(reference) is being closed. Do not pay again.", "订单 \(reference) 正在关闭，请不要重复支付。"),
+          say("The checkout page once more", "再看一次支付页面")
+        )
+      case .closed:
+        (
+          say("Nothing was sold", "交易未完成"),
+          say("Order \(reference) can no longer be paid.", "订单 \(reference) 不能再支付。"),
+          say("The checkout page once more", "再看一次支付页面")
+        )
+      }
+    return Self.page(
+      PageTemplate.demoBack,
+      [
+        "headline": headline, "text": text, "product": Self.product(order), "againLabel": again,
+        "checkout": "/checkout/\(order.checkoutToken.text)", "moreLabel": say("Order something else", "继续购物"),
+      ], request, framedBy: ["'self'"])
   }
 
   /// A shop's own page with `payonce.js`, as docs/own-page.md shows it.
@@ -201,10 +255,12 @@ extension WebServices {
     }
     let version: Int
     let status: String
-    /// `nil` when the bank does not answer, and so are the next two.
+    /// `nil` when the bank does not answer, and so are the next three.
     let network: String?
     let kept: String?
     let books: [Entry]?
+    /// How often the bank took money.
+    let charges: Int?
     let prevented: String
     let events: [Moment]
   }
@@ -220,6 +276,7 @@ extension WebServices {
       version: order.version, status: DemoWords.status(order, language), network: await network,
       kept: books.map { DemoWords.kept($0, Self.currency, language) },
       books: books.map { DemoWords.entries($0, language).map { .init(text: $0.text, amount: $0.amount) } },
+      charges: books.map { $0.charges.count { $0.status == "succeeded" } },
       prevented: DemoWords.prevented(order.duplicates.count, language),
       events: events.map { .init(at: $0.at.rfc3339, text: DemoWords.event($0, language)) })
     return .json(Array(try JSONEncoder().encode(live)))

@@ -29,14 +29,8 @@ enum Language: String, CaseIterable, Sendable {
   }
 
   private static func kept(_ request: Request) -> Language? {
-    for cookies in request.headers[values: .cookie] {
-      for pair in cookies.utf8.split(separator: UInt8(ascii: ";")) {
-        let pair = pair.drop { $0 == UInt8(ascii: " ") }
-        guard pair.starts(with: "\(cookie)=".utf8) else { continue }
-        return Self.allCases.first { $0.rawValue.utf8.elementsEqual(pair.dropFirst(cookie.utf8.count + 1)) }
-      }
-    }
-    return nil
+    guard let value = request.cookie(cookie) else { return nil }
+    return Self.allCases.first { $0.rawValue.utf8.elementsEqual(value) }
   }
 
   private static let cookie = "payonce_language"

@@ -28,6 +28,7 @@ struct PageAsset: Sendable {
     PageAsset("/payonce.js", "text/javascript; charset=utf-8", PackageResources.payonce_js, isPublic: true),
     PageAsset("/checkout.css", "text/css; charset=utf-8", PackageResources.checkout_css),
     PageAsset("/checkout.js", "text/javascript; charset=utf-8", PackageResources.checkout_js),
+    PageAsset("/again.js", "text/javascript; charset=utf-8", PackageResources.again_js),
     PageAsset("/checkout-reload.js", "text/javascript; charset=utf-8", PackageResources.checkout_reload_js),
   ]
 
@@ -57,6 +58,7 @@ enum PageTemplate {
   static let checkout = template(PackageResources.checkout_mustache)
   static let demoShop = template(PackageResources.demo_shop_mustache)
   static let demoOrder = template(PackageResources.demo_order_mustache)
+  static let demoBack = template(PackageResources.demo_back_mustache)
   static let ownPage = template(PackageResources.own_page_mustache)
   static let missing = template(PackageResources.missing_mustache)
 

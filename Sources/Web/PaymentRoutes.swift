@@ -9,7 +9,7 @@ extension WebServices {
     routes.on(.post, "/v1/orders/:id/payments") { request, context in
       let merchant = try await keys.merchant(of: request)
       let id: OrderID = try context.id()
-      return try await start(id, request, by: .merchant(merchant))
+      return response(try await start(id, request, by: .merchant(merchant)))
     }
     routes.on(.get, "/v1/orders/:id/payments") { request, context in
       let merchant = try await keys.merchant(of: request)
@@ -41,12 +41,14 @@ extension WebServices {
     }
   }
 
-  /// A shop's or a buyer's request to start a payment, and its answer.
-  func start(_ id: OrderID, _ request: Request, by caller: Caller) async throws -> Response {
+  /// A shop's or a buyer's request to start a payment.
+  func start(
+    _ id: OrderID, _ request: Request, by caller: Caller
+  ) async throws -> (payment: PaymentView, isRepeat: Bool) {
     let (key, start, wait) = try await parsing(about: id, by: caller) { () throws in
       (try request.idempotencyKey(), try StartPayment(body: try await request.bytes()), try request.preferredWait())
     }
-    return response(try await pay(id, key: key, start, by: caller, wait: wait))
+    return try await pay(id, key: key, start, by: caller, wait: wait)
   }
 
   /// How long a request about a payment that has no fields is ready to wait.
@@ -77,7 +79,7 @@ extension WebServices {
     return (later?.view(payment) ?? now, isRepeat)
   }
 
-  private func response(_ started: (payment: PaymentView, isRepeat: Bool)) -> Response {
+  func response(_ started: (payment: PaymentView, isRepeat: Bool)) -> Response {
     var headers: HTTPFields = [.location: "/v1/payments/\(started.payment.id.text)"]
     if started.isRepeat { headers[.idempotencyReplayed] = "true" }
     return .json(

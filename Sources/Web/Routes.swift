@@ -91,6 +91,7 @@ extension WebServices {
     addEvents(to: &routes, keys)
     addNotices(to: &routes)
     addCheckout(to: &routes)
+    addReturns(to: &routes)
     addHealth(to: &routes)
     if let demo { addDemo(demo, to: &routes) }
     return (router, routes)

@@ -47,6 +47,8 @@ BODIES = {
     "javascript URL": json.dumps({**GOOD, "return_url": "javascript:alert(1)"}).encode(),
     "URL without host": json.dumps({**GOOD, "return_url": "https:///x"}).encode(),
     "URL with a user": json.dumps({**GOOD, "return_url": "https://bank.example@evil.example/"}).encode(),
+    "another javascript URL": json.dumps({**GOOD, "cancel_url": "javascript:alert(1)"}).encode(),
+    "another URL without host": json.dumps({**GOOD, "cancel_url": "https:///x"}).encode(),
     "metadata of numbers": json.dumps({**GOOD, "metadata": {"a": 1}}).encode(),
     "nested metadata": json.dumps({**GOOD, "metadata": {"a": {"b": "c"}}}).encode(),
     "much metadata": json.dumps({**GOOD, "metadata": {f"k{n}": "v" for n in range(21)}}).encode(),

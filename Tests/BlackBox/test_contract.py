@@ -49,10 +49,13 @@ class Checked:
 def test_a_tour(gate, document):
     call = Checked(gate, document)
     body = {"reference": "tour " + gate.key[-8:], "amount": 1999, "currency": "CNY", "description": "茉莉花茶",
-            "metadata": {"cart": "7"}, "return_url": "https://shop.example/thanks?order=7", "late_payment": "accept"}
+            "metadata": {"cart": "7"}, "return_url": "https://shop.example/thanks?order=7", "cancel_url": "https://shop.example/cart",
+            "late_payment": "accept"}
     order = call("POST", "/v1/orders", 201, json=body).json()
     assert call("POST", "/v1/orders", 200, json=body).json() == order
     call("POST", "/v1/orders", 409, json={**body, "amount": 5})
+    refused = call("POST", "/v1/orders", 409, json={**body, "cancel_url": None}).json()
+    assert refused["detail"] == "This reference is registered with another cancel_url. Use a new reference."
     call("POST", "/v1/orders", 400, json={**body, "amount": 0})
     assert order["metadata"] == {"cart": "7"} and order["description"] == "茉莉花茶"
     call("GET", "/v1/orders", 200)
@@ -71,6 +74,9 @@ def test_a_tour(gate, document):
     call("GET", "/checkout/{token}/status?wait=1&version=2", 200, [token])
     call("GET", "/checkout/{token}", 200, [token])
     call("GET", "/checkout/{token}", 404, ["ck_x"])
+    call("POST", "/checkout/{token}", 303, [token])
+    call("GET", "/return/{id}", 200, [payment["id"]])
+    call("POST", "/return/{id}", 303, [payment["id"]])
     call("POST", "/v1/payments/{id}/check", 200, [payment["id"]])
     call("POST", "/checkout/{token}/payments/{id}/close", 200, [token, payment["id"]])
     assert call("POST", "/v1/payments/{id}/close", 200, [payment["id"]]).json()["status"] == "closed"

@@ -35,6 +35,8 @@ def test_two_clicks_one_charge(gate):
         find(driver, "#twice").click()
         until_kept(driver, "One charge: CN¥38.00")
         until_page(lambda: page_state(driver) == "paid", what="the page")
+        # Counted where they happen.
+        until_page(lambda: find(driver, "#outcome").text == "2 presses, 1 request, 1 charge", what="both presses")
         assert [it.text for it in driver.find_elements("css selector", "#books li span")] == ["Charge 1 · taken", "CN¥38.00"]
         # Two devices, two keys: the bank charged once all the same.
         find(driver, "#devices").click()
@@ -105,10 +107,74 @@ def test_at_the_bank_inside_the_buyers_screen(gate):
         click(driver, "#continue")
         click(driver, "button[value=pay]")
         until_page(lambda: find(driver, "#checkout").get_attribute("data-state") == "paid", what="the payment")
-        # The way back to the shop leads out of the frame.
+        # The way back to the shop leads to the shop, which the buyer's screen shows.
         click(driver, "#return")
         driver.switch_to.default_content()
+        until_page(lambda: in_frame(driver, "h1") == "Thank you!", what="the shop")
+        assert re.fullmatch(r"Order demo-\w+ is paid\.", in_frame(driver, "#back > p"))
         until_kept(driver, "One charge: CN¥38.00")
+        find(driver, "#twice").click()
+        assert "nothing to press" in find(driver, "#outcome").text
+        driver.switch_to.frame("frame")
+        click(driver, "#again")
+        until_page(lambda: find(driver, "#checkout").get_attribute("data-state") == "paid", what="the page")
+
+
+def in_frame(driver, selector):
+    driver.switch_to.frame("frame")
+    try:
+        return find(driver, selector).text
+    finally:
+        driver.switch_to.default_content()
+
+
+def test_back_to_the_shop_without_a_payment(gate):
+    with browser(width=1280, height=1000) as driver:
+        order_tea(driver, gate)
+        driver.switch_to.frame("frame")
+        click(driver, "#return")
+        driver.switch_to.default_content()
+        until_page(lambda: in_frame(driver, "h1") == "It waits for you", what="the shop")
+        driver.switch_to.frame("frame")
+        click(driver, "#again")
+        press(driver)
+        driver.switch_to.default_content()
+        until_kept(driver, "One charge: CN¥38.00")
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("width,height", [(1280, 800), (390, 844)])
+def test_the_button_is_seen_without_scrolling(gate, language, width, height):
+    """Also where the browser's own bars take a part of a phone's screen."""
+    with browser(language=language) as driver:
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height - 100 * (width < 400), "deviceScaleFactor": 1, "mobile": width < 400})
+        path, _ = demo_order(gate)
+        driver.get(gate.url + path)
+        until_page(lambda: page_state(driver) == "ready", what="the page in the frame")
+        frame, seen = driver.execute_script("""
+            const frame = document.getElementById('frame');
+            return [frame.getBoundingClientRect().top + frame.clientTop, Math.min(innerHeight, frame.getBoundingClientRect().bottom)]""")
+        driver.switch_to.frame("frame")
+        button = driver.execute_script("return document.querySelector('#pay button').getBoundingClientRect().bottom")
+        assert button + frame <= seen, (button, frame, seen)
+        shown = [it for it in driver.find_elements("css selector", ".choice") if it.is_displayed()]
+        assert len(shown) == 4
+        find(driver, "summary").click()
+        # A way that was chosen among the others is still seen when it is offered again.
+        choose(driver, "slow")
+        driver.execute_script("document.querySelector('.choice:has(:checked)').scrollIntoView()")
+        until_page(lambda: len([it for it in driver.find_elements("css selector", ".choice") if it.is_displayed()]) == 7,
+                   what="all ways")
+
+
+def test_a_request_that_is_sent_again_is_one_request(gate):
+    with browser(width=1280, height=1000, lag=None) as driver:
+        order_tea(driver, gate)
+        Select(find(driver, "#buyer-network")).select_by_value("loses-answers")
+        find(driver, "#twice").click()
+        until_page(lambda: re.fullmatch(r"2 presses, 1 request \(sent \d+ times\), 1 charge", find(driver, "#outcome").text),
+                   30, "the count")
 
 
 def test_a_deadline_and_a_page_of_its_own(gate):

@@ -82,7 +82,7 @@ def test_it_pays_at_most_once(gate, allowed):
 
 
 def test_a_code_and_a_change_of_mind(gate, allowed):
-    order = gate.order()
+    order = gate.order(return_url=allowed.origin + "/")
     with browser() as driver:
         driver.get(allowed.page(gate, order))
         until_page(lambda: button(driver, "qr"), what="the ways to pay").click()
@@ -91,11 +91,12 @@ def test_a_code_and_a_change_of_mind(gate, allowed):
         until_page(lambda: driver.execute_script("return arguments[0].naturalWidth", code), what="the picture")
         button(driver, "Pay in another way").click()
         until_page(lambda: button(driver, "action"), what="the ways to pay, again").click()
-        # To the bank, and from there to PayOnce's page, which shows how things stand.
+        # To the bank, and from there to PayOnce, which says how things stand and leads back to the shop.
         until(lambda: driver.current_url.startswith(gate.bank.url), what="the bank's page")
         click(driver, "button[value=pay]")
-        until(lambda: driver.current_url.startswith(gate.url), what="the way back")
-        until_page(lambda: find(driver, "#checkout").get_attribute("data-state") == "paid", what="the payment")
+        until(lambda: driver.current_url.startswith(f"{gate.url}/return/pay_"), what="the way back")
+        until_page(lambda: find(driver, "h1").text.endswith("Paid"), what="the payment")
+        assert find(driver, "#back").get_attribute("href") == f"{allowed.origin}/?reference={order['reference']}"
         driver.get(allowed.page(gate, order))
         until_said(driver, "Paid. Thank you!")
 

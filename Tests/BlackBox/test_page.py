@@ -1,5 +1,6 @@
 """The checkout page in a real browser: what impatient people and bad networks do to it."""
 
+import html
 import http.server
 import re
 import signal
@@ -222,9 +223,80 @@ def test_the_next_question_to_the_bank_is_announced(gate):
         press(driver)
         until_state(driver, "confirming")
         check = find(driver, "#check")
-        until_page(lambda: re.fullmatch(r"We ask the bank again in \d+ seconds?\.", check.text), 30, "the announcement")
+        until_page(lambda: check.text == "We ask the bank again in a few seconds.", 30, "the announcement")
         gate.bank.faults()
         until_state(driver, "paid", seconds=30)
+
+
+CHECKS = """
+window.checks = []; window.asks = 0;
+new MutationObserver(() => {
+  const check = document.getElementById('check');
+  if (check && !check.hidden && window.checks.at(-1) !== check.textContent) window.checks.push(check.textContent);
+}).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+"""
+
+
+def test_the_announcement_does_not_flicker(gate):
+    """While the bank is asked every few seconds: words that change all the time are not read."""
+    order = gate.order()
+    gate.bank.faults(lose_response=1, lose_notice=1)
+    with browser(before=CHECKS) as driver:
+        driver.get(order["checkout_url"])
+        choose(driver, "ok")
+        press(driver)
+        until_state(driver, "confirming")
+        made = payments(gate, order)[0]["id"]
+        until_page(lambda: find(driver, "#check").text == "We ask the bank again in a few seconds.", 30, "the announcement")
+        looks = "return performance.getEntriesByType('resource').filter((it) => it.name.endsWith('/status')).length"
+        count = driver.execute_script(looks)
+        # As many looks as four questions take, of which each may have found the bank being asked or not.
+        until(lambda: driver.execute_script(looks) >= count + 5, 60, "a page that looks")
+        said = driver.execute_script("return window.checks")
+        assert said[-1] == "We ask the bank again in a few seconds." and said.count(said[-1]) == 1, said
+        assert gate.now(order)["payment"]["id"] == made
+        gate.bank.faults()
+        until_state(driver, "paid", seconds=40)
+    kept_once(gate, order)
+
+
+# The moment of the next question is what the test says, in seconds from now; nothing while somebody asks.
+NEXT_CHECK = CHECKS + """
+const read = JSON.parse; window.next = 40;
+const change = (view) => {
+  if (view && 'next_check_at' in view) {
+    view.next_check_at = window.next === null ? null : new Date(Date.parse(view.now) + 1000 * window.next).toISOString();
+  }
+  return view;
+};
+JSON.parse = (...all) => change(read(...all));
+const json = Response.prototype.json;
+Response.prototype.json = async function () { return change(await json.call(this)); };
+"""
+
+
+def test_right_now_is_said_only_while_somebody_asks(gate):
+    order = gate.order()
+    gate.bank.faults(lose_request=1)
+    with browser(before=NEXT_CHECK) as driver:
+        driver.get(order["checkout_url"])
+        choose(driver, "ok")
+        press(driver)
+        until_state(driver, "confirming")
+        check = find(driver, "#check")
+        until_page(lambda: re.fullmatch(r"We ask the bank again in [1-3]\d seconds\.", check.text), 30, "the countdown")
+        # It is over, and nobody asks yet.
+        driver.execute_script("window.next = -60")
+        until_page(lambda: check.text == "We ask the bank again in a few seconds.", 60, "the end of the countdown")
+        until_page(lambda: check.text == "", 60, "no word where nobody can say")
+        driver.execute_script("window.next = 40")
+        until_page(lambda: re.fullmatch(r"We ask the bank again in [1-3]\d seconds\.", check.text), 30, "the countdown")
+        assert "We are asking the bank right now." not in driver.execute_script("return window.checks.slice(1)")
+        driver.execute_script("window.next = null")
+        until_page(lambda: check.text == "We are asking the bank right now.", 60, "a question under way")
+        gate.bank.faults()
+        until_state(driver, "paid", seconds=60)
+    kept_once(gate, order)
 
 
 LOSE_THE_FIRST_ANSWER = """
@@ -247,6 +319,60 @@ def test_the_answer_to_the_buyer_is_lost(gate):
     # It was asked for again under the same key, which is no second try, and not a duplicate either.
     assert [p["status"] for p in payments(gate, order)] == ["failed"]
     assert gate.now(order)["duplicates_prevented"] == 0
+
+
+def lies_over(driver, above, *others):
+    """Which of the others an element covers, wherever the page is scrolled to."""
+    return driver.execute_script("""
+        const box = (selector) => document.querySelector(selector).getBoundingClientRect(), above = box(arguments[0]);
+        return arguments[1].filter((it) => {
+          const below = box(it);
+          return above.height && above.bottom > below.top && below.bottom > above.top;
+        });""", above, others)
+
+
+def test_nothing_stands_above_the_truth(gate):
+    """All answers to what the buyer sends are lost, so that it is repeated while the page knows how it ended."""
+    lost = """const send = window.fetch; window.lost = 0; window.offlineOverPaid = 0;
+        window.fetch = async (url, options = {}) => {
+          const answer = await send(url, options);
+          if (options.method !== 'POST') return answer;
+          window.lost++;
+          throw new TypeError('the answer is lost');
+        };
+        setInterval(() => {
+          const shown = document.getElementById('offline');
+          if (shown && !shown.hidden && document.querySelector('.state.paid')) window.offlineOverPaid++;
+        }, 50);"""
+    order = gate.order()
+    with browser(before=lost) as driver:
+        driver.get(order["checkout_url"])
+        choose(driver, "ok")
+        until_state(driver, "ready")
+        driver.execute_script("const b = document.querySelector('#pay button'); b.click(); b.click();")
+        until_state(driver, "paid")
+        repeats = driver.execute_script("return window.lost")
+        until(lambda: driver.execute_script("return window.lost") >= repeats + 2, 40, "a request that is repeated")
+        assert driver.execute_script("return window.offlineOverPaid") == 0
+        driver.set_network_conditions(offline=True, **NETWORK)
+        driver.execute_script("dispatchEvent(new Event('offline'))")
+        failed = "return performance.getEntriesByType('resource').filter((it) => it.name.endsWith('/status?wait=0')).length"
+        until(lambda: driver.execute_script(failed) >= 2, what="a question without an answer")
+        assert not find(driver, "#offline").is_displayed()
+        driver.set_network_conditions(offline=False, **NETWORK)
+    kept_once(gate, order)
+
+
+def test_a_word_of_the_network_pushes_the_page_down(gate):
+    with browser(width=360, lag=None) as driver:
+        driver.get(gate.order(description="Jasmine tea")["checkout_url"])
+        until_state(driver, "ready")
+        before = driver.execute_script("return document.querySelector('.amount').getBoundingClientRect().top")
+        driver.set_network_conditions(offline=True, **NETWORK)
+        until_page(lambda: find(driver, "#offline").is_displayed(), what="the word that the network is gone")
+        assert lies_over(driver, "#offline", ".shop", ".amount", ".description", "h1", "#pay button") == []
+        assert driver.execute_script("return document.querySelector('.amount').getBoundingClientRect().top") > before
+        driver.set_network_conditions(offline=False, **NETWORK)
 
 
 NOTHING_IS_SENT = """
@@ -824,6 +950,24 @@ def test_another_method_after_a_decline_and_after_a_change_of_mind(gate):
     kept_once(gate, order, tries=3)
 
 
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_after_many_declined_tries_the_page_says_until_when(gate, has_scripts):
+    """And then offers the ways to pay by itself."""
+    order = gate.order()
+    for _ in range(5):
+        assert gate.pay(order, method="declined").status_code == 201
+    with browser(scripts=has_scripts) as driver:
+        driver.get(order["checkout_url"])
+        text = find(driver, "#state").text
+        assert "There is a pause before the next one." in text and "You can try again from" in text
+        assert driver.find_elements("css selector", "#pay") == []
+        until_page(lambda: find(driver, "#pay"), 30, "the ways to pay")
+        choose(driver, "ok")
+        press(driver)
+        until_state(driver, "paid")
+    kept_once(gate, order, tries=6)
+
+
 def test_the_deadline_passes_on_an_open_page(gate):
     with browser() as driver:
         path, page = demo_order(gate, deadline="short")
@@ -834,6 +978,23 @@ def test_the_deadline_passes_on_an_open_page(gate):
         assert "Time is up" in find(driver, "h1").text and "You were not charged." in find(driver, "#state").text
     # Without an answer from the bank it says nothing.
     assert until(lambda: web.get(f"{gate.url}{path}/live").json()["kept"]) == "Nothing"
+
+
+def test_the_deadline_passes_while_the_server_cannot_be_reached(gate):
+    """The page says why it offers nothing any more, and nothing that it cannot know."""
+    with browser(lag=None) as driver:
+        _, page = demo_order(gate, deadline="short")
+        driver.get(page)
+        until_page(lambda: re.search(r"\(0:\d\d left\)", find(driver, "#deadline").text), what="the countdown")
+        driver.set_network_conditions(offline=True, **NETWORK)
+        until_page(lambda: find(driver, "h1").text == "Time is up", 40, "the word that the time is over")
+        text = find(driver, "#state").text
+        assert "The time to pay this order is over." in text and "0:00" not in text and "Choose" not in text
+        assert not find(driver, "#pay").is_displayed() and find(driver, "#offline").is_displayed()
+        assert "closed" not in text.lower() and state(driver) == "ready"
+        driver.set_network_conditions(offline=False, **NETWORK)
+        until_state(driver, "closed", seconds=40)
+        until_page(lambda: "You were not charged." in find(driver, "#state").text, what="how it ended")
 
 
 def test_a_code_is_scanned(gate, tmp_path):
@@ -882,6 +1043,34 @@ def test_the_second_payment_comes_back(gate):
     assert len(gate.bank.taken(order)) == 2 and gate.bank.kept(order) == 1999
 
 
+def test_what_went_back_is_said_in_one_sum(gate):
+    order = gate.order(amount=1000)
+    gate.pay(order)
+    payment = gate.now(order)["payment"]["id"]
+
+    def refund(amount):
+        answer = gate.call("POST", f"/v1/payments/{payment}/refunds", json={"amount": amount},
+                           headers={"Idempotency-Key": f"r-{amount}", "Prefer": "wait=20"})
+        assert answer.json()["status"] == "succeeded", answer.text
+
+    with browser() as driver:
+        driver.get(order["checkout_url"])
+        until_state(driver, "paid")
+        green = find(driver, ".slip").value_of_css_property("border-top-color")
+        for amount in (100, 250, 50):
+            refund(amount)
+        until_page(lambda: "CN¥4.00 was returned" in find(driver, "#state").text, what="the sum")
+        assert find(driver, "h1").text == "Partly refunded" and state(driver) == "refunded"
+        assert driver.find_elements("css selector", ".notice:not([hidden]):not(#offline)") == []
+        refund(600)
+        until_page(lambda: find(driver, "h1").text == "Refunded", what="the whole sum")
+        text = find(driver, "#state").text
+        assert "CN¥10.00 was returned to you." in text and "nothing left" not in text
+        assert "✓" not in driver.execute_script("return getComputedStyle(document.querySelector('h1'), '::before').content")
+        assert find(driver, ".slip").value_of_css_property("border-top-color") != green
+    assert gate.bank.kept(order) == 0
+
+
 def test_the_shop_closes_the_order_under_the_page(gate):
     order = gate.order(return_url="https://shop.example/cart")
     with browser() as driver:
@@ -889,7 +1078,198 @@ def test_the_shop_closes_the_order_under_the_page(gate):
         gate.call("POST", f"/v1/orders/{order['id']}/close")
         until_state(driver, "closed")
         assert find(driver, "h1").text == "Closed by the shop"
-        assert find(driver, "#return").get_attribute("href") == "https://shop.example/cart"
+        assert find(driver, "#return").get_attribute("href") == f"https://shop.example/cart?reference={order['reference']}"
+
+
+# MARK: The way back
+
+
+def leads_to(gate, order):
+    """Where the page as it is now leads back to."""
+    found = re.search(r'id="return" href="([^"]*)"', web.get(order["checkout_url"]).text)
+    return found and html.unescape(found[1])
+
+
+def test_a_way_back_to_the_shop_wherever_it_is_safe_to_leave(gate):
+    """With the order's own number, correctly written, beside whatever the address has already."""
+    reference = "A 1/ä&b=c#?+%".replace("ä", "a")
+    written = "A%201%2Fa%26b%3Dc%23%3F%2B%25"
+    after, before = "https://shop.example/thanks?x=1&y=%20#part?z", "http://shop.example"
+    both = gate.order(reference=f"{reference} {time.time()}", return_url=after, cancel_url=before)
+    written += both["reference"].removeprefix(reference).replace(" ", "%20")
+    assert (both["return_url"], both["cancel_url"]) == (after, before)
+    cancelled = f"http://shop.example?reference={written}"
+    assert leads_to(gate, both) == cancelled
+    gate.pay(both, method="declined")
+    assert leads_to(gate, both) == cancelled
+    gate.pay(both, method="action")
+    assert leads_to(gate, both) == cancelled
+    # Nobody is led away while it is open how it ends.
+    gate.bank.faults(lose_request=1)
+    gate.call("POST", f"/v1/payments/{gate.now(both)['payment']['id']}/close", headers={"Prefer": "wait=0"})
+    assert leads_to(gate, both) is None
+    page = web.get(both["checkout_url"]).text
+    assert "You can close this page: nothing is lost" in page and "Do not pay elsewhere" in page
+    gate.bank.faults()
+    until(lambda: gate.now(both)["payment"] is None, 30, "the end of that payment")
+    payment = gate.pay(both).json()
+    assert leads_to(gate, both) == f"https://shop.example/thanks?x=1&y=%20&reference={written}#part?z"
+    headers = {"Idempotency-Key": "all", "Prefer": "wait=20"}
+    assert gate.call("POST", f"/v1/payments/{payment['id']}/refunds", headers=headers, json={}).json()["status"] == "succeeded"
+    assert "Refunded" in web.get(both["checkout_url"]).text
+    assert leads_to(gate, both).startswith("https://shop.example/thanks?")
+    # Either stands in for the other, and there may be none.
+    for fields, start, end in (({"return_url": "https://a.example/?"}, "https://a.example/?", "https://a.example/?"),
+                               ({"cancel_url": "https://b.example/c?d&"}, "https://b.example/c?d&", "https://b.example/c?d&"),
+                               ({}, None, None)):
+        order = gate.order(**fields)
+        number = f"reference={order['reference']}"
+        assert leads_to(gate, order) == (start and start + number)
+        gate.call("POST", f"/v1/orders/{order['id']}/close")
+        assert leads_to(gate, order) == (end and end + number)
+
+
+def test_a_bank_that_comes_back_to_the_page_by_a_form(gate):
+    order = gate.order()
+    answer = web.post(order["checkout_url"], data={"status": "paid", "lang": "zh"})
+    assert answer.status_code == 303 and gate.url + answer.headers["location"] == order["checkout_url"]
+    assert web.post(gate.url + "/checkout/ck_x", data={}).status_code == 404
+
+
+def test_what_is_said_once_is_not_in_the_address(gate):
+    """Without scripts the page says why a press started nothing, and does not say it again when it is loaded again."""
+    order = gate.order()
+    with browser(scripts=False) as driver:
+        driver.get(order["checkout_url"])
+        form = driver.page_source
+        driver.get(order["checkout_url"])
+        gate.pay(order, method="action")
+        press(driver)
+        until_state(driver, "action")
+        assert driver.current_url == order["checkout_url"]
+        assert "No second one was started here" in find(driver, "#state").text
+        driver.get(order["checkout_url"])
+        assert "No second one was started here" not in find(driver, "#state").text
+    key = re.search(r'name="idempotency_key" value="([^"]+)"', form)[1]
+    other = gate.order()
+    answer = web.post(other["checkout_url"] + "/payments", data={"idempotency_key": key, "method": "sandbox:nothing"})
+    assert answer.status_code == 303 and gate.url + answer.headers["location"] == other["checkout_url"]
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("payonce_said=refused;") and "HttpOnly" in cookie and "SameSite=Lax" in cookie
+    assert f"Path={answer.headers['location']};" in cookie + ";"
+    said = web.get(other["checkout_url"], headers={"Cookie": "payonce_said=refused"})
+    assert 'id="refused" role="status" >' in said.text and "payonce_said=;" in said.headers["set-cookie"]
+    assert "Max-Age=0" in said.headers["set-cookie"]
+    # What an address says about it is not believed.
+    assert 'id="held" role="status" hidden>' in web.get(other["checkout_url"] + "?held=1&refused=1&elsewhere=1").text
+
+
+def test_the_bank_does_not_see_the_buyers_secret(gate):
+    """Neither in what it is told nor in the way back, by which the buyer's own browser finds its page again."""
+    order = gate.order(return_url="https://shop.example/thanks")
+    with browser() as driver:
+        driver.get(order["checkout_url"])
+        choose(driver, "action")
+        press(driver)
+        until(lambda: driver.current_url.startswith(gate.bank.url), what="the bank's page")
+        payment = payments(gate, order)[0]["id"]
+        secret = order["checkout_url"].rsplit("/", 1)[1][29:]
+        assert secret not in driver.current_url + driver.page_source
+        assert f"back={gate.url}/return/{payment}" in driver.current_url
+        click(driver, "button[value=pay]")
+        until(lambda: driver.current_url == order["checkout_url"], what="the page")
+        until_state(driver, "paid")
+    kept_once(gate, order)
+
+
+class FormBank(http.server.BaseHTTPRequestHandler):
+    """Its page sends the buyer back by a form, as some banks do."""
+
+    def do_GET(self):
+        if self.path != "/":
+            return self.send_error(404)
+        page = f"<form method=post action='{self.server.back}'><input name=status value=paid><button>Back</button></form>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_the_way_back_from_another_site_by_a_form(gate, has_scripts):
+    """Browsers send no cookies with it. The form without scripts remembers the way, too."""
+    order = gate.order()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FormBank) as bank, browser(scripts=has_scripts) as driver:
+        threading.Thread(target=bank.serve_forever, daemon=True).start()
+        driver.get(order["checkout_url"])
+        choose(driver, "action")
+        press(driver)
+        until(lambda: driver.current_url.startswith(gate.bank.url), what="the bank's page")
+        payment = payments(gate, order)[0]
+        bank.back = f"{gate.url}/return/{payment['id']}"
+        gate.bank.cashier(payment, "pay")
+        # By this name it is another site.
+        driver.get(f"http://localhost:{bank.server_port}/")
+        click(driver, "button")
+        until(lambda: driver.current_url == order["checkout_url"], what="the page")
+        until_state(driver, "paid")
+        bank.shutdown()
+    kept_once(gate, order)
+
+
+def test_the_way_back_in_another_browser(gate):
+    """It is told how the order stands, and nothing by which it could pay or look further."""
+    order = gate.order(description="Something private", return_url="https://shop.example/thanks", metadata={"a": "b c"})
+    payment = gate.pay(order, method="action").json()
+    secret = order["checkout_url"].rsplit("/", 1)[1][29:]
+    with browser(lag=None) as driver:
+        driver.get(f"{gate.url}/return/{payment['id']}?status=paid&lang=en")
+        assert find(driver, "h1").text == "Not confirmed yet" and "paid" not in find(driver, "#state").text.lower()
+        gate.bank.cashier(payment, "pay")
+        # By itself.
+        until_page(lambda: "Paid" in find(driver, "h1").text, what="the payment")
+        source = driver.page_source
+        assert secret not in source and "/checkout/" not in source and "private" not in source
+        link = find(driver, "#back").get_attribute("href")
+        assert link == f"https://shop.example/thanks?reference={order['reference']}"
+        assert driver.find_elements("css selector", "form, button") == []
+        assert driver.get_cookies() == [] or all(secret not in it["value"] for it in driver.get_cookies())
+        driver.get("about:blank")
+    # A cookie of another order, or one that was made up, opens nothing.
+    other = gate.order()["checkout_url"].rsplit("/", 1)[1]
+    made_up = order["checkout_url"].rsplit("/", 1)[1][:29] + "0" * 26
+    for token in (other, made_up, "x"):
+        answer = web.get(f"{gate.url}/return/{payment['id']}", headers={"Cookie": f"payonce_back={token}"})
+        assert answer.status_code == 200 and "Paid" in answer.text and secret not in answer.text
+    for unknown in (payment["id"][:-2] + "99", "pay_x"):
+        assert web.get(f"{gate.url}/return/{unknown}").status_code == 404
+    assert web.post(f"{gate.url}/return/pay_x").status_code == 404
+
+    declined = gate.order(cancel_url="https://shop.example/cart")
+    number = gate.pay(declined, method="declined").json()["id"]
+    page = web.get(f"{gate.url}/return/{number}").text
+    assert "The bank declined" in page and "go back to the page on which you began" in page
+    assert "https://shop.example/cart?reference=" in page
+    doubtful = gate.order(return_url="https://shop.example/thanks")
+    gate.bank.faults(lose_request=1)
+    number = gate.pay(doubtful, wait=0).json()["id"]
+    page = web.get(f"{gate.url}/return/{number}").text
+    assert "Do not pay again" in page and "shop.example" not in page
+
+
+def test_the_way_back_is_remembered_securely(tmp_path):
+    with running(tmp_path, public_url="https://pay.example") as gate:
+        order = gate.order()
+        answer = web.post(f"{gate.url}/checkout/{order['checkout_url'].rsplit('/', 1)[1]}/payments",
+                          data={"idempotency_key": "k", "method": "sandbox:action"})
+        payment = payments(gate, order)[0]["id"]
+        assert answer.status_code == 303 and answer.headers["location"].endswith(f"?back=https://pay.example/return/{payment}")
+        cookie = answer.headers["set-cookie"].split("; ")
+        assert cookie[0] == f"payonce_back={order['checkout_url'].rsplit('/', 1)[1]}"
+        assert {"Secure", "HttpOnly", "SameSite=Lax", f"Path=/return/{payment}"} <= set(cookie)
 
 
 def test_the_provider_is_turned_off_under_the_page(tmp_path):
@@ -1069,6 +1449,43 @@ def test_a_language_chosen_in_another_tab(gate):
         # What its script asked for has not undone the choice.
         driver.refresh()
         assert find(driver, "html").get_attribute("lang") == "zh-CN"
+
+
+def lines(driver, selector):
+    """On how many lines the text of an element stands."""
+    return driver.execute_script("""
+        const range = document.createRange();
+        range.selectNodeContents(document.querySelector(arguments[0]));
+        return new Set([...range.getClientRects()].map((it) => Math.round(it.top))).size;""", selector)
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_a_narrow_screen_and_a_shop_that_writes_from_right_to_left(gate, language):
+    """Its name turns nothing around it, numbers do not break, and the other language's name stands on one line."""
+    key = gate.new_key("متجر الشاي (2024)")
+    orders = [
+        gate.call("POST", "/v1/orders", key=key, json={
+            "reference": f"rtl-{language}-{currency}", "amount": amount, "currency": currency,
+            "description": "شاي 100 (abc"}).json()
+        for currency, amount in (("IDR", 999_999_999_999), ("KWD", 999_999_999_999), ("JPY", 999_999_999_999), ("CNY", 3800))]
+    with browser(language=language, lag=None) as driver:
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": 320, "height": 640, "deviceScaleFactor": 2, "mobile": True})
+        for order in orders:
+            driver.get(order["checkout_url"])
+            until_state(driver, "ready")
+            assert driver.execute_script("return document.documentElement.scrollWidth") == 320
+            assert lines(driver, ".amount") == lines(driver, "footer a") == 1
+            assert driver.execute_script("""
+                const number = document.querySelector('.amount');
+                return number.scrollWidth <= number.clientWidth;"""), order["currency"]
+            lefts = driver.execute_script("""
+                return ['.shop bdi', '.amount', '.description bdi', '.state h1'].map(
+                  (it) => document.querySelector(it).getBoundingClientRect().left)""")
+            assert max(lefts) - min(lefts) < 2, lefts
+            for selector in (".shop bdi", ".description bdi"):
+                assert find(driver, selector).value_of_css_property("unicode-bidi") == "isolate"
+            assert driver.title.endswith("\u2068متجر الشاي (2024)\u2069")
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])

@@ -47,14 +47,25 @@ def order(gate, *methods, **fields):
     return made
 
 
+def refund(gate, order, amounts, wait=20):
+    payment = gate.now(order)["payment"]["id"]
+    for amount in amounts:
+        headers = {"Idempotency-Key": f"r-{amount}", "Prefer": f"wait={wait}"}
+        answer = gate.call("POST", f"/v1/payments/{payment}/refunds", json={"amount": amount}, headers=headers)
+        assert answer.json()["status"] in ("succeeded", "processing"), answer.text
+
+
 def settled(gate):
     orders = {
         "ready": order(gate), "declined": order(gate, "declined"), "declined-again": order(gate, "declined", "declined"),
         "action": order(gate, "action"), "code": order(gate, "qr"), "paid": order(gate, "ok"),
         "yen": order(gate, currency="JPY"), "dinar": order(gate, currency="KWD"), "cancelled": order(gate),
-        "wide": order(gate, currency="IDR", amount=99_999_999_999),
+        "wide": order(gate, currency="IDR", amount=999_999_999_999),
     }
     gate.call("POST", f"/v1/orders/{orders['cancelled']['id']}/close")
+    for name, amounts in {"refunded": [1999], "partly-refunded": [100, 200, 300]}.items():
+        orders[name] = order(gate, "ok")
+        refund(gate, orders[name], amounts)
     gate.bank.faults(wrong_amount=1)
     orders["wrong-amount-returned"] = order(gate, "ok")
     gate.bank.faults()
@@ -66,15 +77,24 @@ def settled(gate):
             break
     until(lambda: gate.bank.returned(late) and gate.bank.returned(orders["wrong-amount-returned"]), 40, "the returns")
     urls = {name: made["checkout_url"] for name, made in orders.items()}
-    return {**urls, "paid-elsewhere": urls["paid"] + "?elsewhere=1", "held": urls["ready"] + "?held=1",
-            "started-elsewhere": urls["action"] + "?elsewhere=1"}
+    return {**urls, "paid-elsewhere": urls["paid"] + "#elsewhere", "held": urls["ready"] + "#held",
+            "started-elsewhere": urls["action"] + "#elsewhere",
+            "return-paid": back(gate, orders["paid"]), "return-action": back(gate, orders["action"]),
+            "return-declined": back(gate, orders["declined"])}
+
+
+def back(gate, order):
+    """What is shown to another browser than the one that went to the provider."""
+    return f"{gate.url}/return/{gate.get('/v1/orders/' + order['id'] + '/payments')['data'][0]['id']}"
 
 
 def in_doubt(gate):
     """At a bank that takes every request and from now on says nothing more."""
-    orders = {"confirming": order(gate), "ending": order(gate, "action"), "closing": order(gate, "action")}
+    orders = {"confirming": order(gate), "ending": order(gate, "action"), "closing": order(gate, "action"),
+              "being-refunded": order(gate, "ok")}
     gate.bank.faults(lose_response=1, lose_notice=1)
     gate.pay(orders["confirming"], wait=0)
+    refund(gate, orders["being-refunded"], [1999], wait=0)
     for asked in (f"payments/{gate.now(orders['ending'])['payment']['id']}", f"orders/{orders['closing']['id']}"):
         gate.call("POST", f"/v1/{asked}/close", headers={"Prefer": "wait=0"})
     until(lambda: gate.now(orders["confirming"])["payment"]["unknown_since"], 20, "the doubt")
@@ -84,7 +104,7 @@ def in_doubt(gate):
 EXPECTED = {
     "ready": "ready", "declined": "failed", "declined-again": "failed", "action": "action", "code": "action",
     "paid": "paid", "yen": "ready", "wide": "ready", "dinar": "ready", "second-payment-returned": "paid",
-    "wrong-amount-returned": None,
+    "wrong-amount-returned": None, "refunded": "refunded", "partly-refunded": "refunded", "being-refunded": "refunded",
     "cancelled": "closed", "confirming": "confirming", "ending": "confirming", "closing": "confirming",
     "expired": "closed", "paid-elsewhere": "paid", "started-elsewhere": "action", "held": "ready",
 }
@@ -103,6 +123,11 @@ def test_every_state(pages, language, dark):
             width = 1280 if name.startswith("demo") else 420
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
                 "width": width, "height": 860, "deviceScaleFactor": 1, "mobile": False})
+            if "#" in url:  # As if a form had just been sent.
+                driver.execute_cdp_cmd("Network.setCookie", {"name": "payonce_said", "url": url, "value": url.split("#")[1],
+                                                             "path": "/" + "/".join(url.split("#")[0].split("/")[3:])})
+            elif name.startswith("return"):  # Another browser than the one that saw the page.
+                driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
             driver.get(url)
             if name == "expired":
                 until_state(driver, "closed", seconds=30)

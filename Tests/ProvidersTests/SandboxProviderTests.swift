@@ -25,8 +25,7 @@ import Testing
     let pay = Command.pay(id, key: IdempotencyKey("k")!, provider: sandbox, method: nil)
     let paying = try #require(decide(order, pay, now: now, rules: rules).order)
     let call = try #require(paying.due(now, rules: rules).first)
-    return Call(
-      kind: kind, number: 1, payment: call.payment, refund: nil, description: nil, checkout: paying.checkoutToken)
+    return Call(kind: kind, number: 1, payment: call.payment, refund: nil, description: nil)
   }
 
   /// What is proven by how a server behaves.

@@ -41,7 +41,8 @@ struct OrderWalk {
       merchant: merchant, reference: "r-\(seed)", amount: Money(Int64(seed) * 7 + 1, Currency(code: "CNY")!),
       description: seed % 2 == 0 ? "绿茶 & “tea”" : nil, expiresIn: 900,
       latePayment: seed % 4 == 0 ? .accept : .refund,
-      returnURL: seed % 5 == 0 ? "https://shop.example/back?a=1&b=2" : nil, metadata: metadata)
+      returnURL: seed % 5 == 0 ? "https://shop.example/back?a=1&b=2" : nil,
+      cancelURL: seed % 4 == 0 ? "https://shop.example/cart#pay" : nil, metadata: metadata)
     id = OrderID(
       at: Self.start.advanced(by: .milliseconds(seed)), merchant: merchant, reference: "r-\(seed)", random: dice.next())
   }

@@ -122,13 +122,13 @@ package struct SandboxProvider: Provider {
       guard let charge = Self.decode(Charge.self, body), charge.id == call.payment.id.text else {
         return Reading(.unknown("the bank's answer cannot be read"))
       }
-      return Reading(verdict(charge, checkout: call.checkout), charge)
+      return Reading(verdict(charge), charge)
     case .answer(let status, let body) where (400..<500).contains(status):
       guard let refused = Self.decode(Refused.self, body) else {
         return Reading(.unknown("the bank answered \(status)"))
       }
       if let charge = refused.charge, charge.id == call.payment.id.text, refused.code == "already_paid" {
-        return Reading(verdict(charge, checkout: call.checkout), charge)
+        return Reading(verdict(charge), charge)
       }
       if status == 404, call.kind == .query { return Reading(.notFound) }
       return Reading(.rejected(Failure(code: refused.code, message: "the bank refused the request")))
@@ -136,7 +136,7 @@ package struct SandboxProvider: Provider {
     }
   }
 
-  private func verdict(_ charge: Charge, checkout: CheckoutToken?) -> PaymentEvidence.Verdict {
+  private func verdict(_ charge: Charge) -> PaymentEvidence.Verdict {
     switch charge.status {
     case "succeeded":
       guard let amount = charge.amount_captured, let currency = Currency(code: charge.currency) else {
@@ -147,11 +147,10 @@ package struct SandboxProvider: Provider {
     case "closed": return .closed
     case "pending": return .pending(nil)
     case "requires_action":
-      guard let checkout else { return .pending(nil) }
       let cashier = "\(bankURL)/pay/\(charge.id)"
       return .pending(
         charge.method == "qr"
-          ? .qrCode(content: cashier) : .redirect(url: "\(cashier)?back=\(publicURL)/checkout/\(checkout.text)"))
+          ? .qrCode(content: cashier) : .redirect(url: "\(cashier)?back=\(publicURL)/return/\(charge.id)"))
     default: return .unknown("the bank knows a state that we do not")
     }
   }
@@ -221,7 +220,6 @@ package struct SandboxProvider: Provider {
     return .evidence(
       .payment(
         .init(
-          payment: payment, provider: name, call: nil, verdict: verdict(charge, checkout: nil),
-          capturedAt: charge.capturedAt)))
+          payment: payment, provider: name, call: nil, verdict: verdict(charge), capturedAt: charge.capturedAt)))
   }
 }

@@ -6,15 +6,18 @@ import { follow, limit } from './payonce.js';
 const root = document.getElementById('checkout');
 const section = document.getElementById('state');
 const check = document.getElementById('check');
+const offline = document.getElementById('offline');
 /** What the server rendered, without the form's key, which is another one each time and has no use here. */
 const rendered = (element) => element.innerHTML.replace(/<input type="hidden"[^>]*>/, '');
 let markup = rendered(section);
-let isElsewhere = new URLSearchParams(location.search).has('elsewhere');
+let isElsewhere = false;
 let isReplacing = false;
 let { tries } = root.dataset;
 const lang = document.documentElement.lang;
 /** For how many seconds the next question to the bank has been overdue. */
 let overdue = 0;
+/** The next question to the bank that was heard of last, and whether it was far away then. */
+let nextCheck, isFar = true;
 /** The version of the order that was heard of last. */
 let known = 0;
 /**
@@ -31,11 +34,19 @@ const checkout = follow(root.dataset.base, () => {
   // It was registered after the copy was made: the server has a page for that.
   if (checkout.problem?.code === 'not_found') location.reload();
   root.dataset.live = checkout.state;
-  document.getElementById('offline').hidden = checkout.isReachable;
+  reach(checkout.isReachable);
   lock();
   tick();
   replace();
 });
+
+/** Says that the server cannot be reached, unless the page shows how it ended: nothing stands above that. */
+function reach(is) {
+  const wasHidden = offline.hidden;
+  offline.hidden = is || root.dataset.final === 'true';
+  // Who has just pressed may be further down.
+  if (wasHidden && checkout.state === 'submitting') offline.scrollIntoView({ block: 'nearest' });
+}
 
 /** Whether a press would start something. Before the server said anything, it will be asked first. */
 const isFree = () => ['ready', 'failed'].includes(checkout.state) || !checkout.view && checkout.state !== 'submitting';
@@ -58,7 +69,13 @@ function lock() {
   if (code || !isFree()) held.hidden = code !== 'payment_in_progress' || !!checkout.problem.payment;
 }
 
-const isOld = () => checkout.view?.version > Number(root.dataset.version) || checkout.isElsewhere && !isElsewhere
+/** Only time was needed until there is something to choose from again. */
+const isTime = () => {
+  const retry = document.getElementById('retry');
+  return retry && checkout.view && checkout.secondsUntil(retry.dateTime) <= 0;
+};
+
+const isOld = () => isTime() || checkout.view?.version > Number(root.dataset.version) || checkout.isElsewhere && !isElsewhere
   || differs >= 10;
 
 /** Shows what the server says now, until it is no older than what is known. */
@@ -66,16 +83,14 @@ async function replace() {
   if (isReplacing) return;
   isReplacing = true;
   for (let wait = 500; isOld(); wait = Math.min(2 * wait, 15_000)) {
-    try { await show(); } catch { document.getElementById('offline').hidden = false; }
+    try { await show(); } catch { reach(false); }
     if (isOld()) await new Promise((done) => setTimeout(done, wait));
   }
   isReplacing = false;
 }
 
 async function show() {
-  const query = new URLSearchParams(location.search);
-  query.set('lang', lang.slice(0, 2));
-  if (checkout.isElsewhere) query.set('elsewhere', '1'); else query.delete('elsewhere');
+  const query = new URLSearchParams({ lang: lang.slice(0, 2), ...checkout.isElsewhere && { elsewhere: '1' } });
   const wasElsewhere = checkout.isElsewhere;
   // Marked, since what a script asks for is no choice of a language: another tab may have made one meanwhile.
   const headers = { 'X-Requested-With': 'checkout.js' };
@@ -83,9 +98,9 @@ async function show() {
   const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const main = next.getElementById('checkout');
   if (!answer.ok || !main || Number(main.dataset.version) < Number(root.dataset.version)) throw answer;
-  document.getElementById('offline').hidden = checkout.isReachable;
   isElsewhere = wasElsewhere;
   Object.assign(root.dataset, main.dataset);
+  reach(checkout.isReachable);
   differs = 0;
   check.hidden = main.querySelector('#check').hidden;
   tick();
@@ -98,7 +113,10 @@ async function show() {
   document.title = next.title;
   section.className = then.className;
   section.innerHTML = then.innerHTML;
-  for (const choice of section.querySelectorAll('[name=method]')) if (choice.value === chosen) choice.checked = true;
+  for (const choice of section.querySelectorAll('[name=method]')) if (choice.value === chosen) {
+    choice.checked = true;
+    choice.closest('details')?.setAttribute('open', '');
+  }
   const headline = section.querySelector('h1');
   const news = [...section.querySelectorAll('h1, h1 + p, .notice')].map((it) => it.textContent).join('\n');
   // A second try that ends like the first one is told again.
@@ -132,27 +150,48 @@ root.addEventListener('submit', async (event) => {
 /** The deadline in the buyer's own time, in the last hour with the time left, and the next question to the bank. */
 function tick() {
   if (!checkout.view) return;
-  const deadline = document.getElementById('deadline');
-  if (deadline) {
-    const left = Math.max(0, checkout.secondsUntil(deadline.dateTime));
-    const end = new Date(deadline.dateTime);
+  if (!check.hidden && checkout.view.provider_available !== false) tickCheck();
+  for (const time of section.querySelectorAll('time')) {
+    const left = Math.max(0, checkout.secondsUntil(time.dateTime));
+    if (left === 0 && time.id === 'deadline') return timeIsUp(time.parentElement);
+    const end = new Date(time.dateTime);
     const isSoon = left < 20 * 3600;
     const at = end.toLocaleString(lang, {
       ...isSoon ? {} : { year: 'numeric', month: 'long', day: 'numeric' },
       hour: 'numeric', minute: '2-digit', ...left < 60 && { second: '2-digit' } });
     const minutes = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`;
-    say(deadline, left < 3600 ? deadline.dataset.left.replace('{left}', minutes).replace('{at}', at) : at);
+    say(time, left < 3600 ? time.dataset.left.replace('{left}', minutes).replace('{at}', at) : at);
   }
-  if (!check.hidden && checkout.view.provider_available !== false) {
-    // An answer that changes nothing is not told by the server: when the moment is over, the page asks for the next one.
-    const next = checkout.view.next_check_at;
-    const left = next ? checkout.secondsUntil(next) : 0;
-    overdue = left > 0 ? 0 : overdue + 1;
-    if (overdue % 3 === 2 && !document.hidden) checkout.refresh();
-    const [count, unit] = left < 90 ? [left, 'second'] : [Math.round(left / 60), 'minute'];
-    const when = left > 0 && new Intl.RelativeTimeFormat(lang).format(count, unit);
-    say(check, when ? check.dataset.next.replace('{when}', when) : check.dataset.now);
-  }
+}
+
+/**
+ * The next question to the bank: *right now* only while somebody asks, and nothing where nobody can say. Short waits are not
+ * counted down, and not interrupted by the questions between them, since words that change all the time are not read.
+ */
+function tickCheck() {
+  // An answer that changes nothing is not told by the server: when the moment is over, the page asks for the next one.
+  const next = checkout.view.next_check_at;
+  const left = next ? checkout.secondsUntil(next) : 0;
+  if (next && next !== nextCheck) isFar = left >= 10;
+  nextCheck = next ?? nextCheck;
+  overdue = left > 0 ? 0 : overdue + 1;
+  if (overdue % 3 === 2 && !document.hidden) checkout.refresh();
+  const [count, unit] = left < 90 ? [left, 'second'] : [Math.round(left / 60), 'minute'];
+  const when = left >= 10 && new Intl.RelativeTimeFormat(lang).format(count, unit);
+  if (when) say(check, check.dataset.next.replace('{when}', when));
+  else if (!next && isFar) say(check, check.dataset.now);
+  else say(check, next && overdue > 10 ? '' : check.dataset.soon);
+}
+
+/** Until the server says how it ended, which it cannot where it cannot be reached. */
+function timeIsUp(line) {
+  say(line, section.dataset.over);
+  const form = document.getElementById('pay');
+  if (!form || checkout.state === 'submitting') return;
+  form.hidden = true;
+  say(section.querySelector('h1'), section.dataset.overHeadline);
+  say(section.querySelector('h1 + p'), '');
+  say(document.getElementById('live'), section.dataset.over);
 }
 
 function say(element, text) { if (element.textContent !== text) element.textContent = text; }

@@ -9,7 +9,7 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // A visitor of localhost comes back from the bank to 127.0.0.1, which is another origin to the frame around it.
 if (location.hostname === 'localhost' && !root.dataset.public.includes('localhost')) {
-  location.replace(root.dataset.public + location.pathname);
+  location.replace(root.dataset.public + location.pathname + location.search);
 }
 
 /** The buyer's page, unless the frame shows the bank, which is none of ours. */
@@ -24,10 +24,14 @@ function spoil() {
   const page = buyer();
   if (!page || page.isSpoilt) return;
   page.isSpoilt = true;
+  page.document.addEventListener('click', ({ target }) => {
+    if (target.closest('#pay button')) tell(() => { pressed.presses++; });
+  }, true);
   const send = page.fetch.bind(page);
   const fail = () => { throw new TypeError('The network is gone.'); };
   page.fetch = async (url, options = {}) => {
     const isPost = options.method === 'POST';
+    if (isPost && url.endsWith('/payments')) tell(() => pressed.keys.push(options.headers['Idempotency-Key']));
     switch (buyerNetwork.value) {
       case 'slow': await pause(2000); break;
       case 'loses-requests': if (isPost) return pause(1000).then(fail); break;
@@ -59,9 +63,27 @@ for (const id of ['twice', 'devices', 'reload']) {
   document.getElementById(id).addEventListener('click', () => frame.scrollIntoView({ block: 'nearest', behavior: 'smooth' }));
 }
 
-document.getElementById('twice').addEventListener('click', ({ target }) => {
+const twice = document.getElementById('twice');
+/** The presses since *twice* was pressed, and the keys of the requests that they made: counted in the buyer's page. */
+let pressed = null;
+let charges = null;
+
+function tell(count) {
+  if (!pressed) return;
+  count?.();
+  const say = (words, number) => words.split('|').at(number === 1 ? 0 : -1).replace('{n}', number);
+  const { press, request, sent, charge, comma } = twice.dataset;
+  const requests = new Set(pressed.keys).size;
+  const repeats = pressed.keys.length > requests ? say(sent, pressed.keys.length) : '';
+  const parts = [say(press, pressed.presses), say(request, requests) + repeats];
+  if (charges !== null) parts.push(say(charge, charges));
+  set('outcome', parts.join(comma));
+}
+
+twice.addEventListener('click', () => {
   const button = buyer()?.document.querySelector('#pay button');
-  outcome.textContent = button ? target.dataset.pressed : target.dataset.notReady;
+  pressed = button ? { presses: 0, keys: [] } : null;
+  if (!button) outcome.textContent = twice.dataset.notReady;
   button?.click();
   button?.click();
 });
@@ -70,6 +92,7 @@ document.getElementById('devices').addEventListener('click', async ({ target }) 
   const chosen = buyer()?.document.querySelector('[name=method]:checked')?.value ?? 'sandbox:ok';
   const [provider, method] = chosen.split(':');
   target.disabled = true;
+  pressed = null;
   const answers = await Promise.all(['A', 'B'].map(async (device) => {
     const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': `device-${device}-${Date.now()}` };
     const body = JSON.stringify({ provider, method });
@@ -123,6 +146,8 @@ async function look() {
   const live = JSON.parse(text);
   set('status', live.status);
   set('prevented', live.prevented);
+  charges = live.charges ?? null;
+  tell();
   if (live.books) {
     set('kept', live.kept);
     document.getElementById('books').replaceChildren(...live.books.map((it) => line([['span', it.text], ['span', it.amount]])));
