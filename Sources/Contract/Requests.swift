@@ -6,7 +6,7 @@ package struct RegisterOrder {
 
   package init(body: some Collection<UInt8>, merchant: MerchantID) throws(Refusal) {
     var reader = try RequestReader(body: body)
-    let reference = reader.requiredText("reference", maximum: 64)
+    let reference = reader.requiredASCII("reference", maximum: 64)
     let amount = reader.requiredInteger("amount", in: Money.orderAmounts, unit: Self.minorUnits)
     let code = reader.requiredText("currency", maximum: 64)
     let currency = Currency(code: code)
@@ -55,7 +55,7 @@ package struct StartPayment {
 
   package init(body: some Collection<UInt8>) throws(Refusal) {
     var reader = try RequestReader(body: body)
-    provider = ProviderName(reader.requiredText("provider", maximum: 32))
+    provider = ProviderName(reader.requiredASCII("provider", maximum: 32))
     method = reader.asciiText("method", maximum: 32)
     try reader.finish()
   }

@@ -63,7 +63,8 @@ final class KeyRing: Sendable {
     }
     let text = String(header.utf8.dropFirst(7).drop { $0 == UInt8(ascii: " ") }) ?? ""
     guard let shown = AccessKey(text: text) else {
-      throw Self.unauthorized("What is sent is no key: those are sk_ and 48 characters, as `payonce keys create` prints them.")
+      throw Self.unauthorized(
+        "What is sent is no key: those are sk_ and 48 characters, as `payonce keys create` prints them.")
     }
     guard !shown.isOperators else {
       throw Self.unauthorized(
@@ -72,7 +73,8 @@ final class KeyRing: Sendable {
     guard let stored = try await key(shown.id), Self.isEqual(stored.hash, shown.hash),
       case .merchant(let merchant, _) = stored.holder
     else {
-      throw Self.unauthorized("The key that is sent is not known here: `payonce keys list` shows those of this server's store.")
+      throw Self.unauthorized(
+        "The key that is sent is not known here: `payonce keys list` shows those of this server's store.")
     }
     guard stored.revokedAt == nil else { throw Self.unauthorized("The key that is sent was revoked.") }
     return merchant

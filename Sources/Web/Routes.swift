@@ -92,7 +92,11 @@ extension WebServices {
     addNotices(to: &routes)
     addCheckout(to: &routes)
     addHealth(to: &routes)
-    if let demo { addDemo(demo, to: &routes) }
+    if let demo {
+      // Before what comes after it; so the demo is last.
+      router.add(middleware: DemoDoor(publicURL: publicURL))
+      addDemo(demo, to: &routes)
+    }
     return (router, routes)
   }
 

@@ -68,7 +68,7 @@ import Testing
     let others = [#""reference":"r""#, #""amount":1"#, #""currency":"JPY""#].filter { !$0.hasPrefix("\"\(field)\"") }
     let body = "{" + (others + [member]).joined(separator: ",") + "}"
     let refusal = try #require(throws: Refusal.self) {
-      try RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"), defaultLife: .seconds(900))
+      try RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"))
     }
     #expect(refusal.errors.map(\.field) == [field])
     #expect(refusal.errors[0].message.contains(says), "\(refusal.errors[0].message)")
@@ -76,7 +76,8 @@ import Testing
 
   /// docs/problems.md names every refusal, with its status, in the order of precedence.
   @Test func everyRefusalIsDocumented() throws {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
     let text = try String(contentsOf: root.appending(path: "docs/problems.md"), encoding: .utf8)
     let rows = text.matches(of: /\| `([a-z_]+)` \| ([0-9]+)/).map { "\($0.1) \($0.2)" }
     let refusals = RefusalCode.allCases.map { "\($0.rawValue) \($0.status)" }
@@ -100,7 +101,7 @@ import Testing
 @Suite struct OutsideTextTests {
   private func order(_ members: String) throws -> Order.Registration {
     let body = "{\"reference\":\"r\",\"amount\":1,\"currency\":\"CNY\"" + members + "}"
-    return try RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"), defaultLife: .seconds(900)).registration
+    return try RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a")).registration
   }
 
   private func errors(_ members: String) -> [Refusal.FieldError] {
@@ -113,7 +114,7 @@ import Testing
     #expect(Currency(code: "KWD") != nil && Currency(code: "\u{212A}WD") == nil)
     let body = #"{"reference":"r","amount":1,"currency":"\u212aWD"}"#
     #expect(throws: Refusal.self) {
-      try RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"), defaultLife: .seconds(900))
+      try RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"))
     }
     #expect(throws: Refusal.self) { try StartPayment(body: #"{"provider":"\u212a"}"#.utf8) }
   }
@@ -171,7 +172,7 @@ import Testing
     func time(_ text: String) -> Duration {
       clock.measure {
         for body in ["{\"\(text)\":0}", "{\"metadata\":{\"\(text)\":0}}", "{\"late_payment\":\"\(text)\"}"] {
-          _ = try? RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"), defaultLife: .seconds(900))
+          _ = try? RegisterOrder(body: body.utf8, merchant: MerchantID("mer_a"))
         }
         _ = try? StartPayment(body: "{\"provider\":\"\(text)\",\"method\":\"\(text)\"}".utf8)
         _ = StartPayment(choice: "sandbox:\(text)")

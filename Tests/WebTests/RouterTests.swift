@@ -96,7 +96,8 @@ import Testing
     house.know()
     try await Application(router: house.services().router()).test(.router) { client in
       for (query, count) in [
-        ("reference=A+1", 1), ("reference=A%201", 1), ("reference=A%2B1", 0), ("reference=B", 0), ("reference=A+1&status=open", 1), ("reference=A+1&status=paid", 0),
+        ("reference=A+1", 1), ("reference=A%201", 1), ("reference=A%2B1", 0), ("reference=B", 0),
+        ("reference=A+1&status=open", 1), ("reference=A+1&status=paid", 0),
         ("reference=A+1&limit=1", 1), ("reference=A+1&after=\(FakeHouse.order.id.text)", 0), ("reference=", nil),
         ("reference", nil),
       ] as [(String, Int?)] {
@@ -123,7 +124,8 @@ import Testing
     try await Application(router: house.services().router()).test(.router) { client in
       for (header, says) in [
         (nil, "There is none"), ("Basic c2tfOg==", "scheme must be Bearer"), (key.text, "scheme must be Bearer"),
-        ("Bearer op_" + key.text.dropFirst(3), "operator's login"), ("Bearer sk_nope", "is no key"), ("Bearer", "scheme"),
+        ("Bearer op_" + key.text.dropFirst(3), "operator's login"), ("Bearer sk_nope", "is no key"),
+        ("Bearer", "scheme"),
         ("Bearer " + key.text.dropLast() + (key.text.hasSuffix("0") ? "1" : "0"), "not known here"),
         ("Bearer \(old.text)", "was revoked"), ("bearer  \(key.text)", nil),
       ] as [(String?, String?)] {
@@ -149,7 +151,8 @@ import Testing
         ("/v1/orders/A-1001", "GET /v1/orders?reference=A-1001"), ("/v1/orders/A%201", "?reference=…"),
         ("/v1/orders/\(String(repeating: "9", count: 65))", "?reference=…"), ("/v1/payments/A-1", "no payment's id"),
         ("/v1/payments/\(order.text)", "/v1/orders/\(order.text)/payments"), ("/v1/refunds/x", "no refund's id"),
-        ("/v1/orders/\(payment)", "GET /v1/payments/\(payment)"), ("/v1/refunds/\(payment)", "GET /v1/payments/\(payment)"),
+        ("/v1/orders/\(payment)", "GET /v1/payments/\(payment)"),
+        ("/v1/refunds/\(payment)", "GET /v1/payments/\(payment)"),
       ] {
         let headers: HTTPFields = [.authorization: "Bearer \(key.text)"]
         try await client.execute(uri: path, method: .get, headers: headers) { response in
