@@ -84,13 +84,22 @@ extension SandboxBank {
       }
     }
     router.get("/books") { request, _ in
-      try await self.settle()
-      let charges = Self.field("charges", in: request.uri.query)?.split(separator: ",").map(String.init)
-      return try Self.json(await self.books.listing(of: charges))
+      try await Self.refusing {
+        try self.allow(request)
+        try await self.settle()
+        let charges = Self.field("charges", in: request.uri.query)?.split(separator: ",").map(String.init)
+        return try Self.json(await self.books.listing(of: charges))
+      }
     }
-    router.get("/faults") { _, _ in try Self.json(self.faults) }
+    router.get("/faults") { request, _ in
+      try await Self.refusing {
+        try self.allow(request)
+        return try Self.json(self.faults)
+      }
+    }
     router.put("/faults") { request, _ in
       try await Self.refusing {
+        try self.allow(request)
         let faults: Faults = try await Self.body(request)
         if let complaint = faults.complaint { throw BankRefusal(400, complaint) }
         self.setFaults(faults)
@@ -99,6 +108,10 @@ extension SandboxBank {
     }
     addCashier(to: router)
     return router
+  }
+
+  private func allow(_ request: Request) throws(BankRefusal) {
+    guard isAllowed(request.headers[.authorization]) else { throw BankRefusal(401, "unauthorized") }
   }
 
   // MARK: Answers
@@ -135,6 +148,7 @@ extension SandboxBank {
       let charge = try refusal.charge.map { ",\"charge\":\(try $0.json())" } ?? ""
       var response = json("{\"code\":\"\(refusal.code)\"\(charge)}")
       response.status = .init(code: refusal.status)
+      if refusal.status == 401 { response.headers[.wwwAuthenticate] = "Bearer realm=\"bank\"" }
       return response
     }
   }

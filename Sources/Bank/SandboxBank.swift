@@ -11,6 +11,7 @@ package final class SandboxBank: Sendable {
   private let client: HTTPClient
   private let logger: Logger
   private let signer: StandardWebhookSigner
+  private let key: BankKey?
   private let conduct = Mutex((faults: Faults(), dice: BankDice(seed: 1)))
 
   package struct SetupError: Error, CustomStringConvertible {
@@ -20,7 +21,10 @@ package final class SandboxBank: Sendable {
   /// - Parameters:
   ///   - path: the file of the books; its folder must exist.
   ///   - secret: what notices are signed with: `whsec_` and at least 16 bytes in base 64.
-  package init(books path: String, secret: String, client: HTTPClient, logger: Logger) throws(SetupError) {
+  ///   - key: what faults and books ask for; `nil` for nothing.
+  package init(
+    books path: String, secret: String, key: String?, client: HTTPClient, logger: Logger
+  ) throws(SetupError) {
     guard let signer = StandardWebhookSigner(secret: secret) else {
       throw SetupError(description: "the bank's secret must be whsec_ and at least 16 bytes in base 64")
     }
@@ -28,9 +32,13 @@ package final class SandboxBank: Sendable {
       throw SetupError(description: "the bank's books cannot be opened at \(path): \(error)")
     }
     self.signer = signer
+    self.key = key.map(BankKey.init)
     self.client = client
     self.logger = logger
   }
+
+  /// Whether a request may see and change what is not its sender's alone.
+  func isAllowed(_ authorization: String?) -> Bool { key?.isShown(by: authorization) ?? true }
 
   // MARK: Conduct
 
@@ -123,11 +131,13 @@ package final class SandboxBank: Sendable {
 
   private func send(_ notice: PendingNotice) async {
     // It counts as tried before it is: what the attempt does to this program does not meet it again at every start.
-    let wait = notice.attempts < Self.noticeWaits.count ? Self.noticeWaits[notice.attempts] : nil
+    // An earlier release took addresses that cannot be called.
+    let isLast = notice.attempts >= Self.noticeWaits.count || !BankAddress.isWeb(notice.url)
+    let wait = isLast ? nil : Self.noticeWaits[notice.attempts]
     do { try await books.finish(notice, nextAt: wait.map { BankTime.now() + $0 }) } catch {
       return logger.error("the bank's books failed", metadata: ["error": "\(error)"])
     }
-    guard await deliver(notice), wait != nil else { return }
+    guard BankAddress.isWeb(notice.url), await deliver(notice), !isLast else { return }
     do { try await books.finish(notice, nextAt: nil) } catch {
       logger.error("the bank's books failed", metadata: ["error": "\(error)"])
     }

@@ -64,8 +64,16 @@ package struct RequestReader {
   }
 
   package mutating func requiredText(_ name: String, maximum: Int) -> String {
+    required(name) { $0.text(name, maximum: maximum) }
+  }
+
+  package mutating func requiredASCII(_ name: String, maximum: Int) -> String {
+    required(name) { $0.asciiText(name, maximum: maximum) }
+  }
+
+  private mutating func required(_ name: String, _ read: (inout Self) -> String?) -> String {
     let count = errors.count
-    if let text = asciiText(name, maximum: maximum) { return text }
+    if let text = read(&self) { return text }
     if errors.count == count { fail(name, "is required") }
     return ""
   }

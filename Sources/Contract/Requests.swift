@@ -6,7 +6,7 @@ package struct RegisterOrder {
 
   package init(body: some Collection<UInt8>, merchant: MerchantID) throws(Refusal) {
     var reader = try RequestReader(body: body)
-    let reference = reader.requiredText("reference", maximum: 64)
+    let reference = reader.requiredASCII("reference", maximum: 64)
     let amount = reader.requiredInteger("amount", in: Money.orderAmounts, unit: Self.minorUnits)
     let currency = reader.requiredCurrency("currency")
     let description = reader.text("description", maximum: 256)
@@ -51,7 +51,7 @@ package struct StartPayment {
 
   package init(body: some Collection<UInt8>) throws(Refusal) {
     var reader = try RequestReader(body: body)
-    provider = ProviderName(reader.requiredText("provider", maximum: 32))
+    provider = ProviderName(reader.requiredASCII("provider", maximum: 32))
     method = reader.asciiText("method", maximum: 32)
     try reader.finish()
   }

@@ -22,11 +22,23 @@ package struct PostgresAddress: Sendable {
 
   /// - Throws: `Fault.unavailable` with what is wrong.
   package init(url: String) throws(Fault) {
+    // A password with such a sign in it is taken apart: what should be secret would be a host or a database, and be told.
+    let beforeOptions = url.utf8.split(separator: UInt8(ascii: "?"), omittingEmptySubsequences: false).first ?? []
+    let parts = beforeOptions.dropFirst(url.hasPrefix("postgres:") ? 11 : 13)
+      .split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    let signs = parts.map { part in part.count { $0 == UInt8(ascii: "@") } }
+    guard signs.dropFirst().allSatisfy({ $0 == 0 }), signs.first ?? 0 <= 1 else {
+      throw .unavailable(
+        "in the address of the database @ and / end the password: if it has one, write %40 and %2F instead")
+    }
     var message: UnsafeMutablePointer<CChar>?
     guard let list = PQconninfoParse(url, &message) else {
-      let text = message.map { String(cString: $0) } ?? "it cannot be read"
+      // What follows is what was given.
+      let text = message.map { String(cString: $0) }?.prefix { $0 != ":" && $0 != "\"" } ?? "it cannot be read"
       PQfreemem(message)
-      throw .unavailable("the address of the database is not one: \(text.filter { !$0.isNewline })")
+      throw .unavailable(
+        "the address of the database is not one: \(text.filter { !$0.isNewline }). It is "
+          + "postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, and signs in the password are percent-encoded")
     }
     defer { PQconninfoFree(list) }
     var values: [String: String] = [:]
@@ -39,6 +51,10 @@ package struct PostgresAddress: Sendable {
       ("host", "PGHOST"), ("hostaddr", "PGHOSTADDR"), ("port", "PGPORT"), ("sslmode", "PGSSLMODE"),
     ] {
       values[keyword] = values[keyword] ?? getenv(variable).map { String(cString: $0) }
+    }
+    for port in (values["port"] ?? "").split(separator: ",")
+    where !(Int(port).map { (1...65_535).contains($0) } ?? false) {
+      throw .unavailable("the port in the address of the database is not a number of 1 to 65535")
     }
     hosts = (values["hostaddr"] ?? values["host"] ?? "").split(separator: ",").map(String.init)
     let count = hosts.count

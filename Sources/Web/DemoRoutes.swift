@@ -30,6 +30,7 @@ extension WebServices {
   private static let shortLife: Int64 = 20
 
   func addDemo(_ demo: DemoShop, to routes: inout Routes) {
+    let places = DemoOrders(clock: engine.clock)
     for asset in PageAsset.demo {
       routes.on(.get, asset.path) { request, _ in asset.response(request) }
     }
@@ -40,6 +41,7 @@ extension WebServices {
       guard let wanted = form["product"], let product = Self.products.first(where: { $0.id.isExactly(wanted) }) else {
         throw Refusal(.invalidRequest, "There is no such product.")
       }
+      if let wait = places.take() { return Self.busy(request, wait) }
       let reference = "demo-" + String(randomness.next() >> 24, radix: 36)
       let back = "\(publicURL)/demo/orders/\(reference)"
       let registration = Order.Registration(
@@ -81,6 +83,20 @@ extension WebServices {
       await demo.setNetwork(network)
       return Response(status: .noContent)
     }
+  }
+
+  private static func busy(_ request: Request, _ wait: Duration) -> Response {
+    let language = Language(request)
+    let html = PageTemplate.missing.fill([
+      "lang": language.tag, "headline": language.say("The demo is busy", "演示暂时繁忙"),
+      "text": language.say(
+        "It has had more orders than a demonstration needs, and takes one every few seconds now. Nothing was ordered.",
+        "演示订单过多，目前每隔几秒才接受一个新订单。您的订单没有生成。"),
+      "again": "/demo", "againLabel": language.say("Back to the shop", "返回商店"),
+    ])
+    var response = Response.page(html, status: .tooManyRequests)
+    response.headers[.retryAfter] = String(wait.components.seconds + 1)
+    return response
   }
 
   private func order(_ demo: DemoShop, _ context: WebContext) async throws -> Order {

@@ -93,7 +93,11 @@ extension WebServices {
     addCheckout(to: &routes)
     addReturns(to: &routes)
     addHealth(to: &routes)
-    if let demo { addDemo(demo, to: &routes) }
+    if let demo {
+      // Before what comes after it; so the demo is last.
+      router.add(middleware: DemoDoor(publicURL: publicURL))
+      addDemo(demo, to: &routes)
+    }
     return (router, routes)
   }
 

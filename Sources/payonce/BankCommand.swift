@@ -16,6 +16,9 @@ struct BankCommand: AsyncParsableCommand {
     discussion: """
       The bank takes no real money. It keeps books of its own: GET /books shows what was charged, PUT /faults makes it
       lose requests and answers, fail, be slow, and double, delay and lose its notices.
+
+      Where others can reach it, it needs PAYONCE_BANK_SECRET, to sign its notices with, and PAYONCE_BANK_KEY, which \
+      GET /books, GET /faults and PUT /faults then ask for: Authorization: Bearer KEY.
       """)
 
   @Option(help: "Where to listen. (default: 127.0.0.1:8090)")
@@ -32,8 +35,8 @@ struct BankCommand: AsyncParsableCommand {
       try await Wire.withClient(connections: 32) { client in
         let running = try RunningBank(
           books: Setting.value(books, .books) ?? "./data/bank.db",
-          secret: Setting.value(nil, .bankSecret) ?? SandboxProvider.defaultSecret, address: address, client: client,
-          logger: logger)
+          secret: try .ofOthers(isPrivate: address.isLoopback), key: try Self.key(address), address: address,
+          client: client, logger: logger)
         Setting.warnOfOthers(logger)
         var configuration = ServiceGroupConfiguration(
           services: running.services(announcing: true), gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
@@ -44,16 +47,36 @@ struct BankCommand: AsyncParsableCommand {
   }
 }
 
+extension BankCommand {
+  /// What its faults and books ask for; on this machine alone they need ask for nothing.
+  private static func key(_ address: ListenAddress) throws -> String? {
+    guard let key = Setting.value(nil, .bankKey) else {
+      guard address.isLoopback else {
+        throw SetupError(
+          "Set PAYONCE_BANK_KEY, such as $(openssl rand -hex 24): others can reach this bank, and its faults and books "
+            + "are not for everybody.")
+      }
+      return nil
+    }
+    guard key.utf8.count >= 16, key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+      throw SetupError("PAYONCE_BANK_KEY must be at least 16 printable ASCII characters, without blanks.")
+    }
+    return key
+  }
+}
+
 /// A bank and its server.
 struct RunningBank {
   private let bank: SandboxBank
   private let address: ListenAddress
   private let logger: Logger
 
-  init(books: String, secret: String, address: ListenAddress, client: HTTPClient, logger: Logger) throws {
+  init(
+    books: String, secret: BankSecret, key: String?, address: ListenAddress, client: HTTPClient, logger: Logger
+  ) throws {
     try makeFolder(of: books)
     try holdAlone(books)
-    do { bank = try SandboxBank(books: books, secret: secret, client: client, logger: logger) } catch {
+    do { bank = try SandboxBank(books: books, secret: secret.text, key: key, client: client, logger: logger) } catch {
       throw SetupError("\(error)")
     }
     self.address = address

@@ -19,6 +19,10 @@ struct DoctorCommand: AsyncParsableCommand {
   var publicURL: String?
   @Option(help: "The sandbox bank that the server uses.")
   var bank: String?
+  @Option(help: "Whether the server has the sandbox bank as a provider: on or off.")
+  var sandbox: String?
+  @Option(help: "Whether the server has the demo shop: on or off.")
+  var demo: String?
   @Option(help: "Patroni's own address, where it manages the database. (default: port 8008 of each of its servers)")
   var patroni: String?
 
@@ -109,16 +113,22 @@ struct DoctorCommand: AsyncParsableCommand {
   private func checkAddresses() -> [Finding] {
     do {
       let address = try ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
-      let url = try Setting.value(publicURL, .publicURL).map { try ServeCommand.webAddress($0, "--public-url") }
-      switch url {
+      let publicAddress = try Setting.value(publicURL, .publicURL).map {
+        try ServeCommand.webAddress($0, "--public-url")
+      }
+      let playground = try Playground(
+        sandbox: sandbox, demo: demo, bank: Setting.value(bank, .bank),
+        isPrivate: address.isLoopback && publicAddress?.isLoopback ?? true)
+      let remarks = playground.remarks.map { Finding.warning("providers: \($0)") }
+      switch publicAddress?.text {
       case nil where !address.isLoopback:
-        return [.warning("public URL: not set; buyers are sent to http://\(address). Set --public-url")]
-      case nil: return [.fine("public URL: http://\(address), for this machine alone")]
-      case let url? where url.hasPrefix("http://") && !url.contains("//127.") && !url.contains("//localhost"):
-        return [
+        return remarks + [.warning("public URL: not set; buyers are sent to http://\(address). Set --public-url")]
+      case nil: return remarks + [.fine("public URL: http://\(address), for this machine alone")]
+      case let url? where publicAddress?.isSecure == false && publicAddress?.isLoopback == false:
+        return remarks + [
           .warning("public URL: \(url) is not https; checkout tokens travel in the clear. Put a TLS proxy in front")
         ]
-      case let url?: return [.fine("public URL: \(url)")]
+      case let url?: return remarks + [.fine("public URL: \(url)")]
       }
     } catch { return [.broken("\(error)")] }
   }
@@ -138,14 +148,25 @@ struct DoctorCommand: AsyncParsableCommand {
     guard let url = Setting.value(bank, .bank) else {
       return [.fine("bank: the server's own, not looked at; name another one with --bank")]
     }
-    do { _ = try ServeCommand.verifier(bankURL: url) } catch { return [.broken("bank: \(error)")] }
-    return await Self.status(url + "/faults", client) == 200
-      ? [.fine("bank: answers on \(url)")]
-      : [.broken("bank: nothing answers on \(url); start it with `payonce bank`")]
+    let address: WebAddress
+    do {
+      address = try ServeCommand.webAddress(url, "--bank")
+      let gate = try ServeCommand.webAddress(Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1", "--public-url")
+      let listen = try ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
+      _ = try BankSecret.ofOthers(isPrivate: address.isLoopback && gate.isLoopback && listen.isLoopback)
+    } catch { return [.broken("bank: \(error)")] }
+    let key = Setting.value(nil, .bankKey)
+    switch await Self.status(address.text + "/faults", client, key: key) {
+    case 200: return [.fine("bank: answers on \(address.text)")]
+    case 401: return [.warning("bank: \(address.text) does not take PAYONCE_BANK_KEY; the demo needs the bank's own")]
+    default: return [.broken("bank: nothing answers on \(address.text); start it with `payonce bank`")]
+    }
   }
 
-  private static func status(_ url: String, _ client: HTTPClient) async -> Int? {
-    let response = try? await client.execute(HTTPClientRequest(url: url), timeout: .seconds(3))
+  private static func status(_ url: String, _ client: HTTPClient, key: String? = nil) async -> Int? {
+    var request = HTTPClientRequest(url: url)
+    if let key { request.headers.add(name: "authorization", value: "Bearer \(key)") }
+    let response = try? await client.execute(request, timeout: .seconds(3))
     _ = try? await response?.body.collect(upTo: 65_536)
     return response.map { Int($0.status.code) }
   }

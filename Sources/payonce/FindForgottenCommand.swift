@@ -40,12 +40,14 @@ struct FindForgottenCommand: AsyncParsableCommand {
     guard let bankURL = Setting.value(bank, .bank) else {
       throw SetupError("Name the bank that the server uses with --bank, such as --bank http://127.0.0.1:8090")
     }
+    let bank = try ServeCommand.webAddress(bankURL, "--bank")
     let provider = SandboxProvider(
-      wire: Wire(client: client, timeout: Schedule().callTimeout),
-      bankURL: try ServeCommand.webAddress(bankURL, "--bank"),
+      wire: Wire(client: client, timeout: Schedule().callTimeout), bankURL: bank.text,
       publicURL: try ServeCommand.webAddress(
-        Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1:8080", "--public-url"),
-      verifier: try ServeCommand.verifier(bankURL: bankURL))
+        Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1:8080", "--public-url"
+      ).text,
+      // It takes no notices.
+      verifier: try BankSecret.ofOneProcess().verifier)
     let location = try store.location()
     let opened = try location.openExisting()
     if case .sqlite(let path) = location { try holdAlone(path) }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Contract
 import Foundation
 import PaymentCore
 import PaymentEngine
@@ -41,16 +42,12 @@ struct OriginsCommand: AsyncParsableCommand {
 
     /// As a browser sends it: in small letters, without a path and without a usual port.
     static func exact(_ text: String) -> String? {
-      guard let url = URL(string: text.lowercased()), let scheme = url.scheme, ["http", "https"].contains(scheme),
-        let host = url.host, !host.isEmpty, !host.contains("*"), ["", "/"].contains(url.path), url.query == nil,
-        url.fragment == nil, url.user == nil, text.utf8.count <= 255,
+      guard text.utf8.count <= 255,
         text.utf8.allSatisfy({
           UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 | 0x20 || "0123456789-.:/[]_".utf8.contains($0)
         })
       else { return nil }
-      let usual = scheme == "https" ? 443 : 80
-      let port = url.port.flatMap { $0 == usual ? nil : ":\($0)" } ?? ""
-      return "\(scheme)://\(host.contains(":") ? "[\(host)]" : host)\(port)"
+      return WebAddress(text)?.origin
     }
   }
 

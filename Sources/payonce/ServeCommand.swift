@@ -1,5 +1,6 @@
 import ArgumentParser
 import AsyncHTTPClient
+import Contract
 import Foundation
 import Logging
 import NIOCore
@@ -27,7 +28,7 @@ struct ServeCommand: AsyncParsableCommand {
   var lanes: Int?
   @Option(help: "The address at which buyers reach this server. (default: http:// and where it listens)")
   var publicURL: String?
-  @Option(help: "The sandbox bank as a provider: on or off. (default: on)")
+  @Option(help: "The sandbox bank as a provider: on or off. (default: on while only this machine can reach the gate)")
   var sandbox: String?
   @Option(help: "The sandbox bank to use, such as http://127.0.0.1:8090. (default: one of its own)")
   var bank: String?
@@ -35,7 +36,11 @@ struct ServeCommand: AsyncParsableCommand {
   var bankListen: String?
   @Option(help: "The file of its own bank's books. (default: bank.db beside the store; ./data/bank.db with PostgreSQL)")
   var books: String?
-  @Option(help: "The demo shop at /demo: on or off. It pays at the sandbox bank. (default: as --sandbox)")
+  @Option(
+    help: """
+      The demo shop at /demo: on or off. It pays at the sandbox bank. (default: as --sandbox, while only this machine \
+      can reach the gate)
+      """)
   var demo: String?
   @Option(help: "How long a provider call may take, in seconds. (default: 10)")
   var callTimeout: Int?
@@ -49,11 +54,13 @@ struct ServeCommand: AsyncParsableCommand {
     let logger = try log.logger("payonce")
     let address = try await ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
       .reserved(option: "--listen")
-    let publicURL = try Self.webAddress(
+    let publicAddress = try Self.webAddress(
       Setting.value(self.publicURL, .publicURL) ?? "http://\(address)", "--public-url")
-    let hasSandbox = try Self.isOn(self.sandbox, .sandbox, default: true)
-    let hasDemo = try Self.isOn(demo, .demo, default: hasSandbox)
-    guard hasSandbox || !hasDemo else { throw SetupError("--demo on needs the sandbox bank: say --sandbox on too.") }
+    let publicURL = publicAddress.text
+    let playground = try Playground(
+      sandbox: self.sandbox, demo: demo, bank: Setting.value(bank, .bank),
+      isPrivate: address.isLoopback && publicAddress.isLoopback)
+    let (hasSandbox, hasDemo) = (playground.hasSandbox, playground.hasDemo)
     var schedule = Schedule()
     if let seconds = try Self.number(callTimeout, .callTimeout, 1...120, unit: " seconds") {
       schedule.callTimeout = .seconds(seconds)
@@ -70,7 +77,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
     let sandbox =
       hasSandbox
-      ? try await sandbox(address, location, client, schedule, publicURL, logger) : nil
+      ? try await sandbox(address, location, client, schedule, publicURL, playground, logger) : nil
     let providers: [any Provider] = sandbox.map { [$0.provider] } ?? []
     let rules = Rules(
       schedule: schedule, sheets: Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0.sheet) }),
@@ -92,6 +99,7 @@ struct ServeCommand: AsyncParsableCommand {
       demo: demo, logger: logger)
 
     Setting.warnOfOthers(logger)
+    for remark in playground.remarks { logger.warning("\(remark)") }
     if address.isWildcard, publicURL == "http://\(address)" {
       logger.warning("buyers are sent to \(publicURL), which is nobody's address: set --public-url")
     }
@@ -102,19 +110,22 @@ struct ServeCommand: AsyncParsableCommand {
 
   private func sandbox(
     _ server: ListenAddress, _ location: StoreLocation, _ client: HTTPClient, _ schedule: Schedule, _ publicURL: String,
-    _ logger: Logger
+    _ playground: Playground, _ logger: Logger
   ) async throws -> (provider: SandboxProvider, bankURL: String, own: RunningBank?) {
-    let (bankURL, own) = try await bank(server, location, client, logger)
+    let (bankURL, own, secret) = try await bank(server, location, client, playground, logger)
     let provider = SandboxProvider(
       wire: Wire(client: client, timeout: schedule.callTimeout), bankURL: bankURL, publicURL: publicURL,
-      verifier: try Self.verifier(bankURL: bankURL))
+      verifier: secret.verifier)
     return (provider, bankURL, own)
   }
 
   private func bank(
-    _ server: ListenAddress, _ location: StoreLocation, _ client: HTTPClient, _ logger: Logger
-  ) async throws -> (url: String, own: RunningBank?) {
-    if let url = Setting.value(bank, .bank) { return (try Self.webAddress(url, "--bank"), nil) }
+    _ server: ListenAddress, _ location: StoreLocation, _ client: HTTPClient, _ playground: Playground, _ logger: Logger
+  ) async throws -> (url: String, own: RunningBank?, secret: BankSecret) {
+    if let url = Setting.value(bank, .bank) {
+      let address = try Self.webAddress(url, "--bank")
+      return (address.text, nil, try .ofOthers(isPrivate: address.isLoopback && playground.isPrivate))
+    }
     let wanted = Setting.value(bankListen, .bankListen)
     let address: ListenAddress
     if let wanted {
@@ -136,24 +147,11 @@ struct ServeCommand: AsyncParsableCommand {
     if path == nil, case .sqlite(let file) = location {
       path = ((file as NSString).deletingLastPathComponent as NSString).appendingPathComponent("bank.db")
     }
-    let secret = Setting.value(nil, .bankSecret) ?? SandboxProvider.defaultSecret
+    let secret = try BankSecret.ofOneProcess()
     let own = try RunningBank(
-      books: path ?? "./data/bank.db", secret: secret, address: address, client: client, logger: logger)
+      books: path ?? "./data/bank.db", secret: secret, key: nil, address: address, client: client, logger: logger)
     logger.notice("the sandbox bank is on http://\(address)")
-    return ("http://\(address)", own)
-  }
-
-  static func verifier(bankURL: String) throws -> StandardWebhookVerifier {
-    let host = URL(string: bankURL)?.host ?? ""
-    let secret = Setting.value(nil, .bankSecret)
-    if secret == nil, !ListenAddress.isLoopback(host) {
-      throw SetupError(
-        "Set PAYONCE_BANK_SECRET, the same here and at the bank: its default is for a loopback bank only.")
-    }
-    guard let verifier = StandardWebhookVerifier(secret: secret ?? SandboxProvider.defaultSecret) else {
-      throw SetupError("PAYONCE_BANK_SECRET must be whsec_ and at least 16 bytes in base 64.")
-    }
-    return verifier
+    return ("http://\(address)", own, secret)
   }
 
   private static func demoShop(
@@ -167,20 +165,16 @@ struct ServeCommand: AsyncParsableCommand {
       setNetwork: { await bank.set($0) }, books: { await bank.books(of: $0) })
   }
 
-  static func webAddress(_ text: String, _ option: String) throws -> String {
-    guard let url = URL(string: text), ["http", "https"].contains(url.scheme), url.host != nil,
-      ["", "/"].contains(url.path), url.query == nil
-    else { throw SetupError("\(option) must be an http or https URL without a path. It is: \(text)") }
-    return text.hasSuffix("/") ? String(text.dropLast()) : text
-  }
-
-  private static func isOn(_ option: String?, _ name: Setting.Name, default usual: Bool) throws -> Bool {
-    switch Setting.value(option, name) {
-    case nil: return usual
-    case "on": return true
-    case "off": return false
-    case let other?: throw SetupError("--\(name.rawValue) must be on or off. It is: \(other)")
+  /// An address behind which paths are put, without a slash at its end.
+  static func webAddress(_ text: String, _ option: String) throws -> WebAddress {
+    guard let base = WebAddress(text)?.base, let address = WebAddress(base) else {
+      // One with a user name may have a password, too.
+      let given = text.contains("@") ? "" : " It is: \(text)"
+      throw SetupError(
+        "\(option) must be an http or https URL without a path, with a host and, if it names a port, one of 1 to 65535."
+          + given)
     }
+    return address
   }
 
   static func number(
@@ -198,6 +192,13 @@ struct ServeCommand: AsyncParsableCommand {
 private struct DemoBank: Sendable {
   let client: HTTPClient
   let url: String
+  /// Of a bank that others can reach, for its faults and books.
+  private let key = Setting.value(nil, .bankKey)
+
+  init(client: HTTPClient, url: String) {
+    self.client = client
+    self.url = url
+  }
 
   func network() async -> String? {
     guard let body = await get("/faults"),
@@ -216,7 +217,7 @@ private struct DemoBank: Sendable {
   }
 
   func set(_ network: DemoShop.Network) async {
-    var request = HTTPClientRequest(url: url + "/faults")
+    var request = request("/faults")
     request.method = .PUT
     request.body = .bytes(ByteBuffer(string: network.faults))
     // The page shows what the bank says afterwards, also when this was lost.
@@ -225,8 +226,14 @@ private struct DemoBank: Sendable {
     }
   }
 
+  private func request(_ path: String) -> HTTPClientRequest {
+    var request = HTTPClientRequest(url: url + path)
+    if let key { request.headers.add(name: "authorization", value: "Bearer \(key)") }
+    return request
+  }
+
   private func get(_ path: String) async -> Data? {
-    guard let response = try? await client.execute(HTTPClientRequest(url: url + path), timeout: .seconds(2)),
+    guard let response = try? await client.execute(request(path), timeout: .seconds(2)),
       let body = try? await response.body.collect(upTo: 1_048_576)
     else { return nil }
     return Data(body.readableBytesView)

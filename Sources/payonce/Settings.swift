@@ -13,6 +13,7 @@ struct Setting {
     case publicURL = "public_url"
     case bankListen = "bank_listen"
     case bankSecret = "bank_secret"
+    case bankKey = "bank_key"
     case callTimeout = "call_timeout"
     case logLevel = "log_level"
 

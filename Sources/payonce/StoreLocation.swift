@@ -28,10 +28,11 @@ enum StoreLocation {
         throw SetupError("\(option): \(error.reason).")
       }
     } else {
-      // What was meant may hold a password.
+      // What was meant may hold a password: only the name of a scheme is repeated.
+      let scheme = text.prefix { $0.isASCII && $0.isLetter }
+      let given = !scheme.isEmpty && text.dropFirst(scheme.count).first == ":" ? " It begins with: \(scheme):" : ""
       throw SetupError(
-        "\(option) must be sqlite:FILE, such as sqlite:./data/payonce.db, or postgres://USER@HOST/DATABASE. It begins "
-          + "with: \(text.prefix { $0 != ":" && $0 != "/" })")
+        "\(option) must be sqlite:FILE, such as sqlite:./data/payonce.db, or postgres://USER@HOST/DATABASE.\(given)")
     }
   }
 

@@ -6,7 +6,7 @@ import pytest
 from selenium.webdriver.support.ui import Select
 
 from browser import browser, choose, click, demo_order, find, press, until_page
-from conftest import until, web
+from conftest import running, until, web
 
 pytestmark = pytest.mark.browser
 
@@ -196,8 +196,44 @@ def test_a_deadline_and_a_page_of_its_own(gate):
 
 
 def test_the_demo_refuses_what_it_does_not_know(gate):
+    own, stranger = {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "cross-site"}
     for path, form in (("/demo/orders", {"product": "car"}), ("/demo/network", {"network": "bad"})):
-        assert web.post(gate.url + path, data=form).json()["code"] == "invalid_request"
-    stranger = {"Sec-Fetch-Site": "cross-site"}
+        problem = web.post(gate.url + path, data=form, headers=own).json()
+        assert problem["code"] == "invalid_request" and "There is no such" in problem["detail"]
     assert web.post(f"{gate.url}/demo/orders", data={"product": "tea"}, headers=stranger).status_code == 400
     assert web.get(f"{gate.url}/demo/orders/nothing").status_code == 404
+
+
+def test_the_network_is_broken_from_the_demos_own_pages_alone(gate):
+    def answer(**headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.post(f"{gate.url}/demo/network", data={"network": "good"}, headers=headers).status_code
+
+    assert answer(Sec_Fetch_Site="same-origin") == 204
+    # Where a browser does not say it, as on an address without TLS, it names the origin.
+    assert answer(Origin=gate.url) == 204 and answer(Origin="http://localhost", Host=f"localhost:{gate.port}") == 204
+    for headers in ({}, {"Sec_Fetch_Site": "none"}, {"Sec_Fetch_Site": "same-site"}, {"Origin": "null"},
+                    {"Origin": "http://evil.example"}, {"Sec_Fetch_Site": "cross-site", "Origin": gate.url}):
+        assert answer(**headers) == 400, headers
+
+
+def test_the_demo_is_under_its_own_name_alone(gate):
+    """Another site's name that leads to this machine (DNS rebinding) finds no demo; the gate itself has many names."""
+    for host, status in [(f"127.0.0.1:{gate.port}", 200), ("localhost", 200), (f"[::1]:{gate.port}", 200), ("10.1.2.3", 200),
+                         (f"evil.example:{gate.port}", 404), ("127.0.0.1.evil.example", 404), ("localhost.evil.example", 404),
+                         ("1.2.3", 404), ("127.0.0.1@evil.example", 404), ("evil.example:x", 404)]:
+        assert web.get(f"{gate.url}/demo", headers={"Host": host}).status_code == status, host
+    for method, path in [("GET", "/"), ("GET", "/demo/demo.js"), ("POST", "/demo/orders"), ("POST", "/demo/network")]:
+        answer = web.request(method, gate.url + path, headers={"Host": "evil.example"})
+        assert answer.status_code == 404 and gate.url in answer.json()["detail"]
+    assert web.get(f"{gate.url}/healthz", headers={"Host": "evil.example"}).status_code == 200
+
+
+def test_the_demo_does_not_fill_the_disk(tmp_path):
+    with running(tmp_path) as house:
+        answers = [web.post(f"{house.url}/demo/orders", data={"product": "tea"}) for _ in range(100)]
+    taken = [answer for answer in answers if answer.status_code == 303]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    # One or two more where this machine takes its time.
+    assert 60 <= len(taken) <= 65 and len(taken) + len(refused) == 100
+    assert "The demo is busy" in refused[0].text and 1 <= int(refused[0].headers["retry-after"]) <= 11

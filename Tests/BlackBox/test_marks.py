@@ -166,6 +166,12 @@ def test_paths_and_queries(house, server, operations):
     server.check(requests())
 
 
+def test_other_bytes_in_a_path_are_no_http(server):
+    """So that routes, which are found before anything of ours is asked, are always found in ASCII."""
+    for path in ("/\u0301", "/demo?lang=\u0301", "/checkout/\u0301", "\u0301", "http://\u0301/demo"):
+        assert server.send("GET", path.encode(), [], b"") == b"HTTP/1.1 400"
+
+
 def test_headers(house, server, operations):
     def requests():
         for method, path, values, parameters, bodies in operations:

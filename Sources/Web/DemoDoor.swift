@@ -1,0 +1,78 @@
+import Contract
+import HTTPTypes
+import Hummingbird
+import PaymentCore
+import PaymentEngine
+import Synchronization
+
+/// Who gets into the demo, and how often. Nobody logs in there, what is ordered is written to the store for ever, and its
+/// panel breaks the bank's network for all.
+struct DemoDoor: RouterMiddleware {
+  private let publicURL: String
+  private let publicHost: String?
+
+  init(publicURL: String) {
+    self.publicURL = publicURL
+    publicHost = WebAddress(publicURL)?.host
+  }
+
+  func handle(
+    _ request: Request, context: WebContext, next: (Request, WebContext) async throws -> Response
+  ) async throws -> Response {
+    let path = request.uri.path.utf8
+    guard path.elementsEqual("/".utf8) || path.starts(with: "/demo".utf8) else {
+      return try await next(request, context)
+    }
+    // Under a name of its own that leads here another site's page would be the demo's own to a browser (DNS rebinding).
+    guard let host = Self.host(request), host == publicHost || host == "localhost" || Self.isAddress(host) else {
+      throw Refusal(.notFound, "The demo is at \(publicURL)/demo, not under this name.")
+    }
+    if path.elementsEqual("/demo/network".utf8), !isOwnPage(request) {
+      throw Refusal(.invalidRequest, "Only the demo's own pages may change its network.")
+    }
+    return try await next(request, context)
+  }
+
+  private static func host(_ request: Request) -> String? {
+    request.head.authority.flatMap { WebAddress("http://\($0)")?.host }
+  }
+
+  /// Whether it is an address, which nobody else can make lead here.
+  private static func isAddress(_ host: String) -> Bool {
+    let parts = host.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    return host.utf8.first == UInt8(ascii: "[")
+      || (parts.count == 4 && parts.allSatisfy { UInt8(String($0) ?? "") != nil })
+  }
+
+  /// A browser says where a request comes from in one way or the other; `Sec-Fetch-Site` not on every address.
+  private func isOwnPage(_ request: Request) -> Bool {
+    if let site = request.headers[.init("Sec-Fetch-Site")!] { return site == "same-origin" }
+    guard let origin = request.headers[.origin] else { return false }
+    return origin == publicURL || WebAddress(origin)?.host == Self.host(request)
+  }
+}
+
+/// How many orders the demo takes: many at once, then one now and then.
+final class DemoOrders: Sendable {
+  private let clock: any Clock
+  /// When all places will be free again.
+  private let free = Mutex<Duration>(.zero)
+
+  static let atOnce = 60
+  static let interval: Duration = .seconds(10)
+
+  init(clock: any Clock) { self.clock = clock }
+
+  /// Takes a place.
+  /// - Returns: `nil`, or for how long there is none.
+  func take() -> Duration? {
+    let now = clock.uptime()
+    return free.withLock { free in
+      let next = max(free, now) + Self.interval
+      let wait = next - now - Self.interval * Self.atOnce
+      if wait > .zero { return wait }
+      free = next
+      return nil
+    }
+  }
+}

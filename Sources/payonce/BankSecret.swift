@@ -1,0 +1,81 @@
+import Foundation
+import PaymentEngine
+import Providers
+
+/// What the sandbox bank signs its notices with. Whoever knows it can say that an order is paid.
+struct BankSecret {
+  let text: String
+  let verifier: StandardWebhookVerifier
+
+  private init(_ text: String) throws {
+    guard let verifier = StandardWebhookVerifier(secret: text) else {
+      throw SetupError("PAYONCE_BANK_SECRET must be whsec_ and at least 16 bytes in base 64.")
+    }
+    self.text = text
+    self.verifier = verifier
+  }
+
+  /// Of a bank and a gate in one process: nobody else needs it, so that it is made anew at each start.
+  static func ofOneProcess() throws -> BankSecret {
+    if let text = Setting.value(nil, .bankSecret) { return try BankSecret(text) }
+    let randomness = SystemRandomness()
+    let bytes = (0..<4).flatMap { _ in withUnsafeBytes(of: randomness.next()) { Array($0) } }
+    return try BankSecret("whsec_" + Data(bytes).base64EncodedString())
+  }
+
+  /// Of a bank that is another program.
+  /// - Parameter isPrivate: whether only this machine can reach the bank and the gate. Everybody knows the default.
+  static func ofOthers(isPrivate: Bool) throws -> BankSecret {
+    let text = Setting.value(nil, .bankSecret) ?? SandboxProvider.defaultSecret
+    guard isPrivate || text != SandboxProvider.defaultSecret else {
+      throw SetupError(
+        "Set PAYONCE_BANK_SECRET to one of your own, the same here and at the bank, such as "
+          + "whsec_$(openssl rand -base64 24): everybody knows the default, which is taken only while bank and gate "
+          + "can be reached from this machine alone.")
+    }
+    return try BankSecret(text)
+  }
+}
+
+/// What of a gate is there to try it: the sandbox bank, with which everybody can pay everything, and the demo shop, at
+/// which everybody can order.
+struct Playground {
+  let hasSandbox: Bool
+  let hasDemo: Bool
+  /// Whether only this machine can reach the gate.
+  let isPrivate: Bool
+
+  init(sandbox: String?, demo: String?, bank: String?, isPrivate: Bool) throws {
+    let wantsSandbox = try Self.isOn(sandbox, .sandbox)
+    hasSandbox = wantsSandbox ?? isPrivate
+    hasDemo = try Self.isOn(demo, .demo) ?? (hasSandbox && isPrivate)
+    self.isPrivate = isPrivate
+    guard hasSandbox || !hasDemo else { throw SetupError("--demo on needs the sandbox bank: say --sandbox on too.") }
+    guard hasSandbox || bank == nil || wantsSandbox != nil else {
+      throw SetupError(
+        "--bank names a sandbox bank, which is off on a gate that others can reach. Say --sandbox on to use it: with it "
+          + "everybody can pay everything.")
+    }
+  }
+
+  /// What an operator should know.
+  var remarks: [String] {
+    if isPrivate { return [] }
+    return
+      (hasSandbox
+      ? ["the sandbox bank is on, and others can reach the gate: with it everybody can pay everything; --sandbox off"]
+      : [
+        "no provider is on: others can reach the gate, so that the sandbox bank and the demo are off unless --sandbox on and --demo on say otherwise"
+      ])
+      + (hasDemo ? ["the demo shop is on, and others can reach the gate: everybody can order in it; --demo off"] : [])
+  }
+
+  private static func isOn(_ option: String?, _ name: Setting.Name) throws -> Bool? {
+    switch Setting.value(option, name) {
+    case nil: return nil
+    case "on": return true
+    case "off": return false
+    case let other?: throw SetupError("--\(name.rawValue) must be on or off. It is: \(other)")
+    }
+  }
+}
