@@ -138,7 +138,6 @@ FOUND_BY_MODEL = {
     "nobody asks about the earlier payment": 0,
     "a payment under way does not hold the next one back": 0,
     "a charge that is put off goes by old answers": 1,
-    "leases are not respected": 1,
     "money is moved again while it may be leaving": 1,
     "nobody comes back for a lapsed lease": 1,
     "an old notice overwrites newer truth": 0,
