@@ -47,6 +47,7 @@ if inner {
   let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
   let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
   let nio: [Target.Dependency] = ["NIOCore", "NIOHTTP1", "NIOPosix"].map { .product(name: $0, package: "swift-nio") }
+  let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 
   dependencies += [
     .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
@@ -98,6 +99,13 @@ if inner {
         .product(name: "HummingbirdTesting", package: "hummingbird"),
       ], swiftSettings: settings),
     .target(
+      name: "Listener",
+      dependencies: [
+        hummingbirdCore, httpTypes, logging, .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+      ] + nio, swiftSettings: settings),
+    .testTarget(
+      name: "ListenerTests", dependencies: ["Listener", logging, nioEmbedded] + nio, swiftSettings: settings),
+    .target(
       name: "Bank",
       dependencies: [hummingbird, hummingbirdCore, grdb, crypto, client, httpTypes, logging, lifecycle] + nio,
       swiftSettings: settings),
@@ -108,9 +116,8 @@ if inner {
       dependencies: [
         "CMalloc", "CTimex",
         "PaymentCore", "PaymentEngine", "Contract", "PostgresStore", "SQLiteStore", "Providers", "Web", "Bank",
-        "Simulation",
+        "Listener", "Simulation",
         hummingbird, hummingbirdCore, client, httpTypes, logging, lifecycle, sqlite,
-        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ] + nio,

@@ -3,9 +3,46 @@ import Synchronization
 
 /// Who waits for what: requests and pages that want to hear when an order changes.
 package final class Changes: Sendable {
+  /// Who listens: each kind has places of its own, so that those who look keep nobody from paying.
+  package enum Listener: Sendable {
+    /// A request that waits for the outcome of what it asked for.
+    case command
+    /// A buyer's page.
+    /// - Parameter from: the address that it came from, where one is known that is not everybody's.
+    case page(from: [UInt8]?)
+
+    var isPage: Bool { if case .page = self { true } else { false } }
+  }
+
+  /// How many may listen at once. A command, or a page, too many gets `Fault.overloaded`; of an order's and an address's
+  /// pages the oldest gives way to the newest.
+  package struct Places: Sendable {
+    package var commands = 20_000
+    package var commandsOfOrder = 128
+    package var pages = 20_000
+    package var pagesOfOrder = 32
+    package var pagesOfAddress = 256
+
+    package init() {}
+
+    /// For a server with so many connections: those that wait leave some free for what is answered at once.
+    package init(connections: Int) {
+      commands = connections * 2 / 5
+      commandsOfOrder = min(commandsOfOrder, max(8, commands / 2))
+      pages = connections / 2
+      pagesOfOrder = min(pagesOfOrder, max(1, pages / 4))
+      pagesOfAddress = min(pagesOfAddress, max(1, pages / 4))
+    }
+  }
+
   private struct State {
+    /// Of each order the oldest first.
     var subscriptions: [OrderID: [Subscription]] = [:]
-    var count = 0
+    /// The pages of each address, the oldest first.
+    var addresses: [[UInt8]: [Subscription]] = [:]
+    var commands = 0
+    var pages = 0
+    var count: Int { commands + pages }
     /// The number of the next subscription.
     var next = 0
     var parked: CheckedContinuation<Void, Never>?
@@ -15,32 +52,75 @@ package final class Changes: Sendable {
     func due(_ now: Duration?) -> [Subscription] {
       subscriptions.values.joined().filter { $0.isDue(now) }.sorted { $0.number < $1.number }
     }
+
+    mutating func add(_ subscription: Subscription) {
+      subscriptions[subscription.order, default: []].append(subscription)
+      switch subscription.listener {
+      case .command: commands += 1
+      case .page(let address):
+        pages += 1
+        if let address { addresses[address, default: []].append(subscription) }
+      }
+    }
+
+    mutating func remove(_ subscription: Subscription) {
+      guard subscriptions.take(subscription, from: subscription.order) else { return }
+      switch subscription.listener {
+      case .command: commands -= 1
+      case .page(let address):
+        pages -= 1
+        if let address { _ = addresses.take(subscription, from: address) }
+      }
+    }
+
+    /// Takes the pages out that give way to one more.
+    mutating func makeRoom(on order: OrderID, for address: [UInt8]?, _ places: Places) -> [Subscription] {
+      var leaving: [Subscription] = []
+      let ofOrder = (subscriptions[order] ?? []).filter(\.listener.isPage)
+      if ofOrder.count >= places.pagesOfOrder, let oldest = ofOrder.first { leaving.append(oldest) }
+      let ofAddress = address.flatMap { addresses[$0] } ?? []
+      if ofAddress.count >= places.pagesOfAddress, let oldest = ofAddress.first { leaving.append(oldest) }
+      for subscription in leaving { remove(subscription) }
+      return leaving
+    }
   }
   private let state = Mutex(State())
   private let clock: any Clock
-  private let limit: Int
+  private let places: Places
 
-  /// - Parameter limit: how many may wait at once; one more gets `Fault.overloaded`.
-  package init(clock: any Clock, limit: Int = 20_000) {
+  package init(clock: any Clock, places: Places = Places()) {
     self.clock = clock
-    self.limit = limit
+    self.places = places
   }
 
   /// Begins to listen. What is published from now on is not missed, also before `first` is called.
-  package func subscribe(to order: OrderID) throws(Fault) -> Subscription {
-    let (subscription, parked) = state.withLock { state in
-      guard state.count < limit else { return (nil as Subscription?, nil as CheckedContinuation<Void, Never>?) }
-      let subscription = Subscription(order: order, number: state.next, changes: self)
+  package func subscribe(to order: OrderID, as listener: Listener = .command) throws(Fault) -> Subscription {
+    let subscribed = state.withLock { state -> (Subscription, [Subscription], CheckedContinuation<Void, Never>?)? in
+      var leaving: [Subscription] = []
+      switch listener {
+      case .command:
+        let ofOrder = (state.subscriptions[order] ?? []).count { !$0.listener.isPage }
+        guard state.commands < places.commands, ofOrder < places.commandsOfOrder else { return nil }
+      case .page(let address):
+        leaving = state.makeRoom(on: order, for: address, places)
+        guard state.pages < places.pages else { return nil }
+      }
+      let subscription = Subscription(order: order, listener: listener, number: state.next, changes: self)
       if state.isStopped { subscription.expire(now: nil) }
       state.next += 1
-      state.count += 1
-      state.subscriptions[order, default: []].append(subscription)
+      state.add(subscription)
       defer { state.parked = nil }
-      return (subscription, state.parked)
+      return (subscription, leaving, state.parked)
     }
+    guard let (subscription, leaving, parked) = subscribed else { throw .overloaded }
     parked?.resume()
-    guard let subscription else { throw .overloaded }
+    for other in leaving { other.expire(now: nil) }
     return subscription
+  }
+
+  /// Says at once that there is no place for a page, where it could be said only too late.
+  package func checkPlaceForPage() throws(Fault) {
+    if state.withLock({ $0.pages >= places.pages }) { throw .overloaded }
   }
 
   /// Tells everybody who listens to one of these orders.
@@ -52,14 +132,7 @@ package final class Changes: Sendable {
   }
 
   fileprivate func end(_ subscription: Subscription) {
-    state.withLock { state in
-      guard var list = state.subscriptions[subscription.order],
-        let index = list.firstIndex(where: { $0 === subscription })
-      else { return }
-      list.remove(at: index)
-      state.subscriptions[subscription.order] = list.isEmpty ? nil : list
-      state.count -= 1
-    }
+    state.withLock { $0.remove(subscription) }
   }
 
   fileprivate func deadline(in duration: Duration) -> Duration { clock.uptime() + duration }
@@ -109,9 +182,20 @@ package final class Changes: Sendable {
   package var count: Int { state.withLock { $0.count } }
 }
 
+extension Dictionary where Value == [Subscription] {
+  /// Takes one out of a list, if it is there.
+  fileprivate mutating func take(_ subscription: Subscription, from key: Key) -> Bool {
+    guard var list = self[key], let index = list.firstIndex(where: { $0 === subscription }) else { return false }
+    list.remove(at: index)
+    self[key] = list.isEmpty ? nil : list
+    return true
+  }
+}
+
 /// One listener to one order, used by one task.
 package final class Subscription: Sendable {
   package let order: OrderID
+  fileprivate let listener: Changes.Listener
   fileprivate let number: Int
   private let changes: Changes
   private let state = Mutex(State())
@@ -127,8 +211,9 @@ package final class Subscription: Sendable {
     let continuation: CheckedContinuation<Order?, Never>
   }
 
-  fileprivate init(order: OrderID, number: Int, changes: Changes) {
+  fileprivate init(order: OrderID, listener: Changes.Listener, number: Int, changes: Changes) {
     self.order = order
+    self.listener = listener
     self.number = number
     self.changes = changes
   }
@@ -156,7 +241,7 @@ package final class Subscription: Sendable {
   /// Of the latest state that was heard; `-1` when there is none.
   fileprivate var version: Int { state.withLock { $0.latest?.version ?? -1 } }
 
-  /// Whether waiting is over for good, since the process is stopping or the task was cancelled.
+  /// Whether waiting is over for good, since the process is stopping, the task was cancelled, or it gave way to another.
   package var isOver: Bool { state.withLock { $0.isOver } }
 
   package func end() { changes.end(self) }

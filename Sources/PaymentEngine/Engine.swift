@@ -14,14 +14,15 @@ package struct Engine: Sendable {
   /// - Parameters:
   ///   - stores: one per lane.
   ///   - shared: where to hear of what other nodes do; `nil` when no other node writes to this store.
+  ///   - places: how many may wait for changes.
   ///   - callLimit: how many calls to one provider may be under way at once.
   ///   - sweepInterval: the pause between two looks for what is due.
   package init(
     stores: [any Store], shared: (any Reading)? = nil, providers: [any Provider], rules: Rules, clock: any Clock,
-    logger: Logger,
+    places: Changes.Places = .init(), logger: Logger,
     callLimit: Int = 256, sweepInterval: Duration = .milliseconds(200)
   ) {
-    let changes = Changes(clock: clock)
+    let changes = Changes(clock: clock, places: places)
     let dispatcher = Dispatcher(
       providers: providers, schedule: rules.schedule, clock: clock, logger: logger, limit: callLimit)
     let unreadable = UnreadableOrders(logger: logger)

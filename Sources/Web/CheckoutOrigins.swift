@@ -4,7 +4,7 @@ import PaymentCore
 import PaymentEngine
 
 /// Lets the pages of a shop use its buyers' checkout from a browser (CORS): those of the origins that its merchant allows,
-/// exactly, and nobody else's. Outside of `Frontier`, so that refusals can be read, too.
+/// exactly, and nobody else's. Outside of `Problems`, so that refusals can be read, too.
 struct CheckoutOrigins: RouterMiddleware {
   /// The order behind a token, or `nil` when there is none.
   let order: @Sendable (CheckoutToken) async throws -> Order?

@@ -27,11 +27,13 @@ extension WebServices {
       // To look asks nobody: pages look all the time.
       guard let seconds else { return .json(try await view(order)) }
       guard seconds > 0 else { return .json(try await view(try await asked(order))) }
-      return .json(try await view(try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds))))
+      return .json(
+        try await view(try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds), context)))
     }
     routes.on(.get, "/checkout/:token/stream", query: []) { _, context in
       let order = try await order(behind: context)
-      return try await stream(order)
+      try engine.changes.checkPlaceForPage()
+      return try await stream(order, as: .page(from: Peer.address(of: context.channel)))
     }
     routes.on(.post, "/checkout/:token/payments", query: []) { request, context in
       if request.isForm { return await forBuyer(request, context) { try await payByForm(request, context) } }
@@ -63,7 +65,9 @@ extension WebServices {
         return await forBuyer(request, context) {
           _ = try await order(behind: context)
           // What cannot be closed, the page shows as it is.
-          do { _ = try await closed(id, by: buyer, within: Self.formWait) } catch is Refusal {}
+          do { _ = try await closed(id, by: buyer, within: Self.formWait) } catch let refusal as Refusal {
+            context.refusal.code = refusal.code.rawValue
+          }
           return Self.seeOther("/checkout/\(token.text)")
         }
       }
@@ -80,10 +84,11 @@ extension WebServices {
   func forBuyer(
     _ request: Request, _ context: WebContext, again: String? = nil, _ work: () async throws -> Response
   ) async -> Response {
-    do { return try await work() } catch is Refusal {
+    do { return try await work() } catch let refusal as Refusal {
+      context.refusal.code = refusal.code.rawValue
       return Self.noSuchCheckout(request)
     } catch {
-      let problem = Frontier.problem(of: error, context.logger)
+      let problem = Problems.problem(of: error, context)
       let page = again ?? "/checkout/\(context.parameters.get("token") ?? "")"
       return Self.unavailable(request, again: page, status: .init(code: problem.status))
     }
@@ -133,8 +138,11 @@ extension WebServices {
 
   /// The order once it has changed, or as it is when the time is over. A live payment's provider is asked first.
   /// - Parameter version: the version that the caller has; `nil` to wait until nothing is under way.
-  private func changed(_ order: Order, beyond version: Int?, within wait: Duration) async throws -> Order {
-    let subscription = try engine.changes.subscribe(to: order.id)
+  private func changed(
+    _ order: Order, beyond version: Int?, within wait: Duration, _ context: WebContext
+  ) async throws -> Order {
+    let listener = Changes.Listener.page(from: Peer.address(of: context.channel))
+    let subscription = try engine.changes.subscribe(to: order.id, as: listener)
     defer { subscription.end() }
     let isMet: @Sendable (Order) -> Bool = { order in
       version.map { order.version > $0 } ?? (order.livePayment == nil && order.status != .closing)
@@ -160,11 +168,11 @@ extension WebServices {
   private static let heartbeat: Duration = .seconds(15)
 
   /// Server-sent events: the buyer's view, now and whenever it changes.
-  private func stream(_ order: Order) async throws -> Response {
+  private func stream(_ order: Order, as listener: Changes.Listener) async throws -> Response {
     let shop = try await shop(of: order).name
     // Nobody listens before the body is really written: the answer to a HEAD has none.
     let body = ResponseBody { writer in
-      let subscription = try engine.changes.subscribe(to: order.id)
+      let subscription = try engine.changes.subscribe(to: order.id, as: listener)
       defer { subscription.end() }
       // A buyer who went away is noticed by the next heartbeat. Hummingbird could say so at once, but stops the program
       // when the request of whom it watches has a body that never ends.
@@ -223,6 +231,7 @@ extension WebServices {
         return response
       }
     } catch let refusal as Refusal where refusal.code != .notFound {
+      context.refusal.code = refusal.code.rawValue
       // The page shows the payment that is in the way, and says that it is another one.
       let word: CheckoutWord? =
         switch (refusal.code, refusal.payment) {

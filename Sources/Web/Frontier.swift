@@ -7,10 +7,9 @@ import NIOHTTP1
 import PaymentCore
 import PaymentEngine
 
-/// The outermost layer: every request gets an id, every error becomes a problem, every answer a line in the log.
+/// The outermost layer: every request gets an id, and every answer a line in the log.
 struct Frontier: RouterMiddleware {
   let randomness: any Randomness
-  let table: RouteTable
 
   func handle(
     _ request: Request, context: WebContext, next: (Request, WebContext) async throws -> Response
@@ -19,35 +18,39 @@ struct Frontier: RouterMiddleware {
     let id = Self.acceptable(request.headers[.requestID]) ?? String(randomness.next(), radix: 36)
     var context = context
     context.logger[metadataKey: "hb.request.id"] = "\(id)"
-    var response: Response
-    do { response = try await next(request, context) } catch let error as HTTPError where error.status == .notFound {
-      let methods = table.methods(of: request.uri.path)
-      response = .problem(methods.isEmpty ? Self.problem(of: error, context.logger) : .methodNotAllowed)
-      if !methods.isEmpty { response.headers[.allow] = methods.joined(separator: ", ") }
-    } catch  where Self.isGone(error) {
-      throw error
-    } catch {
-      response = .problem(Self.problem(of: error, context.logger))
-    }
+    var response = try await next(request, context)
     // A body would be taken for the next answer.
     if request.method == .head { response = response.createHeadResponse() }
-    if response.status == .requestTimeout || response.status == .contentTooLarge { Self.cutOff(context.channel) }
     response.headers[.requestID] = id
-    var metadata = Self.subject(context, response)
-    metadata["status"] = "\(response.status.code)"
-    metadata["ms"] = "\((ContinuousClock.now - start).wholeMilliseconds)"
-    context.logger.info("\(request.method.rawValue) \(context.endpointPath ?? "?")", metadata: metadata)
+    response.headers[.contentTypeOptions] = "nosniff"
+    // Where no route was found there is a word in its place, or nothing.
+    let path = context.endpointPath.flatMap { $0.utf8.first == UInt8(ascii: "/") ? $0 : nil }
+    let level: Logger.Level =
+      response.status == .notModified || path.map(Self.assets.contains) ?? false ? .debug : .info
+    context.logger.log(
+      level: level, "\(request.method.rawValue) \(path ?? Self.short(request.uri.path))",
+      metadata: Self.metadata(context, response, ContinuousClock.now - start))
     return response
   }
 
-  /// The connection is gone, or carries something that is not HTTP: there is nobody to answer.
-  private static func isGone(_ error: any Error) -> Bool {
-    error is HTTPParserError || error is ChannelError || error is IOError || error is CancellationError
+  private static let assets = Set((PageAsset.all + PageAsset.demo).map(\.path))
+
+  private static func metadata(_ context: WebContext, _ response: Response, _ time: Duration) -> Logger.Metadata {
+    var metadata = subject(context, response)
+    metadata["status"] = "\(response.status.code)"
+    metadata["ms"] = "\(time.wholeMilliseconds)"
+    if let code = context.refusal.code { metadata["code"] = "\(code)" }
+    return metadata
   }
 
-  /// Ends a connection whose request is refused before all of it came: soon, so that the answer can still be read.
-  private static func cutOff(_ channel: any Channel) {
-    channel.eventLoop.scheduleTask(in: .seconds(5)) { channel.close(promise: nil) }
+  /// A path that there is not, as it can stand in a log: what is long may be a secret.
+  static func short(_ path: String) -> String {
+    let parts = path.utf8.prefix(256).split(separator: UInt8(ascii: "/"))
+    let shown = parts.prefix(4).map { part -> String in
+      let isPlain = part.count <= 20 && part.allSatisfy { (0x21...0x7E).contains($0) }
+      return isPlain ? String(decoding: part, as: UTF8.self) : "…"
+    }
+    return "/" + (shown + (parts.count > 4 ? ["…"] : [])).joined(separator: "/")
   }
 
   /// The ids of what a request was about: of the path, and of what it made. Never a checkout token.
@@ -81,8 +84,42 @@ struct Frontier: RouterMiddleware {
     else { return nil }
     return id
   }
+}
 
-  static func problem(of error: any Error, _ logger: Logger) -> Problem {
+/// Makes a problem of every error. Inside of `CheckoutOrigins`, so that the pages of a shop can read it.
+struct Problems: RouterMiddleware {
+  let table: RouteTable
+
+  func handle(
+    _ request: Request, context: WebContext, next: (Request, WebContext) async throws -> Response
+  ) async throws -> Response {
+    do { return try await next(request, context) } catch let error as HTTPError where error.status == .notFound {
+      let methods = table.methods(of: request.uri.path)
+      guard !methods.isEmpty else { return .problem(Self.problem(of: error, context)) }
+      context.refusal.code = Problem.methodNotAllowed.code
+      var response = Response.problem(.methodNotAllowed)
+      response.headers[.allow] = methods.joined(separator: ", ")
+      return response
+    } catch  where Self.isGone(error) {
+      throw error
+    } catch {
+      return .problem(Self.problem(of: error, context))
+    }
+  }
+
+  /// The connection is gone, or carries something that is not HTTP: there is nobody to answer.
+  private static func isGone(_ error: any Error) -> Bool {
+    error is HTTPParserError || error is ChannelError || error is IOError || error is CancellationError
+  }
+
+  /// What an error is to the caller; its code goes into the log.
+  static func problem(of error: any Error, _ context: WebContext) -> Problem {
+    let problem = problem(of: error, context.logger)
+    context.refusal.code = problem.code
+    return problem
+  }
+
+  private static func problem(of error: any Error, _ logger: Logger) -> Problem {
     switch error {
     case let error as ProblemError: return error.problem
     case let refusal as Refusal: return Problem(refusal)

@@ -12,6 +12,7 @@ extension WebServices {
       try await engine.journal.probe()
       return .json(Array(#"{"status":"ready"}"#.utf8))
     }
-    routes.on(.get, "/openapi.json") { _, _ in .json(PackageResources.openapi_json) }
+    let description = ByteBuffer(bytes: PackageResources.openapi_json)
+    routes.on(.get, "/openapi.json") { _, _ in .json(description) }
   }
 }

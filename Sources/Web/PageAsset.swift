@@ -9,7 +9,8 @@ import NIOCore
 struct PageAsset: Sendable {
   let path: String
   let type: String
-  let bytes: [UInt8]
+  /// Shared by all who read it.
+  private let body: ByteBuffer
 
   /// Whether the pages of every site may load it.
   let isPublic: Bool
@@ -19,7 +20,7 @@ struct PageAsset: Sendable {
   private init(_ path: String, _ type: String, _ bytes: [UInt8], isPublic: Bool = false) {
     self.path = path
     self.type = type
-    self.bytes = bytes
+    body = ByteBuffer(bytes: bytes)
     self.isPublic = isPublic
     tag = "\"" + SHA256.hash(data: bytes).prefix(16).map { String($0, radix: 16) }.joined() + "\""
   }
@@ -41,15 +42,13 @@ struct PageAsset: Sendable {
   ]
 
   func response(_ request: Request) -> Response {
-    var headers: HTTPFields = [
-      .contentType: type, .cacheControl: "no-cache", .eTag: tag, .init("X-Content-Type-Options")!: "nosniff",
-    ]
+    var headers: HTTPFields = [.contentType: type, .cacheControl: "no-cache", .eTag: tag]
     if isPublic {
       headers[.accessControlAllowOrigin] = "*"
       headers[.init("Cross-Origin-Resource-Policy")!] = "cross-origin"
     }
     if request.headers[.ifNoneMatch] == tag { return Response(status: .notModified, headers: headers) }
-    return Response(status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+    return Response(status: .ok, headers: headers, body: .init(byteBuffer: body))
   }
 }
 
@@ -98,7 +97,6 @@ extension Response {
       headers: [
         .contentType: "text/html; charset=utf-8", .cacheControl: "no-store",
         .init("Content-Security-Policy")!: policy, .init("Referrer-Policy")!: "no-referrer",
-        .init("X-Content-Type-Options")!: "nosniff",
       ], body: .init(byteBuffer: ByteBuffer(string: html)))
   }
 }

@@ -80,9 +80,10 @@ extension WebServices {
   package func routes() -> (router: Router<WebContext>, routes: Routes) {
     let router = Router(context: WebContext.self, options: .autoGenerateHeadEndpoints)
     let table = RouteTable()
+    router.add(middleware: Frontier(randomness: randomness))
     router.add(
       middleware: CheckoutOrigins(order: { try await order(behind: $0) }, directory: directory, own: publicURL))
-    router.add(middleware: Frontier(randomness: randomness, table: table))
+    router.add(middleware: Problems(table: table))
     let keys = KeyRing(directory: directory, clock: engine.clock)
     var routes = Routes(router: router, table: table) { try await admit($0, $1, keys) }
     addOrders(to: &routes, keys)

@@ -6,12 +6,13 @@ import Logging
 import NIOCore
 import PaymentCore
 import PaymentEngine
+import Synchronization
 
 /// A request while it is answered.
 package struct WebContext: RequestContext {
   package var coreContext: CoreRequestContextStorage
-  /// The connection, which can be cut.
   let channel: any Channel
+  let refusal = NotedRefusal()
 
   package init(source: ApplicationRequestContextSource) {
     coreContext = .init(source: source)
@@ -45,6 +46,16 @@ package struct WebContext: RequestContext {
     case is RefundID.Type: return "This is no refund's id: those are ref_ and 28 characters."
     default: return "There is no such resource."
     }
+  }
+}
+
+/// The code with which a request is refused, for the log: a page says it in words, a redirect not at all.
+final class NotedRefusal: Sendable {
+  private let noted = Mutex<String?>(nil)
+
+  var code: String? {
+    get { noted.withLock { $0 } }
+    set { noted.withLock { $0 = newValue } }
   }
 }
 
@@ -159,6 +170,7 @@ extension HTTPField.Name {
   static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
   static let idempotencyReplayed = HTTPField.Name("Idempotency-Replayed")!
   static let requestID = HTTPField.Name("X-Request-Id")!
+  static let contentTypeOptions = HTTPField.Name("X-Content-Type-Options")!
 }
 
 /// A problem that ends a request.
@@ -169,10 +181,15 @@ struct ProblemError: Error {
 
 extension Response {
   static func json(_ bytes: [UInt8], status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) -> Response {
+    json(ByteBuffer(bytes: bytes), status: status, headers: headers)
+  }
+
+  /// - Parameter body: which may be shared by many.
+  static func json(_ body: ByteBuffer, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) -> Response {
     var headers = headers
     headers[.contentType] = "application/json"
     headers[.cacheControl] = "no-store"
-    return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+    return Response(status: status, headers: headers, body: .init(byteBuffer: body))
   }
 
   static func problem(_ problem: Problem) -> Response {

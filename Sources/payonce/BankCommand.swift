@@ -4,6 +4,7 @@ import Bank
 import Foundation
 import Hummingbird
 import HummingbirdCore
+import Listener
 import Logging
 import NIOCore
 import Providers
@@ -29,14 +30,14 @@ struct BankCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let address = try await ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8090", option: "--listen")
+      let address = try ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8090", option: "--listen")
         .reserved(option: "--listen")
       let logger = try log.logger("bank")
-      try await Wire.withClient(connections: 32) { client in
+      try await Wire.withClient(connections: min(32, Descriptors.all.calls)) { client in
         let running = try RunningBank(
           books: Setting.value(books, .books) ?? "./data/bank.db",
           secret: try .ofOthers(isPrivate: address.isLoopback), key: try Self.key(address), address: address,
-          client: client, logger: logger)
+          places: try Descriptors.all.bankAlonePlaces(), client: client, logger: logger)
         Setting.warnOfOthers(logger)
         var configuration = ServiceGroupConfiguration(
           services: running.services(announcing: true), gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
@@ -69,10 +70,13 @@ extension BankCommand {
 struct RunningBank {
   private let bank: SandboxBank
   private let address: ListenAddress
+  private let listener: Listener
   private let logger: Logger
 
+  /// - Parameter places: how many connections there may be.
   init(
-    books: String, secret: BankSecret, key: String?, address: ListenAddress, client: HTTPClient, logger: Logger
+    books: String, secret: BankSecret, key: String?, address: ListenAddress, places: Int, client: HTTPClient,
+    logger: Logger
   ) throws {
     try makeFolder(of: books)
     try holdAlone(books)
@@ -80,18 +84,16 @@ struct RunningBank {
       throw SetupError("\(error)")
     }
     self.address = address
+    listener = Listener(places: places, refusal: .init(status: 503, headers: [], body: []))
     self.logger = logger
   }
-
-  private static let http = HTTP1Channel.Configuration(
-    additionalChannelHandlers: [PlainHeads()], idleTimeout: .seconds(60))
 
   /// - Parameter announcing: whether to print the line that says that it listens.
   func services(announcing: Bool) -> [any Service] {
     let address = address
     let application = Application(
-      router: bank.router(), server: .http1(configuration: Self.http),
-      configuration: .init(address: .hostname(address.host, port: address.port), backlog: 1024),
+      router: bank.router(), server: listener.server,
+      configuration: address.configuration(of: listener, backlog: 1024, logger),
       onServerRunning: { _ in if announcing { announce("bank listening on http://\(address)") } }, logger: logger)
     let bank = bank
     return [

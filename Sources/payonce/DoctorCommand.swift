@@ -35,7 +35,7 @@ struct DoctorCommand: AsyncParsableCommand {
   func run() async throws {
     // One that does not try again what was refused.
     let findings = try await Wire.withClient(connections: 8) { client in
-      await checkStore(client) + checkAddresses() + checkServer(client) + checkBank(client)
+      await checkStore(client) + checkFiles() + checkAddresses() + checkServer(client) + checkBank(client)
     }
     var isBroken = false
     for finding in findings {
@@ -103,6 +103,16 @@ struct DoctorCommand: AsyncParsableCommand {
     return .broken(
       "orders: \(first.id)\(others) cannot be read (\(first.table)), so that nothing is done about them. A newer payonce "
         + "wrote them, or a person: run the newer one, or put back what was there")
+  }
+
+  /// Of this process, which is started as the server is, or nearly so.
+  private func checkFiles() -> [Finding] {
+    let limit = Descriptors.all.limit
+    return [
+      limit < Descriptors.few
+        ? .warning("files: only \(limit) may be open here, and each connection is one. \(Descriptors.advice)")
+        : .fine("files: \(limit) may be open here")
+    ]
   }
 
   static func keys(_ count: Int) -> Finding {

@@ -29,6 +29,7 @@ extension PayOnce {
     // The store holds the secrets of checkout pages: what this program makes is its owner's alone.
     umask(0o077)
     keepMemory()
+    _ = Descriptors.all
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }

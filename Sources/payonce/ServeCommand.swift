@@ -47,12 +47,12 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var log: LogOption
 
   func run() async throws {
-    try await reporting { try await Wire.withClient(connections: 256, work: serve) }
+    try await reporting { try await Wire.withClient(connections: Descriptors.all.calls, work: serve) }
   }
 
   private func serve(_ client: HTTPClient) async throws {
     let logger = try log.logger("payonce")
-    let address = try await ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
+    let address = try ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
       .reserved(option: "--listen")
     let publicAddress = try Self.webAddress(
       Setting.value(self.publicURL, .publicURL) ?? "http://\(address)", "--public-url")
@@ -67,6 +67,8 @@ struct ServeCommand: AsyncParsableCommand {
     }
     let location = try store.location()
     let lanes = try Self.number(lanes, .lanes, 1...64) ?? 2
+    let hasBank = hasSandbox && Setting.value(bank, .bank) == nil
+    let places = try Descriptors.all.gatePlaces(lanes: lanes, hasBank: hasBank)
     let opened = try location.open(lanes: lanes)
     if case .sqlite(let path) = location { try holdAlone(path) }
 
@@ -86,7 +88,7 @@ struct ServeCommand: AsyncParsableCommand {
     func newEngine() -> Engine {
       Engine(
         stores: opened.writing, shared: location.isShared ? opened.reading : nil, providers: providers, rules: rules,
-        clock: SystemClock(), logger: logger)
+        clock: SystemClock(), places: .init(connections: places), logger: logger)
     }
     let engine = newEngine()
     var demo: DemoShop?
@@ -100,11 +102,12 @@ struct ServeCommand: AsyncParsableCommand {
 
     Setting.warnOfOthers(logger)
     for remark in playground.remarks { logger.warning("\(remark)") }
+    Descriptors.all.warn(places, logger)
     if address.isWildcard, publicURL == "http://\(address)" {
       logger.warning("buyers are sent to \(publicURL), which is nobody's address: set --public-url")
     }
     try await Server.run(
-      engine, recovering: location.isShared ? nil : newEngine(), services, at: address,
+      engine, recovering: location.isShared ? nil : newEngine(), services, at: address, places: places,
       beside: sandbox?.own?.services(announcing: false) ?? [], logger: logger)
   }
 
@@ -129,13 +132,13 @@ struct ServeCommand: AsyncParsableCommand {
     let wanted = Setting.value(bankListen, .bankListen)
     let address: ListenAddress
     if let wanted {
-      address = try await ListenAddress(wanted, option: "--bank-listen").reserved(option: "--bank-listen")
+      address = try ListenAddress(wanted, option: "--bank-listen").reserved(option: "--bank-listen")
     } else if server.port != 8090,
-      let usual = try? await ListenAddress("127.0.0.1:8090", option: "").reserved(option: "")
+      let usual = try? ListenAddress("127.0.0.1:8090", option: "").reserved(option: "")
     {
       address = usual
     } else {
-      address = try await ListenAddress("127.0.0.1:0", option: "").reserved(option: "--bank-listen")
+      address = try ListenAddress("127.0.0.1:0", option: "").reserved(option: "--bank-listen")
     }
     guard address.port != server.port else {
       throw SetupError("--bank-listen \(address) is where the server itself listens. Choose another port.")
@@ -149,7 +152,8 @@ struct ServeCommand: AsyncParsableCommand {
     }
     let secret = try BankSecret.ofOneProcess()
     let own = try RunningBank(
-      books: path ?? "./data/bank.db", secret: secret, key: nil, address: address, client: client, logger: logger)
+      books: path ?? "./data/bank.db", secret: secret, key: nil, address: address, places: Descriptors.all.bankPlaces,
+      client: client, logger: logger)
     logger.notice("the sandbox bank is on http://\(address)")
     return ("http://\(address)", own, secret)
   }

@@ -1,8 +1,9 @@
+import Contract
 import Hummingbird
 import HummingbirdCore
+import Listener
 import Logging
 import NIOCore
-import NIOHTTP1
 import PaymentCore
 import PaymentEngine
 import ServiceLifecycle
@@ -15,14 +16,16 @@ enum Server {
   /// - Parameters:
   ///   - recovering: an engine over the same store that is good for one thing: where no other process can be at work on
   ///     it, the calls of the one that was before are asked about at once.
+  ///   - places: how many connections there may be.
   ///   - beside: what runs with it and ends last.
   static func run(
-    _ engine: Engine, recovering: Engine? = nil, _ services: WebServices, at address: ListenAddress,
+    _ engine: Engine, recovering: Engine? = nil, _ services: WebServices, at address: ListenAddress, places: Int,
     beside: [any Service] = [], logger: Logger
   ) async throws {
+    let listener = Listener(places: places, refusal: full)
     let web = Application(
-      router: services.router(), server: .http1(configuration: http),
-      configuration: .init(address: .hostname(address.host, port: address.port), backlog: 4096),
+      router: services.router(), server: listener.server,
+      configuration: address.configuration(of: listener, backlog: 4096, logger),
       onServerRunning: { _ in announce("listening on http://\(address)") }, logger: logger)
     let threads = (1...engine.journal.lanes.count).map { LaneThread(name: "lane \($0)") }
     if let count = try await recovering?.recover(on: threads), count > 0 {
@@ -55,8 +58,16 @@ enum Server {
     }
   }
 
-  /// Heads of at most 32 kB in at most 100 fields; a connection on which nothing arrives is closed after 10 seconds.
-  private static let http = HTTP1Channel.Configuration(
-    additionalChannelHandlers: [PlainHeads()], idleTimeout: .seconds(10),
-    httpDecoderConfiguration: .init(maxHeaderFieldSize: 16_384, maxHeaderListSize: 32_768, maxHeaderFieldCount: 100))
+  private static let full = Listener.Refusal(
+    status: Problem.overloaded.status,
+    headers: [("content-type", "application/problem+json"), ("cache-control", "no-store"), ("retry-after", "1")],
+    body: Problem.overloaded.json)
+}
+
+extension ListenAddress {
+  func configuration(of listener: Listener, backlog: Int, _ logger: Logger) -> ApplicationConfiguration {
+    ApplicationConfiguration(
+      address: .hostname(host, port: port), backlog: backlog,
+      availableConnectionsDelegate: listener.acceptance(logger))
+  }
 }

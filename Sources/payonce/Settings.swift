@@ -3,7 +3,6 @@ import Foundation
 import Glibc
 import Logging
 import NIOCore
-import NIOPosix
 import PaymentEngine
 
 /// Looks an option up: the command line wins over the environment, the environment over the default.
@@ -66,19 +65,38 @@ struct ListenAddress: CustomStringConvertible {
   }
 
   /// This address with a port that is free: its own, or any if it has none. The links that PayOnce gives out must be
-  /// known before it listens.
-  func reserved(option: String) async throws -> ListenAddress {
-    do {
-      let bootstrap = ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-      let channel = try await bootstrap.bind(host: host, port: port).get()
-      let bound = channel.localAddress?.port ?? port
-      try await channel.close()
-      return ListenAddress(host: host, port: bound)
-    } catch let error as IOError where error.errnoCode == EADDRINUSE {
+  /// known before it listens. The port is kept by a socket that takes no connections, as long as this process lives: who
+  /// is accepted before there is a server waits in vain.
+  func reserved(option: String) throws -> ListenAddress {
+    func fail(_ why: String) -> SetupError {
+      SetupError("\(self) cannot be listened on: \(why). Choose another address with \(option).")
+    }
+    guard let wanted = try? SocketAddress.makeAddressResolvingHost(host, port: port) else {
+      throw fail("there is no such host")
+    }
+    let family = wanted.withSockAddr { address, _ in Int32(address.pointee.sa_family) }
+    let keeper = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard keeper >= 0 else { throw fail(String(cString: strerror(errno))) }
+    var yes: Int32 = 1
+    setsockopt(keeper, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+    guard wanted.withSockAddr({ bind(keeper, $0, socklen_t($1)) }) == 0 else {
+      let number = errno
+      close(keeper)
+      guard number == EADDRINUSE else { throw fail(String(cString: strerror(number))) }
       throw SetupError("\(self) is in use by another program. Stop it, or choose another address with \(option).")
-    } catch {
-      throw SetupError("\(self) cannot be listened on: \(error). Choose another address with \(option).")
+    }
+    return ListenAddress(host: host, port: Self.port(of: keeper))
+  }
+
+  private static func port(of socket: Int32) -> Int {
+    var address = sockaddr_storage()
+    var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    return withUnsafeMutablePointer(to: &address) { storage in
+      storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getsockname(socket, $0, &size) }
+      // Both families have it in the same place.
+      return storage.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+        Int(UInt16(bigEndian: $0.pointee.sin_port))
+      }
     }
   }
 }

@@ -27,6 +27,9 @@ import Testing
       "PaymentCore", "PaymentEngine", "Contract", "CQREncode", "FoundationEssentials", "Crypto", "Hummingbird",
       "HummingbirdCore", "HTTPTypes", "Logging", "Mustache", "NIOCore", "NIOHTTP1", "Synchronization",
     ],
+    "Listener": [
+      "HummingbirdCore", "HTTPTypes", "Logging", "NIOCore", "NIOHTTP1", "NIOHTTPTypes", "Synchronization",
+    ],
     "Simulation": ["PaymentCore", "PaymentEngine", "Logging", "Synchronization", "Glibc"],
     "simulate": ["Simulation", "Glibc"],
     "Bank": [
@@ -116,7 +119,8 @@ import Testing
     ]
     try Self.forbid(dice + "|" + clocks + "|ContinuousClock", in: deciding)
     // How long a request took, and how long its body has been on its way, is all that Web measures by itself.
-    try Self.forbid(dice + "|" + clocks, in: ["Web"])
+    // A connection's time is its event loop's.
+    try Self.forbid(dice + "|" + clocks, in: ["Web", "Listener"])
   }
 
   @Test func moneyIsCountedInIntegers() throws {
@@ -147,13 +151,12 @@ import Testing
       #expect(match == nil, "\(line)")
     }
     // Whoever listens lets only plain heads in: routes are found before anything of ours is asked.
-    for file in Set(
-      try Self.lines(of: Self.program).filter { $0.text.contains("HTTP1Channel.Configuration(") }.map(\.file))
-    {
-      let text = try String(contentsOf: Self.sources.appending(path: file), encoding: .utf8)
-      #expect(text.contains("additionalChannelHandlers: [PlainHeads()"), "\(file) has a server without PlainHeads")
-    }
-    try Self.forbid(#"\.http1\(\)|configuration: \.init\(idleTimeout"#, in: [Self.program])
+    let listener = try Self.lines(of: "Listener").filter { $0.text.contains("HTTP1Channel.Configuration(") }
+    #expect(listener.count == 1)
+    let text = try String(contentsOf: Self.sources.appending(path: "Listener/Listener.swift"), encoding: .utf8)
+    #expect(text.contains("additionalChannelHandlers: [PlainHeads()]"), "a server without PlainHeads")
+    // And with its bounds: nobody listens by other means.
+    try Self.forbid(#"\.http1\(|HTTP1Channel|ServerBootstrap"#, in: try Self.targets().filter { $0 != "Listener" })
   }
 
   @Test func theEngineIsStructured() throws {

@@ -155,8 +155,83 @@ import Testing
     #expect(subscription.isOver)
   }
 
+  private static func places(_ change: (inout Changes.Places) -> Void) -> Changes.Places {
+    var places = Changes.Places()
+    change(&places)
+    return places
+  }
+
+  /// However many look, there are places for those who pay; and the other way round.
+  @Test func pagesAndCommandsHavePlacesOfTheirOwn() throws {
+    let changes = Changes(
+      clock: FakeClock(),
+      places: Self.places {
+        $0.pages = 2
+        $0.commands = 1
+      })
+    let others = [EngineBench.id("a"), EngineBench.id("b"), EngineBench.id("c")]
+    _ = try changes.subscribe(to: others[0], as: .page(from: nil))
+    try changes.checkPlaceForPage()
+    _ = try changes.subscribe(to: others[1], as: .page(from: nil))
+    #expect(throws: Fault.overloaded) { try changes.subscribe(to: others[2], as: .page(from: nil)) }
+    #expect(throws: Fault.overloaded) { try changes.checkPlaceForPage() }
+    let command = try changes.subscribe(to: Self.order)
+    #expect(throws: Fault.overloaded) { try changes.subscribe(to: others[2]) }
+    command.end()
+    _ = try changes.subscribe(to: Self.order)
+  }
+
+  @Test func theOldestPageOfAnOrderGivesWay() async throws {
+    let changes = Changes(clock: FakeClock(), places: Self.places { $0.pagesOfOrder = 2 })
+    let command = try changes.subscribe(to: Self.order)
+    let other = try changes.subscribe(to: EngineBench.id("other"), as: .page(from: nil))
+    let pages = try (0..<1000).map { _ in try changes.subscribe(to: Self.order, as: .page(from: nil)) }
+    #expect(changes.count == 4)
+    #expect(pages.prefix(998).allSatisfy { $0.isOver })
+    #expect(![command, other, pages[998], pages[999]].contains { $0.isOver })
+    // Who gave way is told nothing more, and frees no place again.
+    pages[0].end()
+    changes.publish([Self.version(1)])
+    #expect(await pages[0].first(within: .seconds(1)) { _ in true } == nil)
+    #expect(await pages[999].first(within: .seconds(1)) { _ in true }?.version == 1)
+    #expect(changes.count == 4)
+  }
+
+  @Test func theOldestPageOfAnAddressGivesWay() throws {
+    let changes = Changes(clock: FakeClock(), places: Self.places { $0.pagesOfAddress = 2 })
+    func page(_ name: String, from address: [UInt8]?) throws -> Subscription {
+      try changes.subscribe(to: EngineBench.id(name), as: .page(from: address))
+    }
+    let first = try page("a", from: [10])
+    let others = [
+      try page("b", from: [10]), try page("c", from: nil), try page("d", from: nil), try page("e", from: nil),
+      try page("f", from: [11]), try page("g", from: [10]),
+    ]
+    #expect(first.isOver && !others.contains { $0.isOver })
+    for subscription in [first] + others { subscription.end() }
+    #expect(changes.count == 0)
+    let again = [try page("a", from: [10]), try page("b", from: [10])]
+    #expect(!again.contains { $0.isOver })
+  }
+
+  @Test func oneOrderDoesNotTakeAllPlaces() throws {
+    let changes = Changes(clock: FakeClock(), places: Self.places { $0.commandsOfOrder = 2 })
+    _ = try changes.subscribe(to: Self.order)
+    _ = try changes.subscribe(to: Self.order)
+    _ = try changes.subscribe(to: Self.order, as: .page(from: nil))
+    #expect(throws: Fault.overloaded) { try changes.subscribe(to: Self.order) }
+    _ = try changes.subscribe(to: EngineBench.id("other"))
+  }
+
+  /// What waits never fills a server's connections, however few they are.
+  @Test(arguments: [16, 100, 700, 8192]) func whoWaitsLeavesConnectionsFree(_ connections: Int) {
+    let places = Changes.Places(connections: connections)
+    #expect(places.commands + places.pages < connections)
+    #expect(places.commandsOfOrder <= max(8, places.commands) && places.pagesOfOrder <= places.pages)
+  }
+
   @Test func listenersAreBounded() throws {
-    let changes = Changes(clock: FakeClock(), limit: 2)
+    let changes = Changes(clock: FakeClock(), places: Self.places { $0.commands = 2 })
     let first = try changes.subscribe(to: Self.order)
     _ = try changes.subscribe(to: Self.order)
     #expect(throws: Fault.overloaded) { try changes.subscribe(to: Self.order) }

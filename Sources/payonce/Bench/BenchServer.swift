@@ -17,7 +17,7 @@ struct BenchServerCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting {
       let logger = try log.logger("bench")
-      let address = try await ListenAddress(listen, option: "--listen").reserved(option: "--listen")
+      let address = try ListenAddress(listen, option: "--listen").reserved(option: "--listen")
       let opened = try store.location().open(lanes: lanes)
       let provider = InstantProvider()
       let engine = Engine(
@@ -26,7 +26,8 @@ struct BenchServerCommand: AsyncParsableCommand {
       let services = WebServices(
         engine: engine, reading: opened.reading, directory: opened.directory, providers: [provider],
         randomness: SystemRandomness(), publicURL: "http://\(address)", redirectOrigins: [], demo: nil, logger: logger)
-      try await Server.run(engine, services, at: address, logger: logger)
+      let places = try Descriptors.all.gatePlaces(lanes: lanes, hasBank: false)
+      try await Server.run(engine, services, at: address, places: places, logger: logger)
     }
   }
 }

@@ -1,0 +1,157 @@
+"""Clients that mean harm, from their own threads and without a key, until they are told to stop."""
+
+import itertools
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+# Quadratic for whoever compares text by what it means: marks of two classes, in the wrong order.
+MARKS = "\u0301" * 8000 + "\u0327" * 8000
+FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
+
+
+class Attackers:
+    """`with Attackers(gate, orders)`: every kind of attack at once; what came back is in `statuses`."""
+
+    def __init__(self, gate, orders):
+        self.gate, self.paths = gate, [order["checkout_url"].removeprefix(gate.url) for order in orders]
+        self.statuses, self.stopping, self.lock = {}, threading.Event(), threading.Lock()
+        self.threads = [threading.Thread(target=self._attack, args=(it,)) for it in (
+            self._marks, self._idle, self._no_readers, self._slow_bodies, self._streams, self._floods)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive(), "an attacker waits for ever"
+
+    def _attack(self, work):
+        """Keeps some connections, each for a while; what happens to them is the server's business."""
+        kept = []
+        while not self.stopping.is_set():
+            try:
+                work(kept)
+            except OSError:
+                time.sleep(0.01)
+        for sock in kept:
+            sock.close()
+
+    def _connect(self, kept, limit):
+        sock = socket.create_connection(("127.0.0.1", self.gate.port), timeout=5)
+        kept.append(sock)
+        while len(kept) > limit:
+            kept.pop(0).close()
+        return sock
+
+    def _note(self, kind, sock):
+        """The status of an answer."""
+        answer = sock.recv(64)
+        if answer.startswith(b"HTTP/1.1 "):
+            with self.lock:
+                self.statuses.setdefault((kind, int(answer[9:12])), 0)
+                self.statuses[kind, int(answer[9:12])] += 1
+
+    # Attacks, each called again and again
+
+    def _marks(self, kept):
+        """Text that is slow to compare, wherever text is taken."""
+        path = self.paths[0]
+        body = f"{MARKS}=1".encode()
+        requests = [
+            (f"POST {path}/payments HTTP/1.1\r\nIdempotency-Key: x\r\n", f'{{"{MARKS}": 0}}'.encode()),
+            (f"POST {path}/payments HTTP/1.1\r\n{FORM}", body),
+            (f"POST {path}/payments HTTP/1.1\r\n{FORM}", f"idempotency_key=a&method=sandbox%3A{MARKS}".encode()),
+            (f"POST /demo/orders HTTP/1.1\r\n{FORM}", body),
+            (f"GET {path} HTTP/1.1\r\nAccept-Language: {MARKS[:6000]}\r\n", b""),
+            (f"GET {path} HTTP/1.1\r\nCookie: {MARKS[:6000]}=1\r\nOrigin: {MARKS[:500]}\r\n", b""),
+        ]
+        for head, body in requests:
+            sock = self._connect(kept, 4)
+            sock.sendall(head.encode() + b"Host: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            self._note("marks", sock)
+
+    def _idle(self, kept):
+        self._connect(kept, 400)
+        self.stopping.wait(0.005)
+
+    def _no_readers(self, kept):
+        sock = self._connect(kept, 60)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        sock.setblocking(False)
+        sock.send(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        self.stopping.wait(0.05)
+
+    def _slow_bodies(self, kept):
+        sock = self._connect(kept, 100)
+        sock.sendall(b"POST /providers/sandbox/notices HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n")
+        for other in list(kept):
+            try:
+                other.send(b" ")
+            except OSError:
+                kept.remove(other)
+        self.stopping.wait(0.05)
+
+    def _streams(self, kept):
+        """A thousand on one order, and then others."""
+        for number in itertools.count():
+            if self.stopping.is_set():
+                return
+            sock = self._connect(kept, 1000)
+            path = self.paths[0 if number < 1000 else number % len(self.paths)]
+            sock.sendall(f"GET {path}/stream HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            self.stopping.wait(0.002)
+
+    def _floods(self, kept):
+        """Bodies that go on behind their answer, and a client that asks and hangs up."""
+        sock = self._connect(kept, 2)
+        sock.sendall(b"POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self._note("floods", sock)
+        for _ in range(20):
+            sock.sendall(b"ffff\r\n" + b"a" * 65535 + b"\r\n")
+        with socket.create_connection(("127.0.0.1", self.gate.port), timeout=5) as gone:
+            gone.sendall(f"GET {self.paths[-1]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        self.stopping.wait(0.05)
+
+
+class Observer:
+    """Looks at the health and the memory of a program, over and over."""
+
+    def __init__(self, gate, memory):
+        self.gate, self.memory = gate, memory
+        self.times, self.largest, self.wrong = [], 0, []
+
+    @contextmanager
+    def looking(self):
+        stopping = threading.Event()
+
+        def look():
+            while not stopping.wait(0.1):
+                began = time.monotonic()
+                try:
+                    with socket.create_connection(("127.0.0.1", self.gate.port), timeout=10) as sock:
+                        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                        answer = sock.recv(64)
+                    if not answer.startswith(b"HTTP/1.1 200"):
+                        self.wrong.append(answer)
+                except OSError as error:
+                    self.wrong.append(repr(error))
+                self.times.append(time.monotonic() - began)
+                self.largest = max(self.largest, self.memory())
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            yield self
+        finally:
+            stopping.set()
+            thread.join(60)
+
+    def time(self, share):
+        """Within which this share of the answers came."""
+        return sorted(self.times)[int(share * (len(self.times) - 1))]

@@ -1,0 +1,468 @@
+"""Connections: who is accepted is answered, and nobody keeps one that others need."""
+
+import http.client
+import json
+import re
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import POSTGRES, PROGRAM, free_port, running, until, web
+
+
+def connect(gate, seconds=20):
+    return socket.create_connection(("127.0.0.1", gate.port), timeout=seconds)
+
+
+def rest(sock):
+    """What comes until the server closes; fails when it does not."""
+    answer = b""
+    try:
+        while chunk := sock.recv(65536):
+            answer += chunk
+    except ConnectionResetError:
+        pass
+    return answer
+
+
+def said(gate, text, seconds=20):
+    with connect(gate, seconds) as sock:
+        sock.sendall(text.encode())
+        return rest(sock)
+
+
+def heads(sock, count):
+    """So many answers with a Content-Length."""
+    file, found = sock.makefile("rb"), []
+    for _ in range(count):
+        lines = []
+        while (line := file.readline()) not in (b"\r\n", b""):
+            lines.append(line.decode().strip().lower())
+        length = next(int(line.split(":")[1]) for line in lines if line.startswith("content-length:"))
+        file.read(length)
+        found.append(lines)
+    return found
+
+
+def is_alive(gate):
+    return gate.process.process.poll() is None
+
+
+def memory(gate):
+    """What the program holds, in MB."""
+    with open(f"/proc/{gate.process.process.pid}/status") as status:
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) // 1024
+
+
+def with_files(limit, soft=None):
+    """Lets a program be started with so many files."""
+    return ["prlimit", f"--nofile={soft or limit}:{limit}"]
+
+
+# At the start and at the end
+
+def test_who_is_accepted_at_a_start_is_answered(tmp_path):
+    """The port is not listened on before there is a server."""
+    with running(tmp_path) as gate:
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        for _ in range(5):
+            assert gate.process.kill(signal.SIGTERM) == 0
+            process = subprocess.Popen(
+                gate.process.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            gate.process.process = process
+            accepted, last = [], time.monotonic() + 60
+            # Some beyond the first: the server is there for good by then.
+            while len(accepted) < 50:
+                assert time.monotonic() < last and process.poll() is None
+                try:
+                    sock = connect(gate)
+                except ConnectionRefusedError:
+                    continue
+                sock.sendall(request)
+                accepted.append(sock)
+            for sock in accepted:
+                with sock:
+                    assert rest(sock).startswith(b"HTTP/1.1 200")
+
+
+def test_the_end_waits_for_nobody_who_is_stuck(tmp_path):
+    with running(tmp_path, log_level="debug") as gate:
+        payment = gate.pay(gate.order(), method="action").json()
+        stuck = [connect(gate) for _ in range(30)]
+        for number, sock in enumerate(stuck):
+            if number % 3 == 1:
+                sock.sendall(b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\nContent-Length: 99\r\n\r\n{"
+                             % gate.key.encode())
+            if number % 3 == 2:
+                sock.setblocking(False)
+                for _ in range(200):
+                    try:
+                        sock.send(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
+                    except BlockingIOError:
+                        break
+        answers = []
+        waiting = threading.Thread(
+            target=lambda: answers.append(gate.call("GET", f"/v1/payments/{payment['id']}?wait=60")))
+        waiting.start()
+        # It is on its way once the bank was asked for it.
+        until(lambda: "call=query" in gate.process.log.read_text(), what="the question to the bank")
+        began = time.monotonic()
+        assert gate.process.kill(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 12
+        waiting.join(10)
+        assert answers and answers[0].status_code == 200
+        for sock in stuck:
+            sock.close()
+
+
+# Few files
+
+@pytest.mark.parametrize("limit", [256, 1024])
+def test_a_full_table_of_files_ends_nothing(tmp_path, limit):
+    """Everything in one process, as it is tried first: gate, bank and store share what there is."""
+    with running(tmp_path) as gate:
+        gate.process.kill(signal.SIGTERM)
+        arguments = gate.process.arguments
+        gate.process.arguments = [*with_files(limit, soft=limit // 2), *arguments]
+        gate.start()
+        # The soft limit was raised to the hard one.
+        assert resource.prlimit(gate.process.process.pid, resource.RLIMIT_NOFILE) == (limit, limit)
+        assert f"only {limit} files may be open" in gate.process.log.read_text()
+        order = gate.order()
+        idle = []
+        try:
+            for number in range(limit + 100):
+                idle.append(connect(gate))
+                if number % 50 == 0:
+                    assert gate.call("GET", "/healthz").status_code == 200
+            # Those who pay do not wait for those who do nothing.
+            for _ in range(20):
+                began = time.monotonic()
+                assert web.get(f"{gate.url}/healthz").status_code == 200
+                assert time.monotonic() - began < 5
+                assert gate.call("GET", f"/v1/orders/{order['id']}").status_code == 200
+            assert gate.pay(order).status_code == 201
+            assert is_alive(gate)
+        finally:
+            for sock in idle:
+                sock.close()
+
+
+def test_a_full_table_of_the_bank_ends_nothing(tmp_path):
+    with running(tmp_path) as gate:
+        gate.bank.process.kill(signal.SIGTERM)
+        gate.bank.process.arguments = [*with_files(256), *gate.bank.process.arguments]
+        gate.bank.start()
+        idle = [socket.create_connection(("127.0.0.1", gate.bank.port), timeout=20) for _ in range(400)]
+        assert gate.pay(gate.order()).json()["status"] == "succeeded"
+        assert gate.bank.process.process.poll() is None
+        for sock in idle:
+            sock.close()
+
+
+def test_requests_that_take_every_place_leave_one_for_the_health_check(tmp_path):
+    """Who waits for outcomes has some of the connections, never all; the rest is told to come later."""
+    with running(tmp_path) as gate:
+        gate.process.kill(signal.SIGTERM)
+        gate.process.arguments = [*with_files(256), *gate.process.arguments]
+        gate.start()
+        payments = [gate.pay(gate.order(), method="action").json()["id"] for _ in range(8)]
+        waiting = []
+        for number in range(250):
+            sock = connect(gate)
+            sock.sendall(
+                f"GET /v1/payments/{payments[number % 8]}?wait=60 HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: Bearer {gate.key}\r\n\r\n".encode())
+            waiting.append(sock)
+        began = time.monotonic()
+        assert web.get(f"{gate.url}/healthz").status_code == 200
+        assert time.monotonic() - began < 5
+        answer = gate.pay(gate.order(), wait=5)
+        assert answer.status_code == 201 or answer.json()["code"] == "overloaded", answer.text
+        assert is_alive(gate)
+        for sock in waiting:
+            sock.close()
+
+
+def test_too_few_files_are_said_at_once(tmp_path):
+    answer = subprocess.run(
+        [*with_files(80), str(PROGRAM), "serve", "--listen", f"127.0.0.1:{free_port()}"], capture_output=True,
+        text=True, cwd=tmp_path, timeout=30)
+    assert answer.returncode == 2 and "LimitNOFILE" in answer.stderr
+
+
+@pytest.mark.skipif(bool(POSTGRES), reason="is about the embedded store")
+def test_doctor_says_when_there_are_few_files(tmp_path):
+    def doctor(limit):
+        return subprocess.run(
+            [*with_files(limit), str(PROGRAM), "doctor", "--listen", f"127.0.0.1:{free_port()}"], capture_output=True,
+            text=True, cwd=tmp_path, timeout=30).stdout
+
+    assert re.search(r"^warning  files: only 512 .*LimitNOFILE", doctor(512), re.M)
+    assert re.search(r"^ok       files: 5000 ", doctor(5000), re.M)
+
+
+# Clients that keep what they have
+
+def test_who_was_answered_early_is_cut_off(tmp_path):
+    """However the rest of the request drips, and whatever the answer was."""
+    with running(tmp_path) as gate:
+        drips = []
+        for request in ("POST /v1/orders", "POST /nothing", "GET /healthz", "POST /demo/orders"):
+            for framing in ("Content-Length: 60000", "Transfer-Encoding: chunked"):
+                sock = connect(gate)
+                sock.sendall(f"{request} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode())
+                if not request.endswith("/demo/orders"):
+                    assert sock.recv(65536).startswith(b"HTTP/1.1 ")
+                drips.append((sock, b"1\r\n \r\n" if "chunked" in framing else b" "))
+        began = time.monotonic()
+        while drips:
+            assert time.monotonic() - began < 30, f"{len(drips)} are still open"
+            for drip in list(drips):
+                sock, piece = drip
+                try:
+                    sock.sendall(piece)
+                    # What the server closed answers with nothing, or is reset.
+                    sock.settimeout(0.01)
+                    if sock.recv(65536) == b"":
+                        raise ConnectionResetError
+                except TimeoutError:
+                    pass
+                except OSError:
+                    drips.remove(drip)
+                    sock.close()
+            time.sleep(0.2)
+        assert gate.call("GET", "/healthz").status_code == 200
+
+
+def test_readers_that_do_not_read_cost_little(tmp_path):
+    with running(tmp_path) as gate:
+        before, readers = memory(gate), []
+        request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
+        for _ in range(100):
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            sock.connect(("127.0.0.1", gate.port))
+            sock.setblocking(False)
+            readers.append([sock, request])
+        last = time.monotonic() + 3
+        while time.monotonic() < last:
+            for reader in readers:
+                try:
+                    reader[1] = reader[1][reader[0].send(reader[1]):]
+                except BlockingIOError:
+                    pass
+            time.sleep(0.01)
+        assert memory(gate) - before < 80
+        # Each ends once nothing of its answers was taken for half a minute.
+        held = f"/proc/{gate.process.process.pid}/fd"
+        until(lambda: subprocess.check_output(["ls", held]).count(b"\n") < 60, 60, "the end of the readers' connections")
+        for sock, _ in readers:
+            sock.close()
+
+
+# What HTTP says
+
+def test_one_connection_answers_many(gate):
+    with connect(gate) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        assert [lines[0] for lines in heads(sock, 40)] == ["http/1.1 200 ok"] * 40
+
+
+@pytest.mark.parametrize("value", ["close", "Close", "CLOSE", "TE, Close"])
+def test_a_client_that_wants_to_close_is_closed(gate, value):
+    began = time.monotonic()
+    answer = said(gate, f"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: {value}\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200") and b"connection: close" in answer.lower()
+    assert time.monotonic() - began < 5
+
+
+def test_an_old_client(gate):
+    began = time.monotonic()
+    answer = said(gate, "GET /healthz HTTP/1.0\r\n\r\n")
+    assert b" 200 " in answer.split(b"\r\n")[0] and answer.endswith(b"}")
+    assert time.monotonic() - began < 5
+    with connect(gate) as sock:
+        for _ in range(2):
+            sock.sendall(b"GET /healthz HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
+            assert "connection: keep-alive" in heads(sock, 1)[0]
+
+
+@pytest.mark.parametrize("hosts", ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nHost: a\r\n", "Host: a/b\r\n"])
+def test_a_request_has_one_host(gate, hosts):
+    answer = said(gate, f"GET /healthz HTTP/1.1\r\n{hosts}\r\n")
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+def test_a_body_is_asked_for_when_it_is_wanted(gate):
+    body = json.dumps({"reference": f"expect {time.time_ns()}", "amount": 1, "currency": "EUR"}).encode()
+    head = "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-Continue\r\n" % len(body)
+    with connect(gate) as sock:
+        sock.sendall(f"{head}Authorization: Bearer {gate.key}\r\n\r\n".encode())
+        assert sock.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(body)
+        assert heads(sock, 1)[0][0] == "http/1.1 201 created"
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert heads(sock, 1)[0][0] == "http/1.1 200 ok"
+    for refused, status in [(head, b"401"), (head.replace("/v1/orders", "/nothing"), b"404"),
+                            (head.replace(f"Length: {len(body)}", "Length: 70000") + f"Authorization: Bearer {gate.key}\r\n",
+                             b"413")]:
+        answer = said(gate, refused + "\r\n")
+        assert answer.startswith(b"HTTP/1.1 " + status) and b"100 Continue" not in answer
+
+
+# Streams
+
+def test_an_order_has_few_streams(gate):
+    """The oldest give way, so that nobody's page is kept from following."""
+    order = gate.order()
+    path = order["checkout_url"].removeprefix(gate.url) + "/stream"
+    streams = []
+    for _ in range(200):
+        sock = connect(gate)
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert sock.recv(20).startswith(b"HTTP/1.1 200")
+        streams.append(sock)
+    newest = streams.pop()
+
+    def is_over(sock):
+        sock.settimeout(0.01)
+        try:
+            while chunk := sock.recv(65536):
+                if chunk.endswith(b"0\r\n\r\n"):
+                    return True
+        except TimeoutError:
+            return False
+        return True
+
+    left = list(streams)
+
+    def are_few():
+        left[:] = [sock for sock in left if not is_over(sock)]
+        return len(left) < 32
+
+    until(are_few, 20, "the end of the oldest streams")
+    assert len(left) == 31 and left == streams[-31:]
+    assert gate.pay(order).status_code == 201
+    newest.settimeout(20)
+    news = b""
+    while b'"paid"' not in news:
+        chunk = newest.recv(65536)
+        assert chunk, "the newest stream has ended"
+        news += chunk
+    for sock in [*streams, newest]:
+        sock.close()
+
+
+def test_who_only_looks_keeps_nobody_from_paying(tmp_path):
+    """A small server whose places for pages are all taken: pages are told to ask, and payments go on."""
+    with running(tmp_path) as gate:
+        gate.process.kill(signal.SIGTERM)
+        gate.process.arguments = [*with_files(256), *gate.process.arguments]
+        gate.start()
+        orders = [gate.order() for _ in range(16)]
+        streams, refused = [], 0
+        for number in range(160):
+            sock = connect(gate)
+            path = orders[number % 16]["checkout_url"].removeprefix(gate.url)
+            sock.sendall(f"GET {path}/stream HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            refused += sock.recv(20).startswith(b"HTTP/1.1 503")
+            streams.append(sock)
+        assert refused > 0
+        answer = web.get(orders[0]["checkout_url"] + "/stream")
+        assert answer.status_code == 503 and answer.json()["code"] == "overloaded" and answer.headers["retry-after"]
+        assert web.get(orders[0]["checkout_url"] + "/status").status_code == 200
+        assert all(gate.pay(order).status_code == 201 for order in orders)
+        for sock in streams:
+            sock.close()
+
+
+# What every answer has
+
+def test_no_answer_is_sniffed(gate):
+    order = gate.order()
+    page = order["checkout_url"].removeprefix(gate.url)
+    tag = gate.call("GET", "/checkout.js").headers["etag"]
+    for method, path, headers, status in [
+        ("GET", "/healthz", {}, 200), ("GET", "/readyz", {}, 200), ("GET", "/openapi.json", {}, 200),
+        ("GET", "/nothing", {}, 404), ("PUT", "/healthz", {}, 405), ("GET", "/v1/orders", {}, 200),
+        ("GET", page, {}, 200), ("GET", page + "x", {}, 404), ("GET", page + "/status", {}, 200),
+        ("OPTIONS", page + "/status", {"Origin": "https://shop.example"}, 204), ("GET", "/checkout.js", {}, 200),
+        ("GET", "/checkout.js", {"If-None-Match": tag}, 304), ("HEAD", "/healthz", {}, 200), ("GET", "/demo", {}, 200),
+    ]:
+        answer = gate.call(method, path, headers=headers)
+        assert answer.status_code == status, (method, path, answer.status_code)
+        assert answer.headers["x-content-type-options"] == "nosniff", (method, path)
+        assert answer.headers["x-request-id"], (method, path)
+
+
+def test_assets_and_the_description_are_whole(gate):
+    """They are shared by all who read them at once."""
+    from conftest import together
+
+    for path in ("/openapi.json", "/checkout.js", "/checkout.css"):
+        first = web.get(gate.url + path).content
+        assert len(first) > 1000
+        assert all(answer.content == first for answer in together(20, lambda _: web.get(gate.url + path)))
+
+
+# The log
+
+def test_the_log_says_why_and_is_no_noise(tmp_path):
+    with running(tmp_path, log_level="info") as gate:
+        order = gate.order()
+        page = order["checkout_url"].removeprefix(gate.url)
+        token = page.rsplit("/", 1)[1]
+
+        def ask(method, path, **headers):
+            gate.call(method, path, headers={"X-Request-Id": f"r{len(asked)}", **headers})
+            asked.append(path)
+
+        def line():
+            name = f"request=r{len(asked) - 1} "
+            return next((it for it in gate.process.log.read_text().splitlines() if name in it + " "), None)
+
+        asked = []
+        for method, path, headers, words in [
+            ("GET", "/v1/orders/ord_0", {}, ["GET /v1/orders/{id} ", "code=not_found", "status=404"]),
+            ("GET", "/v1/orders?limit=0", {}, ["GET /v1/orders ", "code=invalid_request", "status=400"]),
+            ("GET", "/v1/orders", {"Authorization": "Bearer x"}, ["code=unauthorized", "status=401"]),
+            ("DELETE", "/v1/orders", {}, ["DELETE /v1/orders ", "code=method_not_allowed", "status=405"]),
+            ("GET", page[:-1], {}, ["GET /checkout/{token} ", "code=not_found", "status=404"]),
+            ("GET", "/wp-login.php?secret=1", {}, ["GET /wp-login.php ", "code=not_found"]),
+            ("GET", f"/a/{token}/b/c/d/e", {}, ["GET /a/…/b/c/… ", "code=not_found"]),
+            ("GET", f"/{gate.key}", {}, ["GET /… ", "code=not_found"]),
+            ("OPTIONS", page + "/payments", {"Origin": "https://shop.example"},
+             ["OPTIONS /checkout/…/payments ", "status=204"]),
+            ("GET", "/healthz", {}, ["GET /healthz ", "status=200"]),
+        ]:
+            ask(method, path, **headers)
+            found = until(line, 10, f"a line about {method} {path}")
+            assert all(word in found for word in words), (found, words)
+            assert ("code=" in found) == any("code=" in word for word in words), found
+        for path, headers in [("/checkout.js", {}), ("/demo/tea.svg", {}),
+                              ("/payonce.js", {"If-None-Match": gate.call("GET", "/payonce.js").headers["etag"]})]:
+            ask("GET", path, **headers)
+            assert line() is None
+        log = gate.process.log.read_text()
+        assert gate.key not in log and token not in log and "secret=1" not in log
+
+
+def test_a_form_that_is_refused_is_logged_with_its_code(tmp_path):
+    """It is answered by a redirect to a page, which says it in words."""
+    with running(tmp_path, log_level="info") as gate:
+        order = gate.order()
+        gate.pay(order)
+        connection = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=40)
+        connection.request(
+            "POST", order["checkout_url"].removeprefix(gate.url) + "/payments", b"method=sandbox%3Aok&idempotency_key=other",
+            {"Content-Type": "application/x-www-form-urlencoded", "X-Request-Id": "form"})
+        assert connection.getresponse().status == 303
+        connection.close()
+        log = gate.process.log
+        found = until(lambda: next((it for it in log.read_text().splitlines() if "request=form" in it), None))
+        assert "code=order_paid" in found and "status=303" in found
