@@ -11,6 +11,8 @@ enum CheckoutWord: String, CaseIterable {
   case held
   /// Somebody else's try came first.
   case elsewhere
+  /// Too many tries came from this address.
+  case braked
 
   private static let cookie = "payonce_said"
 

@@ -430,6 +430,10 @@ extension WebServices {
         "暂时无法连接。如果您已点击支付，请不要重复支付，恢复连接后本页面会显示结果。"),
       "heldLabel": say(
         "Money that came for this order is being looked into. Do not pay again.", "此订单的款项正在核实，请不要重复支付。"),
+      "isBraked": word == .braked,
+      "brakedLabel": say(
+        "Too many tries to pay were made from your connection. Please wait a few minutes, and try again. You were not charged.",
+        "您的网络连接尝试支付的次数过多，请等待几分钟后重试。您没有被扣款。"),
       "isRefused": word == .refused && !page.choices.isEmpty,
       "isHeld": word == .held && [.ready, .failed].contains(page.state),
       "refusedLabel": say(

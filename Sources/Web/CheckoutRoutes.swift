@@ -28,17 +28,20 @@ extension WebServices {
       guard let seconds else { return .json(try await view(order)) }
       guard seconds > 0 else { return .json(try await view(try await asked(order))) }
       return .json(
-        try await view(try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds), context)))
+        try await view(
+          try await changed(order, beyond: version.map { Int($0) }, within: .seconds(seconds), request, context)))
     }
-    routes.on(.get, "/checkout/:token/stream", query: []) { _, context in
+    routes.on(.get, "/checkout/:token/stream", query: []) { request, context in
       let order = try await order(behind: context)
       try engine.changes.checkPlaceForPage()
-      return try await stream(order, as: .page(from: Peer.address(of: context.channel)))
+      return try await stream(order, as: .page(from: Peer.address(of: request, context.channel)))
     }
     routes.on(.post, "/checkout/:token/payments", query: []) { request, context in
       if request.isForm { return await forBuyer(request, context) { try await payByForm(request, context) } }
       let token = try Self.token(context)
-      let started = try await start(token.order, request, by: .buyer(secret: token.secret))
+      let started = try await trying(from: Peer.address(of: request, context.channel)) {
+        try await start(token.order, request, by: .buyer(secret: token.secret))
+      }
       var response = response(started)
       remember(started.payment.payment, token, in: &response)
       return response
@@ -139,9 +142,9 @@ extension WebServices {
   /// The order once it has changed, or as it is when the time is over. A live payment's provider is asked first.
   /// - Parameter version: the version that the caller has; `nil` to wait until nothing is under way.
   private func changed(
-    _ order: Order, beyond version: Int?, within wait: Duration, _ context: WebContext
+    _ order: Order, beyond version: Int?, within wait: Duration, _ request: Request, _ context: WebContext
   ) async throws -> Order {
-    let listener = Changes.Listener.page(from: Peer.address(of: context.channel))
+    let listener = Changes.Listener.page(from: Peer.address(of: request, context.channel))
     let subscription = try engine.changes.subscribe(to: order.id, as: listener)
     defer { subscription.end() }
     let isMet: @Sendable (Order) -> Bool = { order in
@@ -208,6 +211,23 @@ extension WebServices {
     return buffer
   }
 
+  /// A buyer's try to pay. Those that come to nothing count against the address that they came from.
+  private func trying(
+    from address: [UInt8]?, _ pay: () async throws -> (payment: PaymentView, isRepeat: Bool)
+  ) async throws -> (payment: PaymentView, isRepeat: Bool) {
+    try addressBrake.begin(address)
+    do {
+      let started = try await pay()
+      // What is still processing may yet be declined.
+      if started.isRepeat || ![.failed, .processing].contains(started.payment.status) { addressBrake.forgive(address) }
+      return started
+    } catch {
+      // Nothing was tried.
+      addressBrake.forgive(address)
+      throw error
+    }
+  }
+
   // MARK: Without scripts
 
   /// How long a form waits for its outcome.
@@ -223,8 +243,9 @@ extension WebServices {
       let start = form["method"].flatMap({ StartPayment(choice: $0) })
     else { return Self.seeOther(page) }
     do {
-      let started = try await pay(
-        token.order, key: key, start, by: .buyer(secret: token.secret), wait: Self.formWait)
+      let started = try await trying(from: Peer.address(of: request, context.channel)) {
+        try await pay(token.order, key: key, start, by: .buyer(secret: token.secret), wait: Self.formWait)
+      }
       if case .redirect(let url) = started.payment.nextAction {
         var response = Self.seeOther(url)
         remember(started.payment.payment, token, in: &response)
@@ -237,7 +258,9 @@ extension WebServices {
         switch (refusal.code, refusal.payment) {
         case (.paymentInProgress, nil): .held
         case (.paymentInProgress, _), (.orderPaid, _): .elsewhere
-        case (.orderClosed, _), (.idempotencyKeyReused, _), (.tooManyPayments, _): nil
+        // Of the order it is said by the page itself.
+        case (.tooManyPayments, _): try await order(behind: token).map(brake) == .open ? .braked : nil
+        case (.orderClosed, _), (.idempotencyKeyReused, _): nil
         default: .refused
         }
       var response = Self.seeOther(page)

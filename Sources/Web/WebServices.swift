@@ -18,6 +18,8 @@ package struct WebServices: Sendable {
   /// The demo shop, unless it is off.
   package let demo: DemoShop?
   package let logger: Logger
+  /// Counts the tries of buyers by where they come from.
+  let addressBrake: AddressBrake
 
   package init(
     engine: Engine, reading: any Reading, directory: any Directory, providers: [any Provider],
@@ -33,6 +35,7 @@ package struct WebServices: Sendable {
     self.redirectOrigins = redirectOrigins
     self.demo = demo
     self.logger = logger
+    addressBrake = AddressBrake(clock: engine.clock)
   }
 
   /// Whether another payment of the order may start now.

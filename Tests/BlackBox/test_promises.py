@@ -4,6 +4,7 @@ import signal
 import time
 import uuid
 
+import httpx
 from conftest import running, together, until
 
 
@@ -100,6 +101,33 @@ def test_a_robot_that_tries_cards(gate):
     # The buyer has only to wait.
     until(lambda: gate.pay(order).status_code == 201, 30, "the end of the pause")
     assert gate.now(order)["status"] == "paid"
+
+
+def test_a_robot_that_orders_anew_for_each_card(tmp_path):
+    with running(tmp_path) as gate:
+        def try_to_pay(order, address, form=False):
+            headers = {"X-Forwarded-For": f"10.0.0.1, {address}", "Accept-Language": "en"}
+            url, key = f"{order['checkout_url']}/payments", str(uuid.uuid4())
+            if form:
+                with httpx.Client(headers=headers, follow_redirects=True, timeout=40) as browser:
+                    return browser.post(url, data={"idempotency_key": key, "method": "sandbox:declined"})
+            body = {"provider": "sandbox", "method": "declined"}
+            return httpx.post(url, json=body, headers={**headers, "Idempotency-Key": key}, timeout=40)
+
+        for _ in range(15):
+            order = gate.order()
+            for _ in range(2):
+                assert try_to_pay(order, "203.0.113.7").json()["status"] == "failed"
+        order = gate.order()
+        refused = try_to_pay(order, "203.0.113.7")
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_payments")
+        assert 500 < int(refused.headers["retry-after"]) <= 600
+        page = try_to_pay(order, "203.0.113.7", form=True)
+        assert "Too many tries to pay were made from your connection" in page.text
+        assert page.text.count('id="braked" role="status" >') == 1, "it is shown"
+        # Its neighbour, the shop itself, and whoever's address nobody knows.
+        assert try_to_pay(order, "203.0.113.8").status_code == 201
+        assert gate.pay(order).json()["status"] == "succeeded"
 
 
 def test_what_a_crash_left_behind_is_asked_about_at_once(tmp_path):

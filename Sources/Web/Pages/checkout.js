@@ -64,6 +64,8 @@ function lock() {
   const code = isFree() && checkout.problem?.code;
   document.getElementById('refused').hidden =
     !['provider_not_enabled', 'amount_not_supported', 'invalid_request'].includes(code);
+  // Where it is the order's own, the server offers nothing meanwhile.
+  document.getElementById('braked').hidden = code !== 'too_many_payments' || !checkout.view?.methods.length;
   // Money came in under a payment that this database had forgotten.
   const held = document.getElementById('held');
   if (code || !isFree()) held.hidden = code !== 'payment_in_progress' || !!checkout.problem.payment;
