@@ -65,6 +65,7 @@ struct Books: Sendable {
   private let queue: DatabaseQueue
 
   init(path: String) throws {
+    try Self.refuseOthers(path)
     var configuration = Configuration()
     configuration.busyMode = .timeout(5)
     queue = try DatabaseQueue(path: path, configuration: configuration)
@@ -96,7 +97,41 @@ struct Books: Sendable {
           CREATE INDEX notices_by_due ON notices (due_at);
           """)
     }
+    migrator.registerMigration("mark") { try $0.execute(sql: "PRAGMA application_id = \(Self.applicationID)") }
     try migrator.migrate(queue)
+  }
+
+  /// What a file of the bank's is marked with, as SQLite's `application_id`: `POnb`.
+  static let applicationID: Int32 = 0x504F_6E62
+
+  /// Why a file cannot be the bank's.
+  struct NotOurs: Error, CustomStringConvertible { let description: String }
+
+  /// - Throws: when the file belongs to another program. It is not changed, not even its journal's mode.
+  private static func refuseOthers(_ path: String) throws {
+    var configuration = Configuration()
+    configuration.readonly = true
+    configuration.busyMode = .timeout(5)
+    let queue: DatabaseQueue
+    // One that is not there yet, or cannot be read: opening it says what is wrong.
+    do { queue = try DatabaseQueue(path: path, configuration: configuration) } catch let error as DatabaseError
+      where error.resultCode == .SQLITE_CANTOPEN
+    { return }
+    try queue.read { database in
+      let mark = try Int32.fetchOne(database, sql: "PRAGMA application_id") ?? 0
+      let tables = try String.fetchAll(
+        database, sql: "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name LIMIT 1000")
+      // A new one; or one that was made before files were marked.
+      let isOurs = tables.isEmpty || Set(tables).isSuperset(of: ["grdb_migrations", "charges", "notices"])
+      guard mark == applicationID || (mark == 0 && isOurs) else {
+        let names = tables.prefix(3).map {
+          String(String.UnicodeScalarView($0.unicodeScalars.filter(\.isASCII).prefix(40)))
+        }
+        throw NotOurs(
+          description: "the file belongs to another program (its application id is \(mark), it holds "
+            + "\(names.joined(separator: ", "))), and was left as it is")
+      }
+    }
   }
 
   /// What the faults have in store for one request.

@@ -1,5 +1,6 @@
 package import AsyncHTTPClient
 import FoundationEssentials
+import GRDB
 package import Logging
 import NIOCore
 import NIOHTTP1
@@ -29,7 +30,12 @@ package final class SandboxBank: Sendable {
       throw SetupError(description: "the bank's secret must be whsec_ and at least 16 bytes in base 64")
     }
     do { books = try Books(path: path) } catch {
-      throw SetupError(description: "the bank's books cannot be opened at \(path): \(error)")
+      // SQLite's own words, without the statement that met them.
+      let why = (error as? DatabaseError).map { $0.message ?? "SQLite \($0.resultCode.rawValue)" } ?? "\(error)"
+      throw SetupError(
+        description:
+          "The bank's books \(path) cannot be opened: \(why). Name its own with --books, in a folder that can be "
+          + "written.")
     }
     self.signer = signer
     self.key = key.map(BankKey.init)

@@ -10,7 +10,7 @@ package struct MerchantRows {
   /// What they are read from. The condition says of which merchants.
   package static func select(_ condition: String) -> String {
     """
-    SELECT m.id, m.name, o.origin FROM merchants m LEFT JOIN origins o ON o.merchant = m.id \(condition)
+    SELECT m.id, m.name, m.display_name, o.origin FROM merchants m LEFT JOIN origins o ON o.merchant = m.id \(condition)
     ORDER BY m.name, o.origin
     """
   }
@@ -19,8 +19,9 @@ package struct MerchantRows {
     var columns = ColumnReader(row, table: "merchants")
     let id = MerchantID(try columns.next() as String)
     let name: String = try columns.next()
+    let displayName: String? = try columns.optional()
     let origin: [String] = try columns.optional().map { [$0] } ?? []
     let known = merchants.last?.id == id ? merchants.removeLast().origins : []
-    merchants.append(Merchant(id: id, name: name, origins: known + origin))
+    merchants.append(Merchant(id: id, name: name, displayName: displayName, origins: known + origin))
   }
 }

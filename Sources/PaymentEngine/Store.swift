@@ -150,6 +150,10 @@ package protocol Reading: Sendable {
   func feed(of merchant: MerchantID, after position: Int64, limit: Int) async throws(Fault) -> [(
     position: Int64, event: Event
   )]
+
+  /// What does not go on, or not by itself, of all merchants: of each kind at most `limit`, the oldest first. Of an order
+  /// that cannot be read, too.
+  func waiting(limit: Int) async throws(Fault) -> [Waiting]
 }
 
 /// A key as it is kept: never the key itself.
@@ -184,24 +188,35 @@ package struct StoredKey: Hashable, Sendable {
 /// A shop.
 package struct Merchant: Hashable, Sendable {
   package let id: MerchantID
+  /// By which it is found: short, and unlike every other's.
   package let name: String
+  /// What its buyers are told, where that is another name.
+  package let displayName: String?
   /// Whose pages may use and frame its buyers' checkout: origins such as `https://shop.example`, sorted.
   package let origins: [String]
 
-  package init(id: MerchantID, name: String, origins: [String]) {
+  package init(id: MerchantID, name: String, displayName: String? = nil, origins: [String]) {
     self.id = id
     self.name = name
+    self.displayName = displayName
     self.origins = origins
   }
+
+  /// As its buyers know it.
+  package var shownName: String { displayName ?? name }
 }
 
 /// Who may call: merchants, operators and their keys.
 package protocol Directory: Sendable {
+  /// Which store this is: 16 random hexadecimal digits, as old as the store, and no secret.
+  func storeID() async throws(Fault) -> String
   func key(_ id: String) async throws(Fault) -> StoredKey?
   func keys() async throws(Fault) -> [StoredKey]
   /// The merchant of this name, made when there is none.
   func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID
   func merchant(_ id: MerchantID) async throws(Fault) -> Merchant?
+  /// What its buyers are told instead of its name; `nil` for the name itself.
+  func setDisplayName(_ name: String?, of merchant: MerchantID) async throws(Fault)
   /// All of them, by name.
   func merchants() async throws(Fault) -> [Merchant]
   /// Lets an origin's pages use a merchant's checkout, or no longer. Either may be said again.

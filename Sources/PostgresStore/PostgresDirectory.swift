@@ -8,6 +8,17 @@ package struct PostgresDirectory: Directory {
 
   package init(_ readers: PostgresReaders) { self.readers = readers }
 
+  package func storeID() async throws(Fault) -> String {
+    guard let id = try await first("SELECT store FROM identity", []) ?? nil else {
+      throw .unavailable("the store has no identity")
+    }
+    return id
+  }
+
+  package func setDisplayName(_ name: String?, of merchant: MerchantID) async throws(Fault) {
+    _ = try await first("UPDATE merchants SET display_name = $1 WHERE id = $2 RETURNING id", [name, merchant.text])
+  }
+
   package func key(_ id: String) async throws(Fault) -> StoredKey? { try await keys("WHERE k.id = $1", [id]).first }
 
   package func keys() async throws(Fault) -> [StoredKey] { try await keys("ORDER BY k.created_at, k.id", []) }

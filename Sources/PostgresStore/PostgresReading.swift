@@ -84,6 +84,17 @@ package struct PostgresReading: Reading {
     ).orders
   }
 
+  package func waiting(limit: Int) async throws(Fault) -> [Waiting] {
+    try await readers.use { connection throws(PostgresFailure) in
+      let kinds = Waiting.Kind.allCases
+      let results = try connection.run(
+        kinds.map { PostgresCall(sql: Waiting.select($0, limit: limit)) }, within: PostgresSession.limit)
+      do {
+        return try zip(kinds, results).flatMap { kind, result in try result.rows.map { try Waiting(kind, $0) } }
+      } catch { throw .statement(code: PostgresFailure.unreadable, message: "\(error)") }
+    }
+  }
+
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     let statement = PostgresStatement(
       name: "events_of_order",

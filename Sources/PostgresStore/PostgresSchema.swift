@@ -5,7 +5,7 @@
 /// way, and would not find them.
 enum PostgresSchema {
   /// Every change of the schema, in the order in which it was made. One that was released never changes.
-  static let migrations = [orders, origins]
+  static let migrations = [orders, origins, identity]
 
   private static let calls = """
     next_at BIGINT,
@@ -29,6 +29,17 @@ enum PostgresSchema {
       PRIMARY KEY (merchant, origin)
     )
     """
+  ]
+
+  private static let identity = [
+    // Which store this is.
+    "CREATE TABLE identity (id BIGINT PRIMARY KEY CHECK (id = 1), store TEXT NOT NULL)",
+    "INSERT INTO identity (id, store) VALUES (1, substr(md5(random()::text || clock_timestamp()::text), 1, 16))",
+    "ALTER TABLE merchants ADD COLUMN display_name TEXT",
+    // What waits for somebody, among all that does not.
+    "CREATE INDEX payments_in_doubt ON payments (unknown_since) WHERE unknown_since IS NOT NULL",
+    "CREATE INDEX refunds_in_doubt ON refunds (unknown_since) WHERE unknown_since IS NOT NULL",
+    "CREATE INDEX orders_closing ON orders (id) WHERE status = 'closing'",
   ]
 
   private static let orders = [

@@ -1,4 +1,5 @@
 import GRDB
+import GRDBSQLite
 package import OrderRows
 import PaymentCore
 package import PaymentEngine
@@ -7,6 +8,9 @@ import Synchronization
 /// The embedded store: one file, one writer, any number of readers.
 package struct SQLiteDatabase: Sendable {
   let pool: DatabasePool
+  /// Another connection, for what is written beside the lane: its transaction spans two turns of the pool's writer, so that
+  /// in between the writer is not free, though it looks so. The two wait for one another as two processes do.
+  private let aside: DatabaseQueue
   private let clock: any Clock
   private let underWay = CallsUnderWay()
 
@@ -17,10 +21,11 @@ package struct SQLiteDatabase: Sendable {
   /// - Throws: `Fault.unavailable` with what is wrong.
   package init(path: String, clock: any Clock) throws(Fault) {
     self.clock = clock
-    pool = try faulting {
+    (pool, aside) = try faulting {
+      try Self.refuseOthers(path)
       var configuration = Configuration()
       configuration.foreignKeysEnabled = true
-      configuration.busyMode = .timeout(5)
+      configuration.busyMode = Self.patience
       configuration.maximumReaderCount = 4
       // A lane's transaction is opened by one call and ended by the next.
       configuration.allowsUnsafeTransactions = true
@@ -36,7 +41,45 @@ package struct SQLiteDatabase: Sendable {
         }
       }
       try DatabaseMigrator.payOnce.migrate(pool)
-      return pool
+      configuration.allowsUnsafeTransactions = false
+      configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -1024; PRAGMA synchronous = FULL") }
+      return (pool, try DatabaseQueue(path: path, configuration: configuration))
+    }
+  }
+
+  /// How long a connection waits for another one's transaction: 5 s. It looks often, since a busy lane leaves the file free
+  /// for moments only.
+  private static let patience = Database.BusyMode.callback { tries in
+    sqlite3_sleep(1)
+    return tries < 5000
+  }
+
+  /// What a file of PayOnce is marked with, as SQLite's `application_id`: `POnc`.
+  static let applicationID: Int32 = 0x504F_6E63
+
+  /// - Throws: `Fault.unavailable` when the file belongs to another program. It is not changed, not even its journal's mode.
+  private static func refuseOthers(_ path: String) throws {
+    var configuration = Configuration()
+    configuration.readonly = true
+    configuration.busyMode = patience
+    let queue: DatabaseQueue
+    // One that is not there yet, or cannot be read: opening it says what is wrong.
+    do { queue = try DatabaseQueue(path: path, configuration: configuration) } catch let error as DatabaseError
+      where error.resultCode == .SQLITE_CANTOPEN
+    { return }
+    try queue.read { database in
+      let mark = try Int32.fetchOne(database, sql: "PRAGMA application_id") ?? 0
+      guard mark != applicationID else { return }
+      let tables = try String.fetchAll(
+        database, sql: "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name LIMIT 1000")
+      // A new one; or one that was made before files were marked.
+      if mark == 0, tables.isEmpty || Set(tables).isSuperset(of: ["grdb_migrations", "merchants", "orders", "probes"]) {
+        return
+      }
+      let names = tables.prefix(3).map { $0.unicodeScalars.filter { $0.isASCII && $0.value > 0x20 }.prefix(40) }
+      let holds = names.isEmpty ? "" : ", it holds \(names.map { String($0) }.joined(separator: ", "))"
+      throw Fault.unavailable(
+        "the file belongs to another program (its application id is \(mark)\(holds)), and was left as it is")
     }
   }
 }
@@ -52,9 +95,9 @@ extension SQLiteDatabase {
     try await patiently { [pool] in try await pool.read(work) }
   }
 
-  /// A transaction of its own, not while a lane of this process runs: one of a lane spans two turns of the writer.
+  /// A transaction of its own, also while a lane of this process runs.
   func write<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws(Fault) -> Value {
-    try await patiently { [pool] in try await pool.write(work) }
+    try await patiently { [aside] in try await aside.write(work) }
   }
 
   /// A disk that hangs lets nobody go by itself, so a call that takes too long is given up: what it waits for may still

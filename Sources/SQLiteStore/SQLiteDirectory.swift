@@ -10,6 +10,22 @@ package struct SQLiteDirectory: Directory {
 
   package init(_ database: SQLiteDatabase) { self.database = database }
 
+  package func storeID() async throws(Fault) -> String {
+    try await database.read { database in
+      guard let id = try String.fetchOne(database, sql: "SELECT store FROM identity") else {
+        throw UnreadableRow(table: "identity")
+      }
+      return id
+    }
+  }
+
+  package func setDisplayName(_ name: String?, of merchant: MerchantID) async throws(Fault) {
+    try await database.write { database in
+      try database.execute(
+        sql: "UPDATE merchants SET display_name = ? WHERE id = ?", arguments: [name, merchant.text])
+    }
+  }
+
   package func key(_ id: String) async throws(Fault) -> StoredKey? { try await keys("WHERE k.id = ?", [id]).first }
 
   package func keys() async throws(Fault) -> [StoredKey] { try await keys("ORDER BY k.created_at, k.id", []) }

@@ -62,6 +62,18 @@ package struct SQLiteReading: Reading {
     }
   }
 
+  package func waiting(limit: Int) async throws(Fault) -> [Waiting] {
+    try await database.read { database in
+      var waiting: [Waiting] = []
+      for kind in Waiting.Kind.allCases {
+        try database.cachedStatement(sql: Waiting.select(kind, limit: limit)).run([]) {
+          waiting.append(try Waiting(kind, $0))
+        }
+      }
+      return waiting
+    }
+  }
+
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     try await database.read { database in
       let sql = """

@@ -6,6 +6,7 @@ extension DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("orders") { try $0.execute(sql: Schema.orders) }
     migrator.registerMigration("origins") { try $0.execute(sql: Schema.origins) }
+    migrator.registerMigration("identity") { try $0.execute(sql: Schema.identity) }
     return migrator
   }
 }
@@ -33,6 +34,21 @@ private enum Schema {
       origin TEXT NOT NULL,
       PRIMARY KEY (merchant, origin)
     ) STRICT, WITHOUT ROWID;
+    """
+
+  static let identity = """
+    PRAGMA application_id = \(SQLiteDatabase.applicationID);
+
+    -- Which store this is.
+    CREATE TABLE identity (id INTEGER PRIMARY KEY CHECK (id = 1), store TEXT NOT NULL) STRICT;
+    INSERT INTO identity (id, store) VALUES (1, lower(hex(randomblob(8))));
+
+    ALTER TABLE merchants ADD COLUMN display_name TEXT;
+
+    -- What waits for somebody, among all that does not.
+    CREATE INDEX payments_in_doubt ON payments (unknown_since) WHERE unknown_since IS NOT NULL;
+    CREATE INDEX refunds_in_doubt ON refunds (unknown_since) WHERE unknown_since IS NOT NULL;
+    CREATE INDEX orders_closing ON orders (id) WHERE status = 'closing';
     """
 
   static let orders = """

@@ -194,6 +194,43 @@ extension SimulatedStore: Reading {
     }
   }
 
+  package func waiting(limit: Int) async throws(Fault) -> [Waiting] {
+    contents.withLock { contents in
+      var all: [Waiting] = []
+      func add(
+        _ kind: Waiting.Kind, _ id: OrderID, _ text: String, _ provider: ProviderName?, since: Instant?,
+        case open: Case? = nil
+      ) {
+        guard let since else { return }
+        let order = contents.orders[id]?.registration
+        all.append(
+          Waiting(
+            kind: kind, order: id, id: text,
+            merchant: contents.merchants.first { $0.id == order?.merchant }?.name, reference: order?.reference,
+            provider: provider, reason: open?.reason.rawValue, note: open?.note, since: since))
+      }
+      for (id, order) in contents.orders {
+        for payment in order.payments {
+          add(.unknownPayment, id, payment.id.text, payment.provider, since: payment.unknownSince)
+        }
+        for refund in order.refunds {
+          add(
+            .unknownRefund, id, refund.id.text, order.payment(refund.payment)?.provider, since: refund.unknownSince)
+        }
+        if order.status == .closing {
+          let closing = contents.events[id]?.last { $0.type == .orderClosing }
+          add(.closingOrder, id, id.text, order.livePayment?.provider, since: closing?.at ?? order.updatedAt)
+        }
+      }
+      for open in contents.orders.values.flatMap(\.cases) + contents.strays.values where open.resolvedAt == nil {
+        add(.openCase, open.id.order, open.id.text, open.provider, since: open.openedAt, case: open)
+      }
+      return Waiting.Kind.allCases.flatMap { kind in
+        all.filter { $0.kind == kind }.sorted { ($0.since, $0.order) < ($1.since, $1.order) }.prefix(limit)
+      }
+    }
+  }
+
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     contents.withLock { Array($0.events[order, default: []].dropFirst(after).prefix(limit)) }
   }
@@ -209,6 +246,16 @@ extension SimulatedStore: Reading {
 }
 
 extension SimulatedStore: Directory {
+  package func storeID() async throws(Fault) -> String { "0000000000000000" }
+
+  package func setDisplayName(_ name: String?, of merchant: MerchantID) async throws(Fault) {
+    contents.withLock { contents in
+      guard let index = contents.merchants.firstIndex(where: { $0.id == merchant }) else { return }
+      let known = contents.merchants[index]
+      contents.merchants[index] = Merchant(id: known.id, name: known.name, displayName: name, origins: known.origins)
+    }
+  }
+
   package func key(_ id: String) async throws(Fault) -> StoredKey? {
     contents.withLock { $0.keys.first { $0.id == id } }
   }
@@ -239,7 +286,8 @@ extension SimulatedStore: Directory {
       let known = contents.merchants[index]
       let others = known.origins.filter { $0 != origin }
       contents.merchants[index] = Merchant(
-        id: known.id, name: known.name, origins: (others + (allowed ? [origin] : [])).sorted())
+        id: known.id, name: known.name, displayName: known.displayName,
+        origins: (others + (allowed ? [origin] : [])).sorted())
     }
   }
 

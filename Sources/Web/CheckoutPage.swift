@@ -375,8 +375,8 @@ extension WebServices {
     let shown = isDemo ? 4 : page.choices.count
     let html = PageTemplate.checkout.fill([
       "lang": language.tag, "otherLanguage": language.other.rawValue, "otherLanguageName": language.other.name,
-      "title": "\(page.headline) · \(isolated(shop.name))",
-      "shop": shop.name,
+      "title": "\(page.headline) · \(isolated(shop.shownName))",
+      "shop": shop.shownName,
       "amount": amount, "isLong": amount.utf8.count > 14,
       "description": order.registration.description,
       "state": page.state.rawValue,

@@ -118,7 +118,7 @@ extension WebServices {
   // MARK: What the buyer sees
 
   private func view(_ order: Order) async throws -> [UInt8] {
-    view(order, shop: try await shop(of: order).name)
+    view(order, shop: try await shop(of: order).shownName)
   }
 
   private func view(_ order: Order, shop: String) -> [UInt8] {
@@ -172,7 +172,7 @@ extension WebServices {
 
   /// Server-sent events: the buyer's view, now and whenever it changes.
   private func stream(_ order: Order, as listener: Changes.Listener) async throws -> Response {
-    let shop = try await shop(of: order).name
+    let shop = try await shop(of: order).shownName
     // Nobody listens before the body is really written: the answer to a HEAD has none.
     let body = ResponseBody { writer in
       let subscription = try engine.changes.subscribe(to: order.id, as: listener)

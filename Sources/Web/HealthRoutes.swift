@@ -1,3 +1,4 @@
+import Contract
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -10,7 +11,13 @@ extension WebServices {
     // Whether it can do its work: a store that can be read but not written takes no payment.
     routes.on(.get, "/readyz") { _, _ in
       try await engine.journal.probe()
-      return .json(Array(#"{"status":"ready"}"#.utf8))
+      var writer = JSONWriter()
+      let store = try await directory.storeID()
+      writer.object {
+        $0.string("status", "ready")
+        $0.string("store", store)
+      }
+      return .json(writer.bytes)
     }
     let description = ByteBuffer(bytes: PackageResources.openapi_json)
     routes.on(.get, "/openapi.json") { _, _ in .json(description) }

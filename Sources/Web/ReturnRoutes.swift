@@ -33,8 +33,8 @@ extension WebServices {
     ).forAnybody(language)
     let shop = try await shop(of: order)
     let html = PageTemplate.missing.fill([
-      "lang": language.tag, "title": "\(page.headline) · \(isolated(shop.name))",
-      "shop": shop.name, "amount": language.amount(order.registration.amount),
+      "lang": language.tag, "title": "\(page.headline) · \(isolated(shop.shownName))",
+      "shop": shop.shownName, "amount": language.amount(order.registration.amount),
       "state": page.state.rawValue, "headline": page.headline, "text": page.text,
       "returned": page.returned,
       "shopURL": page.state.isSafeToLeave ? order.registration.shopURL(isOver: page.state.isFinal) : nil,

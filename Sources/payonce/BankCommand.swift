@@ -30,8 +30,10 @@ struct BankCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let address = try ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8090", option: "--listen")
-        .reserved(option: "--listen")
+      let address = try ListenAddress(
+        Setting.value(listen, .listen) ?? "127.0.0.1:8090", option: Setting.source(listen, .listen)
+      )
+      .reserved(option: Setting.source(listen, .listen))
       let logger = try log.logger("bank")
       try await Wire.withClient(connections: min(32, Descriptors.all.calls)) { client in
         let running = try RunningBank(
@@ -105,6 +107,9 @@ struct RunningBank {
 
 /// A line on standard output, at once. Whoever read it may have gone; that is no reason to stop.
 func announce(_ line: String) { try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8)) }
+
+/// A line on standard error, beside what the command answers.
+func explain(_ line: String) { try? FileHandle.standardError.write(contentsOf: Data(("payonce: " + line + "\n").utf8)) }
 
 /// A service that is one function.
 struct ClosureService: Service {

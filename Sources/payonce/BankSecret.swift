@@ -75,7 +75,7 @@ struct Playground {
     case nil: return nil
     case "on": return true
     case "off": return false
-    case let other?: throw SetupError("--\(name.rawValue) must be on or off. It is: \(other)")
+    case let other?: throw SetupError("\(Setting.source(option, name)) must be on or off. It is: \(other)")
     }
   }
 }

@@ -7,29 +7,36 @@ import PostgresStore
 
 /// Whether what PostgreSQL acknowledges is safe, as far as it can be seen from here.
 extension DoctorCommand {
-  func checkDatabase(_ address: PostgresAddress, _ client: HTTPClient) async -> [Finding] {
+  func checkDatabase(_ address: PostgresAddress, _ client: HTTPClient) async -> ([Finding], id: String?) {
     let clock = SystemClock()
     let inspection: PostgresInspection
     let id = "doctor-\(UUID().uuidString.lowercased())"
     do throws(Fault) {
       inspection = try PostgresInspection(address, id: id, clock: clock)
     } catch {
-      return [
-        .broken(
-          "store: \(address.shown) cannot be reached (\(error.reason)). Is a primary running, and may we connect?")
-      ]
+      let complaint =
+        "store: \(address.shown) cannot be reached (\(error.reason)). Is a primary running, and may we connect?"
+      return ([.broken(complaint)], nil)
     }
-    return Self.writing(inspection, address) + Self.durability(inspection) + Self.copies(inspection)
-      + [Self.connections(inspection), Self.clock(inspection)] + Self.orders(inspection, address, id: id)
-      + (await checkPatroni(address, client))
+    let (orders, storeID) = await Self.orders(inspection, address, id: id)
+    let findings =
+      Self.writing(inspection, address) + Self.durability(inspection) + Self.copies(inspection)
+      + [Self.connections(inspection), Self.clock(inspection)] + orders + (await checkPatroni(address, client))
+    return (findings, storeID)
   }
 
   /// Where it can be written: a primary that waits for its standbys in vain is complained of already.
-  private static func orders(_ inspection: PostgresInspection, _ address: PostgresAddress, id: String) -> [Finding] {
-    guard inspection.keys != nil, case .success = inspection.writing else { return [] }
+  private static func orders(
+    _ inspection: PostgresInspection, _ address: PostgresAddress, id: String
+  ) async -> ([Finding], id: String?) {
+    guard inspection.keys != nil, case .success = inspection.writing else { return ([], nil) }
+    let clock = SystemClock()
+    let readers = PostgresReaders(address, id: id, clock: clock, count: 1)
     do throws(Fault) {
-      return [try unreadable(PostgresStore(address, id: id, clock: SystemClock()))]
-    } catch { return [.broken("orders: cannot be looked at (\(error.reason))")] }
+      let findings = [try unreadable(PostgresStore(address, id: id, clock: clock))]
+      // Which store it is, no older payonce has written down.
+      return (findings + (await waiting(PostgresReading(readers))), try? await PostgresDirectory(readers).storeID())
+    } catch { return ([.broken("orders: cannot be looked at (\(error.reason))")], nil) }
   }
 
   private static func writing(_ inspection: PostgresInspection, _ address: PostgresAddress) -> [Finding] {

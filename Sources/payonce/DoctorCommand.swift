@@ -35,7 +35,8 @@ struct DoctorCommand: AsyncParsableCommand {
   func run() async throws {
     // One that does not try again what was refused.
     let findings = try await Wire.withClient(connections: 8) { client in
-      await checkStore(client) + checkFiles() + checkAddresses() + checkServer(client) + checkBank(client)
+      let (findings, id) = await checkStore(client)
+      return await findings + checkFiles() + checkAddresses() + checkServer(client, store: id) + checkBank(client)
     }
     var isBroken = false
     for finding in findings {
@@ -50,20 +51,21 @@ struct DoctorCommand: AsyncParsableCommand {
     if isBroken { throw ExitCode(1) }
   }
 
-  private func checkStore(_ client: HTTPClient) async -> [Finding] {
+  /// - Returns: also which store it is, if that can be said.
+  private func checkStore(_ client: HTTPClient) async -> ([Finding], id: String?) {
     do {
       switch try store.location() {
       case .sqlite(let path): return await checkFile(path)
       case .postgres(let address): return await checkDatabase(address, client)
       }
-    } catch { return [.broken("store: \(error)")] }
+    } catch { return ([.broken("store: \(error)")], nil) }
   }
 
-  private func checkFile(_ path: String) async -> [Finding] {
+  private func checkFile(_ path: String) async -> ([Finding], id: String?) {
     do {
       let isNew = !FileManager.default.fileExists(atPath: path)
       if isNew {
-        return [.warning("store: \(path) does not exist yet; `payonce serve` or `payonce keys create` makes it")]
+        return ([.warning("store: \(path) does not exist yet; `payonce serve` makes it")], Self.noStore)
       }
       let opened = try store.location().open()
       var findings: [Finding] = [.fine("store: \(path) opens, with a durable write-ahead log and the current schema")]
@@ -89,8 +91,36 @@ struct DoctorCommand: AsyncParsableCommand {
             ? .warning("disk: \(megabytes) MB free; a full disk stops payments, make room")
             : .fine("disk: \(megabytes) MB free"))
       }
-      return findings + [Self.keys(try await opened.directory.keys().count { $0.revokedAt == nil })]
-    } catch { return [.broken("store: \(error)")] }
+      findings += await Self.waiting(opened.reading)
+      findings.append(Self.keys(try await opened.directory.keys().count { $0.revokedAt == nil }))
+      return (findings, try await opened.directory.storeID())
+    } catch { return ([.broken("store: \(error)")], nil) }
+  }
+
+  /// Of a store that is not there yet.
+  private static let noStore = "none"
+
+  /// What waits for somebody.
+  static func waiting(_ reading: any Reading) async -> [Finding] {
+    do throws(Fault) {
+      let (all, now) = (try await reading.waiting(limit: Waiting.listed), SystemClock().now())
+      let findings = Waiting.Kind.allCases.compactMap { kind -> Finding? in
+        let some = all.filter { $0.kind == kind }
+        guard let oldest = some.map(\.since).min() else { return nil }
+        let name =
+          switch kind {
+          case .unknownPayment: "payments in doubt"
+          case .unknownRefund: "refunds in doubt"
+          case .openCase: "open cases"
+          case .closingOrder: "closing orders"
+          }
+        let count = "\(some.count == Waiting.listed ? "at least " : "")\(some.count)"
+        let text =
+          "\(name): \(count), the oldest since \(oldest.rfc3339); `payonce stuck` lists them and says what to do"
+        return some.contains { $0.needsSomebody(at: now) } ? .broken(text) : .warning(text)
+      }
+      return findings.isEmpty ? [.fine("waiting: nothing is in doubt, closing, or waits for a decision")] : findings
+    } catch { return [.broken("waiting: cannot be looked at (\(error.reason))")] }
   }
 
   /// Of the orders whose time has come: those that cannot be read stay among them.
@@ -122,10 +152,10 @@ struct DoctorCommand: AsyncParsableCommand {
 
   private func checkAddresses() -> [Finding] {
     do {
-      let address = try ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
-      let publicAddress = try Setting.value(publicURL, .publicURL).map {
-        try ServeCommand.webAddress($0, "--public-url")
-      }
+      let address = try ListenAddress(
+        Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: Setting.source(listen, .listen))
+      let publicAddress = try Setting.value(publicURL, .publicURL)
+        .map { try ServeCommand.webAddress($0, Setting.source(publicURL, .publicURL)) }
       let playground = try Playground(
         sandbox: sandbox, demo: demo, bank: Setting.value(bank, .bank),
         isPrivate: address.isLoopback && publicAddress?.isLoopback ?? true)
@@ -143,12 +173,23 @@ struct DoctorCommand: AsyncParsableCommand {
     } catch { return [.broken("\(error)")] }
   }
 
-  private func checkServer(_ client: HTTPClient) async -> [Finding] {
+  private struct Ready: Decodable { let store: String }
+
+  /// - Parameter store: which one was looked at here; `nil` where that is not known.
+  private func checkServer(_ client: HTTPClient, store: String?) async -> [Finding] {
     guard let address = try? ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "") else {
       return []
     }
-    switch await Self.status("http://\(address)/readyz", client) {
-    case 200: return [.fine("server: ready on http://\(address)")]
+    let (status, body) = await Self.answer("http://\(address)/readyz", client)
+    switch status {
+    case 200:
+      let theirs = try? JSONDecoder().decode(Ready.self, from: body).store
+      guard let store, let theirs, store != theirs else { return [.fine("server: ready on http://\(address)")] }
+      return [
+        .broken(
+          "server: ready on http://\(address), with another store (its id is \(theirs)) than the one looked at here "
+            + "(\(store)), so that keys made here are no good there. Name the server's with --store or PAYONCE_STORE")
+      ]
     case let status?: return [.broken("server: http://\(address)/readyz answers \(status); its log says why")]
     case nil: return [.warning("server: nothing answers on http://\(address); start it with `payonce serve`")]
     }
@@ -160,24 +201,28 @@ struct DoctorCommand: AsyncParsableCommand {
     }
     let address: WebAddress
     do {
-      address = try ServeCommand.webAddress(url, "--bank")
-      let gate = try ServeCommand.webAddress(Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1", "--public-url")
+      address = try ServeCommand.webAddress(url, Setting.source(bank, .bank))
+      let gate = try ServeCommand.webAddress(
+        Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1", Setting.source(publicURL, .publicURL))
       let listen = try ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
       _ = try BankSecret.ofOthers(isPrivate: address.isLoopback && gate.isLoopback && listen.isLoopback)
     } catch { return [.broken("bank: \(error)")] }
     let key = Setting.value(nil, .bankKey)
-    switch await Self.status(address.text + "/faults", client, key: key) {
+    switch await Self.answer(address.text + "/faults", client, key: key).status {
     case 200: return [.fine("bank: answers on \(address.text)")]
     case 401: return [.warning("bank: \(address.text) does not take PAYONCE_BANK_KEY; the demo needs the bank's own")]
     default: return [.broken("bank: nothing answers on \(address.text); start it with `payonce bank`")]
     }
   }
 
-  private static func status(_ url: String, _ client: HTTPClient, key: String? = nil) async -> Int? {
+  /// - Returns: no status where nothing answers.
+  static func answer(
+    _ url: String, _ client: HTTPClient, key: String? = nil
+  ) async -> (status: Int?, body: Data) {
     var request = HTTPClientRequest(url: url)
     if let key { request.headers.add(name: "authorization", value: "Bearer \(key)") }
     let response = try? await client.execute(request, timeout: .seconds(3))
-    _ = try? await response?.body.collect(upTo: 65_536)
-    return response.map { Int($0.status.code) }
+    let body = try? await response?.body.collect(upTo: 65_536)
+    return (response.map { Int($0.status.code) }, body.map { Data($0.readableBytesView) } ?? Data())
   }
 }

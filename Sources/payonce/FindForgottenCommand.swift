@@ -40,11 +40,11 @@ struct FindForgottenCommand: AsyncParsableCommand {
     guard let bankURL = Setting.value(bank, .bank) else {
       throw SetupError("Name the bank that the server uses with --bank, such as --bank http://127.0.0.1:8090")
     }
-    let bank = try ServeCommand.webAddress(bankURL, "--bank")
+    let bankAddress = try ServeCommand.webAddress(bankURL, Setting.source(bank, .bank))
     let provider = SandboxProvider(
-      wire: Wire(client: client, timeout: Schedule().callTimeout), bankURL: bank.text,
+      wire: Wire(client: client, timeout: Schedule().callTimeout), bankURL: bankAddress.text,
       publicURL: try ServeCommand.webAddress(
-        Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1:8080", "--public-url"
+        Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1:8080", Setting.source(publicURL, .publicURL)
       ).text,
       // It takes no notices.
       verifier: try BankSecret.ofOneProcess().verifier)

@@ -13,13 +13,18 @@ struct KeysCommand: AsyncParsableCommand {
   struct Create: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Make a key. It is printed once, alone, on standard output.",
-      discussion: "A merchant's key works at once, also at servers that are already running.")
+      discussion: """
+        A merchant's key works at once, also at servers that are already running. Which store it is in is said on standard
+        error.
+        """)
 
     @Option(help: "The merchant that the key is for; made when there is none of this name.")
     var merchant: String?
     @Option(help: "The operator that the login is for.")
     var `operator`: String?
     @OptionGroup var store: StoreOption
+    @Flag(help: "Make the store ./data/payonce.db when it is not there; one that is named with --store is made anyway.")
+    var newStore = false
 
     func run() async throws {
       try await reporting {
@@ -28,10 +33,15 @@ struct KeysCommand: AsyncParsableCommand {
         guard (merchant == nil) != (login == nil), let name = merchant ?? login else {
           throw SetupError("Say for whom: --merchant NAME or --operator NAME.")
         }
-        guard (1...80).contains(name.utf8.count), !name.unicodeScalars.contains(where: { $0.value < 0x20 }) else {
-          throw SetupError("A name is 1 to 80 bytes long, without control characters.")
+        try MerchantsCommand.check(name: name)
+        let location = try store.location()
+        let isNew = !location.exists
+        guard !isNew || store.isNamed || newStore else {
+          throw SetupError(
+            "There is no store here, at \(location.shown). Run this in the server's folder, name the server's store with "
+              + "--store or PAYONCE_STORE, or make a new one with --new-store.")
         }
-        let directory = try store.location().open().directory
+        let directory = try location.open().directory
         let randomness = SystemRandomness()
         let key: AccessKey
         let holder: StoredKey.Holder
@@ -44,6 +54,7 @@ struct KeysCommand: AsyncParsableCommand {
         }
         try await directory.add(
           StoredKey(id: key.id, hash: key.hash, holder: holder, createdAt: SystemClock().now(), revokedAt: nil))
+        explain("\(isNew ? "made the store" : "the key is in the store") \(location.shown)")
         // Nobody sees it a second time: if it cannot be printed, that is an error.
         try FileHandle.standardOutput.write(contentsOf: Data((key.text + "\n").utf8))
       }

@@ -27,9 +27,7 @@ struct OriginsCommand: AsyncParsableCommand {
             + "https://shop.example. It is: \(origin)")
       }
       let directory = try store.location().openExisting().directory
-      guard let known = try await directory.merchants().first(where: { $0.name == merchant }) else {
-        throw SetupError("There is no merchant of this name. `payonce keys create --merchant NAME` makes one.")
-      }
+      let known = try await MerchantsCommand.merchant(named: merchant, directory)
       guard allowed || known.origins.contains(origin) else {
         throw SetupError("This origin was not allowed. `payonce origins list` shows those that are.")
       }

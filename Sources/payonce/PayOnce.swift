@@ -16,7 +16,8 @@ struct PayOnce: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      ServeCommand.self, BankCommand.self, KeysCommand.self, OriginsCommand.self, DoctorCommand.self,
+      ServeCommand.self, BankCommand.self, KeysCommand.self, MerchantsCommand.self, OriginsCommand.self,
+      DoctorCommand.self, StuckCommand.self,
       CopyStoreCommand.self,
       FindForgottenCommand.self,
       BenchCommand.self,

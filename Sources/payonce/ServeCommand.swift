@@ -52,35 +52,54 @@ struct ServeCommand: AsyncParsableCommand {
 
   private func serve(_ client: HTTPClient) async throws {
     let logger = try log.logger("payonce")
-    let address = try ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "--listen")
-      .reserved(option: "--listen")
-    let publicAddress = try Self.webAddress(
-      Setting.value(self.publicURL, .publicURL) ?? "http://\(address)", "--public-url")
-    let publicURL = publicAddress.text
+    // Every option is looked at before the first port: what is wrong with them is no matter of what else runs here.
+    let wanted = try ListenAddress(
+      Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: Setting.source(listen, .listen))
+    let bankWanted = try Setting.value(bankListen, .bankListen)
+      .map { try ListenAddress($0, option: Setting.source(bankListen, .bankListen)) }
+    guard bankWanted?.isLoopback ?? true else {
+      throw SetupError("Its own bank listens on loopback only: --bank-listen 127.0.0.1:PORT")
+    }
+    let publicAddress = try Setting.value(self.publicURL, .publicURL)
+      .map { try Self.webAddress($0, Setting.source(self.publicURL, .publicURL)) }
+    let bankAddress = try Setting.value(bank, .bank).map { try Self.webAddress($0, Setting.source(bank, .bank)) }
     let playground = try Playground(
-      sandbox: self.sandbox, demo: demo, bank: Setting.value(bank, .bank),
-      isPrivate: address.isLoopback && publicAddress.isLoopback)
+      sandbox: self.sandbox, demo: demo, bank: bankAddress?.text,
+      isPrivate: wanted.isLoopback && publicAddress?.isLoopback ?? true)
     let (hasSandbox, hasDemo) = (playground.hasSandbox, playground.hasDemo)
+    let otherBank = hasSandbox ? bankAddress : nil
     var schedule = Schedule()
     if let seconds = try Self.number(callTimeout, .callTimeout, 1...120, unit: " seconds") {
       schedule.callTimeout = .seconds(seconds)
     }
     let location = try store.location()
     let lanes = try Self.number(lanes, .lanes, 1...64) ?? 2
-    let hasBank = hasSandbox && Setting.value(bank, .bank) == nil
+    let hasBank = hasSandbox && otherBank == nil
     let places = try Descriptors.all.gatePlaces(lanes: lanes, hasBank: hasBank)
-    let opened = try location.open(lanes: lanes)
-    if case .sqlite(let path) = location { try holdAlone(path) }
-
     // Each node would ask a bank of its own about what another one has paid.
-    if location.isShared, hasSandbox, Setting.value(bank, .bank) == nil, !address.isLoopback {
+    if location.isShared, hasBank, !wanted.isLoopback {
       throw SetupError(
         "Several servers on one database need one bank: name it with --bank, or turn it off with --sandbox off.")
     }
-    let sandbox =
-      hasSandbox
-      ? try await sandbox(address, location, client, schedule, publicURL, playground, logger) : nil
-    let providers: [any Provider] = sandbox.map { [$0.provider] } ?? []
+    let secret =
+      try otherBank.map { try BankSecret.ofOthers(isPrivate: $0.isLoopback && playground.isPrivate) }
+      ?? .ofOneProcess()
+
+    let address = try wanted.reserved(option: Setting.source(listen, .listen))
+    let publicURL = publicAddress?.text ?? "http://\(address)"
+    let opened = try location.open(lanes: lanes)
+    if case .sqlite(let path) = location { try holdAlone(path) }
+
+    let ownBank = hasBank ? try bank(address, bankWanted, location, client, secret, logger) : nil
+    let bankURL = otherBank?.text ?? ownBank?.url
+    let providers: [any Provider] =
+      bankURL.map { bankURL in
+        [
+          SandboxProvider(
+            wire: Wire(client: client, timeout: schedule.callTimeout), bankURL: bankURL, publicURL: publicURL,
+            verifier: secret.verifier)
+        ]
+      } ?? []
     let rules = Rules(
       schedule: schedule, sheets: Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0.sheet) }),
       enabled: providers.map(\.name))
@@ -92,12 +111,13 @@ struct ServeCommand: AsyncParsableCommand {
     }
     let engine = newEngine()
     var demo: DemoShop?
-    if hasDemo, let bankURL = sandbox?.bankURL {
+    if hasDemo, let bankURL {
       demo = try await Self.demoShop(opened.directory, bankURL: bankURL, client: client)
     }
     let services = WebServices(
       engine: engine, reading: opened.reading, directory: opened.directory, providers: providers,
-      randomness: SystemRandomness(), publicURL: publicURL, redirectOrigins: sandbox.map { [$0.bankURL] } ?? [],
+      randomness: SystemRandomness(), publicURL: publicURL,
+      redirectOrigins: bankURL.map { [$0] } ?? [],
       demo: demo, logger: logger)
 
     Setting.warnOfOthers(logger)
@@ -106,33 +126,22 @@ struct ServeCommand: AsyncParsableCommand {
     if address.isWildcard, publicURL == "http://\(address)" {
       logger.warning("buyers are sent to \(publicURL), which is nobody's address: set --public-url")
     }
+    // It may come later, and the gate does without it.
+    async let looked: Void = Self.warn(ofSilent: otherBank?.text, client, logger)
     try await Server.run(
       engine, recovering: location.isShared ? nil : newEngine(), services, at: address, places: places,
-      beside: sandbox?.own?.services(announcing: false) ?? [], logger: logger)
+      beside: ownBank?.running.services(announcing: false) ?? [], logger: logger)
+    await looked
   }
 
-  private func sandbox(
-    _ server: ListenAddress, _ location: StoreLocation, _ client: HTTPClient, _ schedule: Schedule, _ publicURL: String,
-    _ playground: Playground, _ logger: Logger
-  ) async throws -> (provider: SandboxProvider, bankURL: String, own: RunningBank?) {
-    let (bankURL, own, secret) = try await bank(server, location, client, playground, logger)
-    let provider = SandboxProvider(
-      wire: Wire(client: client, timeout: schedule.callTimeout), bankURL: bankURL, publicURL: publicURL,
-      verifier: secret.verifier)
-    return (provider, bankURL, own)
-  }
-
+  /// A bank of its own, in this process.
   private func bank(
-    _ server: ListenAddress, _ location: StoreLocation, _ client: HTTPClient, _ playground: Playground, _ logger: Logger
-  ) async throws -> (url: String, own: RunningBank?, secret: BankSecret) {
-    if let url = Setting.value(bank, .bank) {
-      let address = try Self.webAddress(url, "--bank")
-      return (address.text, nil, try .ofOthers(isPrivate: address.isLoopback && playground.isPrivate))
-    }
-    let wanted = Setting.value(bankListen, .bankListen)
+    _ server: ListenAddress, _ wanted: ListenAddress?, _ location: StoreLocation, _ client: HTTPClient,
+    _ secret: BankSecret, _ logger: Logger
+  ) throws -> (url: String, running: RunningBank) {
     let address: ListenAddress
     if let wanted {
-      address = try ListenAddress(wanted, option: "--bank-listen").reserved(option: "--bank-listen")
+      address = try wanted.reserved(option: Setting.source(bankListen, .bankListen))
     } else if server.port != 8090,
       let usual = try? ListenAddress("127.0.0.1:8090", option: "").reserved(option: "")
     {
@@ -143,19 +152,22 @@ struct ServeCommand: AsyncParsableCommand {
     guard address.port != server.port else {
       throw SetupError("--bank-listen \(address) is where the server itself listens. Choose another port.")
     }
-    guard address.isLoopback else {
-      throw SetupError("Its own bank listens on loopback only: --bank-listen 127.0.0.1:PORT")
-    }
     var path = Setting.value(books, .books)
     if path == nil, case .sqlite(let file) = location {
       path = ((file as NSString).deletingLastPathComponent as NSString).appendingPathComponent("bank.db")
     }
-    let secret = try BankSecret.ofOneProcess()
     let own = try RunningBank(
       books: path ?? "./data/bank.db", secret: secret, key: nil, address: address, places: Descriptors.all.bankPlaces,
       client: client, logger: logger)
     logger.notice("the sandbox bank is on http://\(address)")
-    return ("http://\(address)", own, secret)
+    return ("http://\(address)", own)
+  }
+
+  private static func warn(ofSilent bankURL: String?, _ client: HTTPClient, _ logger: Logger) async {
+    guard let bankURL, await DoctorCommand.answer(bankURL + "/faults", client).status == nil, !Task.isCancelled else {
+      return
+    }
+    logger.warning("the bank does not answer: payments there wait until it does", metadata: ["bank": "\(bankURL)"])
   }
 
   private static func demoShop(
@@ -186,7 +198,8 @@ struct ServeCommand: AsyncParsableCommand {
   ) throws -> Int? {
     guard let text = Setting.value(option.map(String.init), name) else { return nil }
     guard let number = Int(text), range.contains(number) else {
-      throw SetupError("\(name.variable) must be \(range.lowerBound) to \(range.upperBound)\(unit). It is: \(text)")
+      let source = Setting.source(option.map(String.init), name)
+      throw SetupError("\(source) must be \(range.lowerBound) to \(range.upperBound)\(unit). It is: \(text)")
     }
     return number
   }

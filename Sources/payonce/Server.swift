@@ -54,7 +54,7 @@ enum Server {
     // The longest that calls under way can take, and their evidence to be stored.
     configuration.maximumGracefulShutdownDuration = engine.rules.schedule.callTimeout + .seconds(20)
     do { try await ServiceGroup(configuration: configuration).run() } catch let error as IOError {
-      throw SetupError("It cannot listen on \(address) or beside it: \(error). Is it running already?")
+      throw SetupError("It cannot listen on \(address) or beside it: \(error.inWords). Is it running already?")
     }
   }
 

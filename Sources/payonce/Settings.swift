@@ -18,11 +18,18 @@ struct Setting {
 
     /// Of the environment.
     var variable: String { "PAYONCE_" + rawValue.uppercased() }
+    /// Of the command line.
+    var flag: String { "--" + rawValue.replacing("_", with: "-") }
   }
   private static let environment = ProcessInfo.processInfo.environment
 
   static func value(_ option: String?, _ name: Name) -> String? {
     option ?? environment[name.variable].flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// The name by which a value was given, for complaints: the option's, or the environment's.
+  static func source(_ option: String?, _ name: Name) -> String {
+    option == nil && value(nil, name) != nil ? name.variable : name.flag
   }
 
   /// Warns of what looks like a setting in the environment and is none.
@@ -116,9 +123,12 @@ func holdAlone(_ path: String) throws {
 /// Makes the folder of a file, if need be.
 func makeFolder(of path: String) throws {
   let folder = (path as NSString).deletingLastPathComponent
-  guard !folder.isEmpty, !FileManager.default.fileExists(atPath: folder) else { return }
-  do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
-    throw SetupError("The folder \(folder) cannot be made: \(error.localizedDescription)")
+  var made = folder.hasPrefix("/") ? "/" : ""
+  for part in folder.split(separator: "/") {
+    made += part + "/"
+    guard mkdir(made, 0o777) == 0 || errno == EEXIST else {
+      throw SetupError("The folder \(folder) cannot be made: \(String(cString: strerror(errno))).")
+    }
   }
 }
 
@@ -129,12 +139,18 @@ struct LogOption: ParsableArguments {
   func logger(_ label: String) throws -> Logger {
     let text = Setting.value(logLevel, .logLevel) ?? "info"
     guard let level = Logger.Level(rawValue: text) else {
-      throw SetupError("--log-level must be debug, info, notice, warning or error. It is: \(text)")
+      throw SetupError(
+        "\(Setting.source(logLevel, .logLevel)) must be debug, info, notice, warning or error. It is: \(text)")
     }
     var logger = Logger(label: label, factory: { _ in LineLog() })
     logger.logLevel = level
     return logger
   }
+}
+
+extension IOError {
+  /// What the system says, without the name of the function that was told so.
+  var inWords: String { String(cString: strerror(errnoCode)) }
 }
 
 extension AsyncParsableCommand {
@@ -143,10 +159,12 @@ extension AsyncParsableCommand {
     let complaint: String
     do { return try await work() } catch let error as SetupError {
       complaint = error.description
-    } catch .unavailable(let reason) as Fault {
-      complaint = "The store does not work at the moment (\(reason)). Is its disk full, or is it busy? Try again."
+    } catch let fault as Fault {
+      complaint = "The store does not work at the moment (\(fault.reason)). Is its disk full, or is it busy? Try again."
+    } catch let error as IOError {
+      complaint = "It cannot go on: \(error.inWords)."
     }
-    try? FileHandle.standardError.write(contentsOf: Data("payonce: \(complaint)\n".utf8))
+    explain(complaint)
     throw ExitCode(2)
   }
 }

@@ -18,7 +18,7 @@ enum StoreLocation {
   case postgres(PostgresAddress)
 
   /// - Parameter option: that it was given with, for complaints.
-  init(_ text: String, option: String = "--store") throws {
+  init(_ text: String, option: String) throws {
     if text.hasPrefix("sqlite:") {
       let path = String(text.dropFirst(7))
       guard !path.isEmpty else { throw SetupError("\(option) sqlite: needs a file, such as sqlite:./data/payonce.db") }
@@ -52,8 +52,8 @@ enum StoreLocation {
           writing: [SQLiteStore(database)], reading: SQLiteReading(database), directory: SQLiteDirectory(database))
       } catch {
         throw SetupError(
-          "The store \(path) cannot be opened: \(error.reason). Is it a PayOnce store, and can its folder be "
-            + "written?")
+          "The store \(path) cannot be opened: \(error.reason). Name one of PayOnce's own, in a folder that can be "
+            + "written, with --store.")
       }
     case .postgres(let address):
       do {
@@ -69,9 +69,20 @@ enum StoreLocation {
     }
   }
 
+  /// Whether it is there; of a database nobody knows before it is asked.
+  var exists: Bool { if case .sqlite(let path) = self { FileManager.default.fileExists(atPath: path) } else { true } }
+
+  /// For a person; without a password.
+  var shown: String {
+    switch self {
+    case .sqlite(let path): path
+    case .postgres(let address): address.shown
+    }
+  }
+
   /// Opens one that must be there already.
   func openExisting() throws -> OpenedStore {
-    if case .sqlite(let path) = self, !FileManager.default.fileExists(atPath: path) {
+    if case .sqlite(let path) = self, !exists {
       throw SetupError("There is no store at \(path). Name yours with --store, or run this in the server's folder.")
     }
     return try open()
@@ -82,7 +93,11 @@ struct StoreOption: ParsableArguments {
   @Option(help: "The store: sqlite:FILE or postgres://USER@HOST/DATABASE. (default: sqlite:./data/payonce.db)")
   var store: String?
 
+  /// Whether it was said which one, and not left to the folder that this is run in.
+  var isNamed: Bool { Setting.value(store, .store) != nil }
+
   func location() throws -> StoreLocation {
-    try StoreLocation(Setting.value(store, .store) ?? "sqlite:./data/payonce.db")
+    try StoreLocation(
+      Setting.value(store, .store) ?? "sqlite:./data/payonce.db", option: Setting.source(store, .store))
   }
 }

@@ -209,6 +209,7 @@ def test_every_problem_is_what_its_page_says(gate):
         "order_closed": post(f"/v1/orders/{closed['id']}/payments", sandbox),
         "payment_in_progress": post(f"/v1/orders/{order['id']}/payments", sandbox, key="second"),
         "payment_not_refundable": post(f"/v1/payments/{gate.now(order)['payment']['id']}/refunds"),
+        "refund_state_changed": post(refund, {"amount": 1, "expected_refunded": 5}),
         "refund_exceeds_payment": post(refund, {"amount": 2000}),
         "provider_not_enabled": post(pay, {"provider": "no such provider"}),
         "method_not_allowed": gate.call("DELETE", "/v1/orders"),
@@ -218,9 +219,11 @@ def test_every_problem_is_what_its_page_says(gate):
     rows = {code: int(status) for code, status in re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.M)}
     for code, response in brought.items():
         is_problem(response, rows[code], code)
-    # A provider that takes another amount, a request that stalls, and a house on fire have tests of their own.
+    # A provider that takes another amount, card testing, a wrong clock, a request that stalls, and a house on fire have
+    # tests of their own.
     assert set(rows) - set(brought) <= {
-        "amount_not_supported", "bad_request", "request_timeout", "internal_error", "overloaded", "unavailable"}
+        "amount_not_supported", "too_many_payments", "clock_wrong", "bad_request", "request_timeout", "internal_error",
+        "overloaded", "unavailable"}
 
 
 def test_methods(gate):
@@ -286,7 +289,7 @@ def test_a_token_opens_one_order(gate):
     assert web.get(f"{gate.url}/checkout/{forged}").status_code == 404
     view = web.get(one["checkout_url"] + "/status").json()
     assert set(view) == {"status", "close_reason", "amount", "currency", "description", "shop", "expires_at", "methods",
-                         "payment", "returned", "version", "now", "next_check_at", "last_payment", "provider_available"}
+                         "payment", "returned", "version", "now", "next_check_at", "last_payment", "provider_available", "retry_at"}
 
 
 def test_a_notice_without_a_signature(gate):

@@ -1,16 +1,19 @@
 """The commands as an operator types them, and what the program leaves in its log."""
 
+import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
+from contextlib import closing as closing_connection
 
 import pytest
 
-from conftest import POSTGRES, PROGRAM, Process, free_port, origins, running, until, web
+from conftest import POSTGRES, PROGRAM, Process, ask, free_port, origins, running, until, web
 
 
 def run(*arguments, environment=None, folder=None, seconds=30):
@@ -20,7 +23,7 @@ def run(*arguments, environment=None, folder=None, seconds=30):
         env={**clean, **(environment or {})})
 
 
-@pytest.mark.parametrize("command", ["", "serve", "bank", "keys", "keys create", "doctor", "bench", "simulate"])
+@pytest.mark.parametrize("command", ["", "serve", "bank", "keys", "keys create", "merchants set", "doctor", "stuck", "bench", "simulate"])
 def test_help_teaches(command):
     answer = run(*command.split(), "--help")
     assert answer.returncode == 0 and "OVERVIEW" in answer.stdout
@@ -28,17 +31,35 @@ def test_help_teaches(command):
 
 WRONG = {
     "listen": (["serve", "--listen", "8080"], {}, "--listen must be HOST:PORT"),
-    "listen in the environment": (["serve"], {"PAYONCE_LISTEN": "nowhere"}, "--listen must be HOST:PORT"),
+    "listen in the environment": (["serve"], {"PAYONCE_LISTEN": "nowhere"}, "PAYONCE_LISTEN must be HOST:PORT"),
+    "an option wins over the environment": (
+        ["serve", "--listen", "8080"], {"PAYONCE_LISTEN": "nowhere"}, "--listen must be HOST:PORT"),
     "store": (["serve", "--store", "mysql://x"], {}, "--store must be sqlite:FILE"),
+    "store in the environment": (["serve"], {"PAYONCE_STORE": "mysql://x"}, "PAYONCE_STORE must be sqlite:FILE"),
+    "bank listen": (["serve", "--bank-listen", "x"], {}, "--bank-listen must be HOST:PORT"),
+    "bank listen in the environment": (
+        ["serve"], {"PAYONCE_BANK_LISTEN": "x"}, "PAYONCE_BANK_LISTEN must be HOST:PORT"),
+    "bank in the environment": (["serve"], {"PAYONCE_BANK": "x"}, "PAYONCE_BANK must be an http or https URL"),
+    "the bank's own address": (["bank"], {"PAYONCE_LISTEN": "x"}, "PAYONCE_LISTEN must be HOST:PORT"),
+    "lanes": (["serve", "--lanes", "65"], {}, "--lanes must be 1 to 64"),
+    "time-out on the command line": (["serve", "--call-timeout", "0"], {}, "--call-timeout must be 1 to 120 seconds"),
+    "log level in the environment": (["serve"], {"PAYONCE_LOG_LEVEL": "loud"}, "PAYONCE_LOG_LEVEL must be"),
+    "a folder that cannot be": (
+        ["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:/proc/x/y.db"], {}, "The folder /proc/x cannot be made: No such file or directory."),
+    "keys in another folder": (["keys", "create", "--merchant", "tea"], {}, "There is no store here"),
+    "a name that is too long": (
+        ["keys", "create", "--merchant", "茶" * 81, "--new-store"], {}, "1 to 80 characters long. This one has 81"),
+    "a name that turns around": (["keys", "create", "--merchant", "a\u202eb", "--new-store"], {}, "turn the direction"),
+    "stuck without a store": (["stuck"], {}, "There is no store"),
     "a store without a file": (["serve", "--store", "sqlite:"], {}, "--store sqlite: needs a file"),
-    "a store that cannot be": (["serve", "--store", "sqlite:/proc/x/y.db"], {}, "cannot be"),
+    "a store that cannot be": (["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:/proc/x/y.db"], {}, "cannot be"),
     "public url": (["serve", "--public-url", "pay.example.com"], {}, "must be an http or https URL"),
     "a public url with a path": (["serve", "--public-url", "https://a.example/pay"], {}, "without a path"),
     "a bank that looks near": (["serve", "--bank", "http://127.evil.example"], {}, "Set PAYONCE_BANK_SECRET"),
     "demo": (["serve", "--demo", "yes"], {}, "--demo must be on or off"),
     "sandbox": (["serve", "--sandbox", "1"], {}, "--sandbox must be on or off"),
     "a demo without its bank": (["serve", "--sandbox", "off", "--demo", "on"], {}, "needs the sandbox bank"),
-    "time-out": (["serve"], {"PAYONCE_CALL_TIMEOUT": "0"}, "must be 1 to 120 seconds"),
+    "time-out": (["serve"], {"PAYONCE_CALL_TIMEOUT": "0"}, "PAYONCE_CALL_TIMEOUT must be 1 to 120 seconds"),
     "log level": (["serve", "--log-level", "loud"], {}, "--log-level must be"),
     "a far bank without a secret": (["serve", "--bank", "http://bank.example"], {}, "Set PAYONCE_BANK_SECRET"),
     "a secret that is none": (
@@ -51,19 +72,29 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_setting_is_one_clear_line(name, tmp_path):
     arguments, environment, says = WRONG[name]
-    if arguments[0] == "serve" and "--listen" not in arguments:
-        environment = {"PAYONCE_LISTEN": "127.0.0.1:0", **environment}
-    answer = run(*arguments, environment=environment, folder=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        # What is wrong with the options is said first, also where nothing can be listened on.
+        if arguments[0] == "serve" and "--listen" not in arguments:
+            environment = {"PAYONCE_LISTEN": f"127.0.0.1:{taken.getsockname()[1]}", **environment}
+        answer = run(*arguments, environment=environment, folder=tmp_path)
     lines = answer.stderr.splitlines()
     assert answer.returncode == 2 and len(lines) == 1 and lines[0].startswith("payonce: ") and says in lines[0], lines
-    assert "hunter2" not in answer.stderr
+    assert "hunter2" not in answer.stderr and not (tmp_path / "data").exists()
+    # The words of a person, not those of a library.
+    assert not re.search(r"descriptor:|errno|could not be completed|Error\(|Optional\(", answer.stderr), lines
 
 
 def test_an_address_in_use(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         answer = run("serve", "--listen", address, folder=tmp_path)
-    assert answer.returncode == 2 and f"{address} is in use" in answer.stderr
+        assert answer.returncode == 2 and f"{address} is in use" in answer.stderr
+        again = run("serve", environment={"PAYONCE_LISTEN": address}, folder=tmp_path)
+    assert again.returncode == 2 and "with PAYONCE_LISTEN." in again.stderr
+    for nowhere in ("203.0.113.7:8080", "no-such-host.invalid:8080"):
+        answer = run("serve", "--listen", nowhere, folder=tmp_path)
+        assert answer.returncode == 2 and f"{nowhere} cannot be listened on" in answer.stderr
+        assert not re.search(r"descriptor:|errno|Error", answer.stderr), answer.stderr
 
 
 def test_where_the_bank_would_be(tmp_path):
@@ -131,15 +162,163 @@ def test_the_end_does_not_wait_for_a_silent_bank(tmp_path):
 
 
 def test_what_it_makes_is_its_owners_alone(tmp_path):
-    run("keys", "create", "--merchant", "tea", folder=tmp_path)
+    run("keys", "create", "--merchant", "tea", "--new-store", folder=tmp_path)
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
     assert (tmp_path / "data" / "payonce.db").stat().st_mode & 0o077 == 0
 
 
 def test_settings_of_the_environment(tmp_path):
-    assert run("keys", "create", environment={"PAYONCE_MERCHANT": "tea"}, folder=tmp_path).stdout.startswith("sk_")
-    assert run("keys", "create", environment={"PAYONCE_OPERATOR": "ann"}, folder=tmp_path).stdout.startswith("op_")
+    made = run("keys", "create", "--new-store", environment={"PAYONCE_MERCHANT": "tea"}, folder=tmp_path)
+    assert made.stdout.startswith("sk_") and made.stderr == "payonce: made the store ./data/payonce.db\n"
+    made = run("keys", "create", environment={"PAYONCE_OPERATOR": "ann"}, folder=tmp_path)
+    assert made.stdout.startswith("op_") and made.stderr == "payonce: the key is in the store ./data/payonce.db\n"
     assert "\ttea\t" in run("keys", "list", folder=tmp_path).stdout
+
+
+def test_a_store_that_is_named_is_made(tmp_path):
+    """And one that nobody named is not: its key would be good for no server."""
+    store = f"sqlite:{tmp_path}/new/shop.db"
+    made = run("keys", "create", "--merchant", "tea", environment={"PAYONCE_STORE": store}, folder=tmp_path)
+    assert made.returncode == 0 and re.fullmatch(r"sk_\w{48}\n", made.stdout) and "made the store" in made.stderr
+    made = run("keys", "create", "--merchant", "tea", "--store", store, folder=tmp_path)
+    assert made.returncode == 0 and f"in the store {tmp_path}/new/shop.db" in made.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "keys create --merchant tea", "doctor", "stuck", "bank"])
+def test_another_programs_file_is_left_as_it_is(tmp_path, command):
+    file = tmp_path / "blog.db"
+    with sqlite3.connect(file) as blog:
+        blog.execute("CREATE TABLE posts (id INTEGER PRIMARY KEY, text TEXT)")
+        blog.execute("INSERT INTO posts (text) VALUES ('hello')")
+    blog.close()
+    before = file.read_bytes()
+    option = ["--books", str(file)] if command == "bank" else ["--store", f"sqlite:{file}"]
+    answer = run(*command.split(), *option, environment={"PAYONCE_LISTEN": "127.0.0.1:0"}, folder=tmp_path)
+    said = answer.stdout + answer.stderr
+    assert answer.returncode != 0 and "belongs to another program" in said and "posts" in said, said
+    assert file.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} - {"blog.db.lock"} == {"blog.db"}
+
+
+def test_the_books_are_no_store_and_the_store_is_no_books(tmp_path):
+    with running(tmp_path, store_folder=tmp_path) as gate:
+        gate.pay(gate.order())
+    for command, option, file in (("serve", "--store", "sqlite:{}/bank.db"), ("bank", "--books", "{}/payonce.db")):
+        answer = run(command, "--listen", "127.0.0.1:0", option, file.format(tmp_path), folder=tmp_path)
+        assert answer.returncode == 2 and "belongs to another program" in answer.stderr, answer.stderr
+
+
+def test_a_bank_that_is_not_there_is_warned_of(tmp_path):
+    silent = f"http://127.0.0.1:{free_port()}"
+    server = Process(
+        tmp_path, "serve", ["serve", "--listen", "127.0.0.1:0", "--store", f"sqlite:{tmp_path}/payonce.db", "--bank", silent])
+    try:
+        server.start("listening on")
+        line = until(lambda: [it for it in server.log.read_text().splitlines() if "the bank does not answer" in it])
+        assert " warning " in line[0] and silent in line[0]
+    finally:
+        assert server.kill(signal.SIGTERM) == 0
+    (tmp_path / "there").mkdir()
+    with running(tmp_path / "there") as gate:
+        gate.pay(gate.order())
+        assert "does not answer" not in gate.process.log.read_text()
+
+
+def test_merchants_have_a_name_for_buyers(tmp_path):
+    with running(tmp_path) as gate:
+        order = gate.order()
+
+        def set_name(name, merchant="shop"):
+            return run("merchants", "set", "--merchant", merchant, "--display-name", name, "--store", gate.store)
+
+        assert web.get(order["checkout_url"] + "/status").json()["shop"] == "shop"
+        name = "Little Tea Shop 小茶铺"
+        assert set_name(name).returncode == 0
+        assert web.get(order["checkout_url"] + "/status").json()["shop"] == name
+        assert name in web.get(order["checkout_url"]).text
+        assert run("merchants", "list", "--store", gate.store).stdout.splitlines()[-1].split("\t")[-1] == name
+        for wrong in ("x" * 81, "a\u202eb", "a\nb", "\u0007"):
+            refused = set_name(wrong)
+            assert refused.returncode == 2 and refused.stderr.startswith("payonce: A name"), refused.stderr
+        assert set_name("茶" * 80).returncode == 0
+        assert set_name("x", merchant="nobody").returncode == 2
+        assert "\tshop\t" in run("keys", "list", "--store", gate.store).stdout, "it is found by its own name"
+        assert set_name("").returncode == 0
+        assert web.get(order["checkout_url"] + "/status").json()["shop"] == "shop"
+
+
+def test_what_waits_for_somebody(tmp_path):
+    """`stuck` and `doctor` name it, and say by their exit codes whether somebody is needed."""
+    with running(tmp_path) as gate:
+
+        def stuck(*options):
+            answer = run("stuck", "--store", gate.store, *options, folder=tmp_path)
+            return answer.returncode, answer.stdout
+
+        def doctor():
+            options = ["--store", gate.store, "--listen", f"127.0.0.1:{gate.port}", "--bank", gate.bank.url]
+            return run("doctor", *options, folder=tmp_path).stdout
+
+        assert stuck() == (0, "") and json.loads(stuck("--json")[1]) == {"data": []}
+        assert "ok       waiting: nothing" in doctor()
+        # The bank took the money of one, and says nothing of it; another one is being closed.
+        doubt, closing = gate.order(reference="A-1001"), gate.order()
+        gate.bank.faults(seed=1, lose_response=1, lose_notice=1)
+        payment = gate.pay(doubt, wait=0).json()
+        gate.pay(closing, method="action", wait=0)
+        until(lambda: gate.now(doubt)["payment"]["unknown_since"] and gate.now(closing)["payment"]["unknown_since"], 30)
+        assert gate.call("POST", f"/v1/orders/{closing['id']}/close", headers={"Prefer": "wait=0"}).status_code == 202
+        code, text = stuck("--json")
+        found = {(it["what"], it["order"]): it for it in json.loads(text)["data"]}
+        assert code == 0, "it is asked about by itself"
+        one = found["unknown_payment", doubt["id"]]
+        assert (one["id"], one["merchant"], one["reference"], one["provider"], one["needs_somebody"]) == (
+            payment["id"], "shop", "A-1001", "sandbox", False)
+        assert ("closing_order", closing["id"]) in found
+        assert "warning  payments in doubt: 2" in doctor() and "warning  closing orders: 1" in doctor()
+        lines = [line.split("\t") for line in stuck()[1].splitlines()]
+        assert all(len(line) == 8 for line in lines) and payment["id"] in {line[2] for line in lines}
+        # Some time later nobody has said anything.
+        tell(gate, f"UPDATE payments SET unknown_since = unknown_since - 3700000 WHERE order_id = '{doubt['id']}'")
+        code, text = stuck()
+        assert code == 1 and f"POST /v1/payments/{payment['id']}/check" in text
+        assert "BROKEN   payments in doubt: 2" in doctor()
+        # Money that the bank reports and no order knows is a case at once.
+        gate.bank.faults()
+        gate.until_status(doubt, "paid")
+        gate.until_status(closing, "closed")
+        assert stuck() == (0, "")
+        missing = "0" * 26
+        tell(gate, "INSERT INTO cases (order_id, ordinal, reason, payment, provider, amount, currency, note, opened_at)"
+                   f" VALUES ('ord_{missing}', 1, 'unknown_payment', 1, 'sandbox', 5, 'CNY', 'seen', 1795000000000)")
+        code, text = stuck("--json")
+        stray = json.loads(text)["data"][0]
+        assert code == 1 and stray["id"] == f"cas_{missing}01" and stray["merchant"] is stray["reference"] is None
+        assert stray["reason"] == "unknown_payment" and stray["needs_somebody"] and "find-forgotten" in stray["to_do"]
+        assert "BROKEN   open cases: 1" in doctor()
+
+
+def tell(gate, sql):
+    """What a test cannot wait for, written beside the running server."""
+    if gate.store.startswith("sqlite:"):
+        with closing_connection(sqlite3.connect(gate.store.removeprefix("sqlite:"), timeout=20)) as store, store:
+            store.execute(sql)
+    else:
+        ask(sql, gate.store)
+
+
+def test_doctor_sees_another_store(tmp_path):
+    """A key made here would be good for nothing there."""
+    with running(tmp_path) as gate:
+        assert re.fullmatch("[0-9a-f]{16}", web.get(gate.url + "/readyz").json()["store"])
+        for store in ([], ["--store", f"sqlite:{tmp_path}/other.db"]):
+            answer = run("doctor", "--listen", f"127.0.0.1:{gate.port}", *store, folder=tmp_path)
+            assert answer.returncode == 1 and "BROKEN   server: ready on" in answer.stdout, answer.stdout
+            assert "with another store" in answer.stdout
+            run("keys", "create", "--merchant", "tea", "--store", f"sqlite:{tmp_path}/other.db", folder=tmp_path)
+        answer = run("doctor", "--listen", f"127.0.0.1:{gate.port}", "--store", gate.store, folder=tmp_path)
+        assert "ok       server: ready on" in answer.stdout
 
 
 def test_what_is_probably_a_mistake_is_warned_of(tmp_path):

@@ -62,6 +62,7 @@ def test_a_tour(gate, document):
     call("GET", f"/v1/orders?reference={body['reference']}", 200)
     call("GET", "/v1/orders/{id}", 200, [order["id"]])
     call("GET", "/v1/orders/{id}", 404, ["ord_00000000000000000000000000"])
+    call("POST", "/v1/orders/{id}/reopen", 200, [order["id"]], json={"expires_in": 900})
     key = {"Idempotency-Key": "1"}
     payments = "/v1/orders/{id}/payments"
     payment = call("POST", payments, 201, [order["id"]], headers=key, json={"provider": "sandbox", "method": "action"}).json()

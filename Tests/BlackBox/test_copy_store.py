@@ -27,7 +27,7 @@ def feed(gate):
 def test_everything_is_what_it_was(tmp_path):
     with running(tmp_path, store_folder=tmp_path) as gate:
         names = ("paid", "open", "refunded", "closed", "acting")
-        odd = {"description": "a pound of ☕ \\ \" {,} NULL", "metadata": {"a": "\t'\"\\,{}"}}
+        odd = {"description": "a pound of ☕ \\ \" {,} NULL", "metadata": {"a": "'\"\\,{}"}}
         orders = {name: gate.order(reference=f"{name} \\ \" {{,}} NULL", **odd) for name in names}
         payments = {name: gate.pay(orders[name], key=f"k {name}").json() for name in ("paid", "refunded")}
         payments["acting"] = gate.pay(orders["acting"], method="action").json()

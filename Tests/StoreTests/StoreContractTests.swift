@@ -452,6 +452,112 @@ import Testing
     if let count = open.count { #expect(try count("SELECT count(*) FROM cases") == 1) }
   }
 
+  /// What waits for somebody, and nothing else: after every kind of life that an order can have.
+  @Test(arguments: StoreKind.all) func whatWaitsIsListed(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    #expect(try await open.reading.waiting(limit: 10).isEmpty)
+    var expected: Set<Waiting> = []
+    func expect(
+      _ kind: Waiting.Kind, _ order: Order, _ id: String, _ provider: ProviderName?, _ since: Instant?,
+      _ open: Case? = nil
+    ) {
+      guard let since else { return }
+      expected.insert(
+        Waiting(
+          kind: kind, order: order.id, id: id, merchant: "tea", reference: order.registration.reference,
+          provider: provider, reason: open?.reason.rawValue, note: open?.note, since: since))
+    }
+    for seed in 1...60 as ClosedRange<UInt64> {
+      var walk = OrderWalk(seed: seed, merchant: merchant)
+      for _ in 0..<(10 + seed % 20) { try Self.write(walk.step(), open.store) }
+      let order = try #require(walk.order)
+      for payment in order.payments {
+        expect(.unknownPayment, order, payment.id.text, payment.provider, payment.unknownSince)
+      }
+      for refund in order.refunds {
+        expect(.unknownRefund, order, refund.id.text, OrderWalk.provider, refund.unknownSince)
+      }
+      for item in order.cases where item.resolvedAt == nil {
+        expect(.openCase, order, item.id.text, item.provider, item.openedAt, item)
+      }
+      if order.status == .closing {
+        let event = walk.events.last { $0.type == .orderClosing }
+        expect(.closingOrder, order, order.id.text, order.livePayment?.provider, try #require(event).at)
+      }
+    }
+    // Money of an order that is not stored.
+    let payment = PaymentID(order: Self.order(merchant, "lost").order.id, ordinal: 1)
+    let evidence = PaymentEvidence(
+      payment: payment, provider: OrderWalk.provider, call: nil, verdict: .succeeded(Money(5, Self.cny)))
+    var changes = Changeset()
+    let stray = try #require(
+      decide(nil, .evidence(.payment(evidence)), now: Self.now, rules: OrderWalk.rules).stray)
+    changes.strays = [stray]
+    try Self.write(changes, open.store)
+    expected.insert(
+      Waiting(
+        kind: .openCase, order: payment.order, id: stray.id.text, merchant: nil, reference: nil,
+        provider: OrderWalk.provider, reason: "unknown_payment", note: stray.note, since: Self.now))
+
+    let found = try await open.reading.waiting(limit: 1000)
+    #expect(found.count == expected.count && Set(found) == expected)
+    for kind in Waiting.Kind.allCases {
+      let some = found.filter { $0.kind == kind }
+      #expect(some.count >= 2, "no walk came to \(kind)")
+      if kind != .closingOrder { #expect(some.map(\.since) == some.map(\.since).sorted()) }
+      let one = try await open.reading.waiting(limit: 1).filter { $0.kind == kind }
+      #expect(one.map(\.since) == [some[0].since], "the oldest of each kind")
+    }
+  }
+
+  /// A lane's transaction spans two calls, and what is written beside it comes from the same process.
+  @Test(arguments: StoreKind.all) func theDirectoryIsWrittenBesideALane(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    let hash = (0..<32).map { UInt8($0) }
+    for number in 0..<50 {
+      let id = MerchantID("mer_\(number)")
+      // Decided about while another one writes, and looks: the transaction is open all the while.
+      _ = try open.store.load([])
+      async let added = open.directory.merchant(named: "\(number)", id: id)
+      async let keyed: Void = open.directory.add(
+        StoredKey(
+          id: "sk_\(number)", hash: hash, holder: .merchant(merchant, name: "tea"), createdAt: Self.now,
+          revokedAt: nil))
+      for _ in 0..<5 { #expect(try await open.directory.merchant(merchant) != nil) }
+      let now = Self.now.advanced(by: .milliseconds(number))
+      try open.store.save(Self.order(merchant, "\(number)", at: now).changes)
+      #expect(try await added == id)
+      try await keyed
+    }
+    #expect(try await open.directory.keys().count == 50)
+    #expect(try await open.directory.merchants().count == 51)
+    #expect(try await open.reading.orders(of: merchant, status: nil, after: nil, limit: 1000).count == 50)
+  }
+
+  @Test(arguments: StoreKind.all) func aStoreSaysWhichItIs(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let id = try await open.directory.storeID()
+    #expect(id.count == 16 && id.allSatisfy { "0123456789abcdef".contains($0) })
+    #expect(try await open.again().directory.storeID() == id)
+    if open.count != nil { #expect(try await kind.open().directory.storeID() != id) }
+  }
+
+  @Test(arguments: StoreKind.all) func aMerchantCanBeShownByAnotherName(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (tea, cups) = (try await Self.merchant(open), try await Self.merchant(open, "cups"))
+    #expect(try await open.directory.merchant(tea)?.shownName == "tea")
+    try await open.directory.setDisplayName("Little Tea Shop 小茶铺", of: tea)
+    try await open.directory.setOrigin("https://a.example", of: tea, allowed: true)
+    let shown = Merchant(id: tea, name: "tea", displayName: "Little Tea Shop 小茶铺", origins: ["https://a.example"])
+    #expect(try await open.again().directory.merchant(tea) == shown)
+    #expect(try await open.directory.merchants() == [Merchant(id: cups, name: "cups", origins: []), shown])
+    #expect(try await open.directory.merchant(named: "tea", id: MerchantID("mer_x")) == tea, "it is found as before")
+    try await open.directory.setDisplayName(nil, of: tea)
+    #expect(try await open.directory.merchant(tea)?.shownName == "tea")
+  }
+
   @Test(arguments: StoreKind.all) func originsAreTheMerchantsOwn(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let tea = try await Self.merchant(open)

@@ -96,7 +96,7 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
   }
 }
 
-private struct RealClock: PaymentEngine.Clock {
+struct RealClock: PaymentEngine.Clock {
   func now() -> Instant { Instant(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
   func isSynchronized() -> Bool { true }
   func uptime() -> Duration { .seconds(ProcessInfo.processInfo.systemUptime) }

@@ -77,6 +77,13 @@ final class FakeHouse: Store, Reading, Directory {
     return []
   }
 
+  func waiting(limit: Int) async throws(Fault) -> [Waiting] { [] }
+
+  func storeID() async throws(Fault) -> String {
+    try check()
+    return "0123456789abcdef"
+  }
+  func setDisplayName(_ name: String?, of merchant: MerchantID) async throws(Fault) {}
   func key(_ id: String) async throws(Fault) -> StoredKey? {
     await state.withLock { $0.lookUp }?(id)
     try check()

@@ -38,7 +38,7 @@ final class BenchStore: Sendable {
   /// - Parameter lanes: as for `StoreLocation.open`.
   init(_ url: String, lanes: Int = 1) throws {
     self.url = url
-    opened = try StoreLocation(url).open(lanes: lanes)
+    opened = try StoreLocation(url, option: "--store").open(lanes: lanes)
   }
 
   convenience init(folder: String, name: String) throws { try self.init("sqlite:\(folder)/\(name).db") }

@@ -1,0 +1,97 @@
+import ArgumentParser
+import Contract
+import Foundation
+import PaymentCore
+import PaymentEngine
+
+struct StuckCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stuck", abstract: "List what does not go on, or not by itself, of all merchants, and what to do.",
+    discussion: """
+      A line for each, with tabs between: since when, what, its id, its order, the merchant, the shop's own number, the \
+      provider, and what to do. What somebody must look at comes with an exit code of 1: every open case, and whatever has \
+      been in doubt or closing for more than an hour. Until then it is asked about by itself, and the exit code is 0. \
+      Of each kind the oldest 1,000 are listed.
+      """)
+
+  @Flag(help: "One JSON object, {\"data\": […]}, for programs.")
+  var json = false
+  @OptionGroup var store: StoreOption
+
+  func run() async throws {
+    try await reporting {
+      let waiting = try await store.location().openExisting().reading.waiting(limit: Waiting.listed)
+      let now = SystemClock().now()
+      if json {
+        var writer = JSONWriter()
+        writer.object { $0.array("data") { list in for item in waiting { item.write(into: &list, at: now) } } }
+        announce(String(decoding: writer.bytes, as: UTF8.self))
+      } else {
+        for item in waiting { announce(item.line(at: now)) }
+      }
+      if waiting.contains(where: { $0.needsSomebody(at: now) }) { throw ExitCode(1) }
+    }
+  }
+}
+
+extension Waiting {
+  /// How many of a kind are looked at.
+  static let listed = 1000
+
+  /// Whether it will not end by itself, or has not for so long that it may not.
+  func needsSomebody(at now: Instant) -> Bool { kind == .openCase || now > since.advanced(by: .seconds(3600)) }
+
+  /// What to do about it.
+  func advice(at now: Instant) -> String {
+    let provider = provider?.text ?? "its provider"
+    guard needsSomebody(at: now) else { return "nothing yet: it is asked about by itself" }
+    switch kind {
+    case .unknownPayment:
+      return
+        "see whether \(provider) answers, and what it says of \(id); POST /v1/payments/\(id)/check asks it now. Do not "
+        + "charge by other means"
+    case .unknownRefund:
+      return "see whether \(provider) answers, and what it says of \(id). Do not return the money by other means before"
+    case .closingOrder:
+      return
+        "the close of its payment is not confirmed: see whether \(provider) answers, or is turned off at the servers"
+    case .openCase: break
+    }
+    switch reason.flatMap(Case.Reason.init(rawValue:)) {
+    case .unknownPayment:
+      return
+        "\(provider) has money of a payment that this store does not know: `payonce find-forgotten` takes it in where "
+        + "its order is here; else return it there"
+    case .wrongAmount: return "\(provider) took another amount than it was asked to; it goes back by itself. See why"
+    case .refundRefused, .refundFailed: return "\(provider) did not return this money: see why, and return it there"
+    case .disputed: return "see it at \(provider): it took back more than it was asked to"
+    case nil: return "see it at \(provider)"
+    }
+  }
+
+  fileprivate func line(at now: Instant) -> String {
+    let what = reason.map { "\(kind.rawValue) \($0)" } ?? kind.rawValue
+    let columns = [
+      since.rfc3339, what, id, order.text, merchant ?? "-", reference ?? "-", provider?.text ?? "-", advice(at: now),
+    ]
+    // A line stays one, whatever a shop calls its orders.
+    return columns.map { String(String.UnicodeScalarView($0.unicodeScalars.map { $0.isHarmless ? $0 : " " })) }
+      .joined(separator: "\t")
+  }
+
+  fileprivate func write(into list: inout JSONWriter, at now: Instant) {
+    list.object { writer in
+      writer.string("what", kind.rawValue)
+      writer.string("id", id)
+      writer.string("order", order.text)
+      writer.string("merchant", merchant)
+      writer.string("reference", reference)
+      writer.string("provider", provider?.text)
+      writer.string("reason", reason)
+      writer.string("note", note)
+      writer.string("since", since.rfc3339)
+      writer.bool("needs_somebody", needsSomebody(at: now))
+      writer.string("to_do", advice(at: now))
+    }
+  }
+}
