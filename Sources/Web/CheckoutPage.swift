@@ -432,8 +432,8 @@ extension WebServices {
         "Money that came for this order is being looked into. Do not pay again.", "此订单的款项正在核实，请不要重复支付。"),
       "isBraked": word == .braked,
       "brakedLabel": say(
-        "Too many tries to pay were made from your connection. Please wait a few minutes, and try again. You were not charged.",
-        "您的网络连接尝试支付的次数过多，请等待几分钟后重试。您没有被扣款。"),
+        "Too many tries to pay were made from your connection. Please wait a few minutes, and try again.",
+        "您的网络连接尝试支付的次数过多，请等待几分钟后重试。"),
       "isRefused": word == .refused && !page.choices.isEmpty,
       "isHeld": word == .held && [.ready, .failed].contains(page.state),
       "refusedLabel": say(
