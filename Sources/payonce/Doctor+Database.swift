@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import PaymentCore
 import PaymentEngine
 import PostgresStore
 
@@ -104,6 +105,12 @@ extension DoctorCommand {
 
   private static func clock(_ inspection: PostgresInspection) -> Finding {
     let milliseconds = Int(inspection.clockLead / .milliseconds(1))
+    let tolerance = Int(Schedule().clockTolerance / .milliseconds(1))
+    if abs(milliseconds) > tolerance {
+      return .broken(
+        "clock: the database's is \(milliseconds) ms ahead of this machine's; a node decides nothing beyond \(tolerance) ms. "
+          + "Set the date right (chronyc makestep)")
+    }
     return abs(milliseconds) > 1000
       ? .warning("clock: the database's is \(milliseconds) ms ahead of this machine's; keep both in time (chrony)")
       : .fine("clock: within \(abs(milliseconds)) ms of the database's")

@@ -190,10 +190,19 @@ struct DoctorCommand: AsyncParsableCommand {
           "server: ready on http://\(address), with another store (its id is \(theirs)) than the one looked at here "
             + "(\(store)), so that keys made here are no good there. Name the server's with --store or PAYONCE_STORE")
       ]
-    case let status?: return [.broken("server: http://\(address)/readyz answers \(status); its log says why")]
+    case let status?:
+      if let problem = try? JSONDecoder().decode(Refused.self, from: body), problem.code == Problem.clockWrong.code {
+        return [
+          .broken(
+            "server: the clock of the machine of http://\(address) is wrong, and it decides nothing until that is mended "
+              + "(its log says by how much). Set the date right (timedatectl, chronyc makestep): it goes on by itself")
+        ]
+      }
+      return [.broken("server: http://\(address)/readyz answers \(status); its log says why")]
     case nil: return [.warning("server: nothing answers on http://\(address); start it with `payonce serve`")]
     }
   }
+  private struct Refused: Decodable { let code: String }
 
   private func checkBank(_ client: HTTPClient) async -> [Finding] {
     guard let url = Setting.value(bank, .bank) else {
