@@ -27,7 +27,7 @@ struct DemoDoor: RouterMiddleware {
     guard let host = Self.host(request), host == publicHost || host == "localhost" || Self.isAddress(host) else {
       throw Refusal(.notFound, "The demo is at \(publicURL)/demo, not under this name.")
     }
-    if path.elementsEqual("/demo/network".utf8), !isOwnPage(request) {
+    if request.method == .post, path.elementsEqual("/demo/network".utf8), !isOwnPage(request) {
       throw Refusal(.invalidRequest, "Only the demo's own pages may change its network.")
     }
     return try await next(request, context)

@@ -9,16 +9,19 @@ struct FormFields: Sendable {
   /// What a form may be at most, in bytes: far more than any of ours.
   static let limit = 4096
 
-  /// - Throws: the refusal when it is too large, not UTF-8 once it is decoded, or names a field twice.
+  /// A form. A field that it names twice counts as none: two readers would take different ones.
+  /// - Throws: when it is too large, or not UTF-8 once it is decoded.
   init(body bytes: [UInt8]) throws {
     guard bytes.count <= Self.limit else { throw ProblemError(.tooLarge(limit: Self.limit)) }
-    self.init(parsing: bytes)
-    let names = Set(fields.map(\.name))
-    guard names.count == fields.count, fields.allSatisfy({ String(validating: $0.value, as: UTF8.self) != nil }) else {
-      throw Refusal(.invalidRequest, "The form cannot be read: it must be UTF-8, and name every field once.")
+    let all = Self(parsing: bytes).fields
+    guard all.allSatisfy({ String(validating: $0.value, as: UTF8.self) != nil }) else {
+      throw Refusal(.invalidRequest, "The form cannot be read: it must be UTF-8.")
     }
+    let counts = Dictionary(grouping: all, by: \.name).mapValues(\.count)
+    fields = all.filter { counts[$0.name] == 1 }
   }
 
+  /// A query, of which the first field of each name counts.
   init(query: String?) { self.init(parsing: query?.utf8.map { $0 } ?? []) }
 
   private init(parsing bytes: [UInt8]) {
