@@ -969,6 +969,24 @@ def test_after_many_declined_tries_the_page_says_until_when(gate, has_scripts):
     kept_once(gate, order, tries=6)
 
 
+def test_an_address_that_has_to_wait(gate):
+    """A press that is refused because of others says so, with and without scripts, and starts nothing."""
+    order = gate.order()
+    refused = """const send = window.fetch;
+        window.fetch = (url, options = {}) => options.method !== 'POST' ? send(url, options) : Promise.resolve(Response.json(
+          { type: 'urn:payonce:problem:too_many_payments', code: 'too_many_payments', status: 429 }, { status: 429 }));"""
+    with browser(before=refused) as driver:
+        driver.get(order["checkout_url"])
+        until_state(driver, "ready")
+        assert not find(driver, "#braked").is_displayed()
+        press(driver)
+        until_page(lambda: find(driver, "#braked").is_displayed(), what="why nothing was started")
+        assert find(driver, "#pay button").get_attribute("aria-disabled") == "false"
+    said = web.get(order["checkout_url"], headers={"Cookie": "payonce_said=braked"}).text
+    assert 'id="braked" role="status" >' in said
+    assert payments(gate, order) == []
+
+
 def test_the_deadline_passes_on_an_open_page(gate):
     with browser() as driver:
         path, page = demo_order(gate, deadline="short")
