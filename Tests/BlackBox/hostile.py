@@ -1,7 +1,11 @@
-"""Clients that mean harm, from their own threads and without a key, until they are told to stop."""
+"""Clients that mean harm, without a key. Run as a program of its own, so that they do not slow down who looks on:
+`hostile.py PORT PATH…` attacks the checkout pages of these paths until its input is closed, and says what was answered."""
 
 import itertools
+import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -12,24 +16,21 @@ FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 
 
 class Attackers:
-    """`with Attackers(gate, orders)`: every kind of attack at once; what came back is in `statuses`."""
+    """Every kind of attack at once; what came back is in `statuses`."""
 
-    def __init__(self, gate, orders):
-        self.gate, self.paths = gate, [order["checkout_url"].removeprefix(gate.url) for order in orders]
+    def __init__(self, port, paths):
+        self.port, self.paths = port, paths
         self.statuses, self.stopping, self.lock = {}, threading.Event(), threading.Lock()
         self.threads = [threading.Thread(target=self._attack, args=(it,)) for it in (
             self._marks, self._idle, self._no_readers, self._slow_bodies, self._streams, self._floods)]
 
-    def __enter__(self):
+    def run(self, until_stopped):
         for thread in self.threads:
             thread.start()
-        return self
-
-    def __exit__(self, *_):
+        until_stopped()
         self.stopping.set()
         for thread in self.threads:
-            thread.join(60)
-            assert not thread.is_alive(), "an attacker waits for ever"
+            thread.join()
 
     def _attack(self, work):
         """Keeps some connections, each for a while; what happens to them is the server's business."""
@@ -43,7 +44,7 @@ class Attackers:
             sock.close()
 
     def _connect(self, kept, limit):
-        sock = socket.create_connection(("127.0.0.1", self.gate.port), timeout=5)
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=5)
         kept.append(sock)
         while len(kept) > limit:
             kept.pop(0).close()
@@ -54,8 +55,8 @@ class Attackers:
         answer = sock.recv(64)
         if answer.startswith(b"HTTP/1.1 "):
             with self.lock:
-                self.statuses.setdefault((kind, int(answer[9:12])), 0)
-                self.statuses[kind, int(answer[9:12])] += 1
+                name = f"{kind} {int(answer[9:12])}"
+                self.statuses[name] = self.statuses.get(name, 0) + 1
 
     # Attacks, each called again and again
 
@@ -75,10 +76,11 @@ class Attackers:
             sock = self._connect(kept, 4)
             sock.sendall(head.encode() + b"Host: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             self._note("marks", sock)
+            self.stopping.wait(0.02)
 
     def _idle(self, kept):
         self._connect(kept, 400)
-        self.stopping.wait(0.005)
+        self.stopping.wait(0.01)
 
     def _no_readers(self, kept):
         sock = self._connect(kept, 60)
@@ -105,7 +107,7 @@ class Attackers:
             sock = self._connect(kept, 1000)
             path = self.paths[0 if number < 1000 else number % len(self.paths)]
             sock.sendall(f"GET {path}/stream HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            self.stopping.wait(0.002)
+            self.stopping.wait(0.008)
 
     def _floods(self, kept):
         """Bodies that go on behind their answer, and a client that asks and hangs up."""
@@ -114,9 +116,23 @@ class Attackers:
         self._note("floods", sock)
         for _ in range(20):
             sock.sendall(b"ffff\r\n" + b"a" * 65535 + b"\r\n")
-        with socket.create_connection(("127.0.0.1", self.gate.port), timeout=5) as gone:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as gone:
             gone.sendall(f"GET {self.paths[-1]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        self.stopping.wait(0.05)
+        self.stopping.wait(0.1)
+
+
+@contextmanager
+def attacking(port, paths):
+    """Attacks from another process; gives a dictionary that has what was answered once it is over."""
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(port), *paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    statuses = {}
+    try:
+        yield statuses
+        statuses.update(json.loads(process.communicate("", timeout=60)[0]))
+    finally:
+        process.kill()
+        process.wait(20)
 
 
 class Observer:
@@ -155,3 +171,9 @@ class Observer:
     def time(self, share):
         """Within which this share of the answers came."""
         return sorted(self.times)[int(share * (len(self.times) - 1))]
+
+
+if __name__ == "__main__":
+    attackers = Attackers(int(sys.argv[1]), sys.argv[2:])
+    attackers.run(sys.stdin.read)
+    print(json.dumps(attackers.statuses))

@@ -69,7 +69,7 @@ def test_who_is_accepted_at_a_start_is_answered(tmp_path):
     """The port is not listened on before there is a server."""
     with running(tmp_path) as gate:
         request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        for _ in range(5):
+        for _ in range(12):
             assert gate.process.kill(signal.SIGTERM) == 0
             process = subprocess.Popen(
                 gate.process.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
