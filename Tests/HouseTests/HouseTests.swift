@@ -159,6 +159,15 @@ import Testing
     try Self.forbid(#"\.http1\(|HTTP1Channel|ServerBootstrap"#, in: try Self.targets().filter { $0 != "Listener" })
   }
 
+  /// No lock file is kept: what a build is made of stands in the manifest.
+  @Test func versionsAreExact() throws {
+    let manifest = Self.sources.deletingLastPathComponent().appending(path: "Package.swift")
+    let packages = try String(contentsOf: manifest, encoding: .utf8).split(separator: "\n")
+      .filter { $0.contains(".package(url:") }
+    #expect(packages.count >= 10)
+    for package in packages { #expect(package.contains(", exact: \""), "\(package)") }
+  }
+
   @Test func theEngineIsStructured() throws {
     let pattern = #"\bTask\s*(\{|\.detached|\(priority)|DispatchQueue|\bThread\b"#
     try Self.forbid(pattern, in: ["PaymentCore", "PaymentEngine"])

@@ -152,6 +152,11 @@ import Testing
     #expect(verifies())
     #expect(verifies(now: time + 300) && verifies(now: time - 300))
     #expect(verifies(["webhook-signature": "v1,AAAA v1,mBGbGVt2cg8Hk/wD9FEfRUzhCuLdFF0os/9TTl1qm+U="]))
+    // A stranger makes it count no more than eight, each of them over the whole body.
+    let others = { (count: Int) in String(repeating: "v1,AAAA ", count: count) }
+    let right = "v1,mBGbGVt2cg8Hk/wD9FEfRUzhCuLdFF0os/9TTl1qm+U="
+    #expect(verifies(["webhook-signature": others(7) + right]))
+    #expect(!verifies(["webhook-signature": others(8) + right]))
     #expect(!verifies(now: time + 301) && !verifies(now: time - 301))
     #expect(!verifies(body: body + [0x20]))
     for name in headers.keys { #expect(!verifies(without: name), "without \(name)") }
