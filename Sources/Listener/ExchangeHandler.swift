@@ -53,6 +53,8 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var stoppingSince: NIODeadline?
   /// Whether the connection ends after the exchange under way.
   private var isLast = false
+  /// Whether what comes after this request is another protocol, of which we speak none: the decoder keeps it all.
+  private var isDeaf = false
   private var isInputClosed = false
   private var version = HTTPVersion.http1_1
   /// Whether the client waits to be told to send the body.
@@ -103,12 +105,14 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func channelReadComplete(context: ChannelHandlerContext) {
     context.fireChannelReadComplete()
     // Nobody else asks for more of what is thrown away.
-    if phase == .draining || phase == .closing { context.read() }
+    if phase == .draining || phase == .closing { hear(context) }
   }
+
+  private func hear(_ context: ChannelHandlerContext) { if !isDeaf || phase == .receiving { context.read() } }
 
   /// While a request is answered, the next ones wait in the socket.
   func read(context: ChannelHandlerContext) {
-    if phase == .answering { isReadPending = true } else { context.read() }
+    if phase == .answering { isReadPending = true } else { hear(context) }
   }
 
   private func deliver(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
@@ -116,7 +120,8 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     case .head(let head):
       enter(.receiving, context)
       version = head.version
-      isLast = isLast || !head.isKeepAlive
+      isDeaf = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+      isLast = isLast || isDeaf || !head.isKeepAlive
       isExpecting = head.version != .http1_0 && head.expectsContinue
       guard head.hasValidHost else { return fail(HTTPParserError.invalidHeaderToken, context) }
       if !hasPlace {
@@ -224,7 +229,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     drained = 0
     if phase == .receiving {
       enter(.draining, context)
-      context.read()
+      hear(context)
     } else {
       enter(.waiting, context)
       next(context)
@@ -239,7 +244,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     let written = context.eventLoop.makePromise(of: Void.self)
     written.futureResult.assumeIsolated().whenComplete { _ in context.close(mode: .output, promise: nil) }
     context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(ByteBuffer()))), promise: written)
-    context.read()
+    hear(context)
   }
 
   func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {

@@ -5,8 +5,9 @@ import NIOHTTPTypes
 /// Gives a server heads of requests that are printable ASCII throughout, so that whatever compares, splits and hashes
 /// them afterwards, also in libraries, costs what it should (`PaymentCore/OutsideText`).
 ///
-/// A header field with any other byte counts as empty: it names no key, no login, no language, no origin. In a method, a
-/// path and a field's name the parser itself refuses such bytes.
+/// In a header field any other byte becomes a question mark, and only the value's end is kept: so it names no key, no login,
+/// no language and no origin, and the last entry of a list, which a proxy of ours may have added, stays what it is. In a method, a path and a field's name the parser itself
+/// refuses such bytes.
 final class PlainHeads: ChannelInboundHandler, RemovableChannelHandler, Sendable {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart
@@ -15,15 +16,19 @@ final class PlainHeads: ChannelInboundHandler, RemovableChannelHandler, Sendable
     guard case .head(var head) = unwrapInboundIn(data), !Self.isPlain(head) else {
       return context.fireChannelRead(data)
     }
-    if let authority = head.authority, !Self.isPlain(authority) { head.authority = "" }
+    if let authority = head.authority, !Self.isPlain(authority) { head.authority = Self.plain(authority) }
     for index in head.headerFields.indices where !Self.isPlain(head.headerFields[index].value) {
-      head.headerFields[index].value = ""
+      head.headerFields[index].value = Self.plain(head.headerFields[index].value)
     }
     context.fireChannelRead(wrapInboundOut(.head(head)))
   }
 
   private static func isPlain(_ head: HTTPRequest) -> Bool {
     isPlain(head.authority ?? "") && head.headerFields.allSatisfy { isPlain($0.value) }
+  }
+
+  private static func plain(_ text: String) -> String {
+    String(decoding: text.utf8.suffix(256).map { isPlain($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
   }
 
   private static func isPlain(_ text: String) -> Bool { text.utf8.allSatisfy(isPlain) }

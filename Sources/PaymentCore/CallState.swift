@@ -5,7 +5,8 @@ package struct CallState: Hashable, Sendable {
   /// The call in flight. Until it lapses nobody else calls.
   package var lease: Lease?
   /// Until when a call that moves money may still be leaving, made by a node that froze or lost its way back. Its lease
-  /// lapses earlier, since to ask harms nobody; but money is not moved again before this.
+  /// lapses earlier, since to ask harms nobody; but money is not moved again before an answer that was asked for after
+  /// this.
   package var movingUntil: Instant?
   /// How many calls were leased so far; the number of the last one.
   package var made: Int = 0
@@ -85,8 +86,8 @@ package struct CallState: Hashable, Sendable {
     if firstSent == nil { firstSent = Sent(number: made, at: now) }
   }
 
-  /// Whether no call that moves money can still be leaving.
-  func isStill(_ now: Instant) -> Bool { movingUntil.map { $0 <= now } ?? true }
+  /// Whether no call that moves money can still be leaving, and what was found since speaks for all of them.
+  var isStill: Bool { movingUntil == nil }
 
   /// Notes that the leased call with this number came to an end.
   /// - Returns: the lease, or `nil` when it is not the one in flight (a notice, or a call whose lease lapsed).
@@ -97,6 +98,7 @@ package struct CallState: Hashable, Sendable {
     last = Finished(kind: lease.kind, at: now, finding: finding)
     if finding != .refused, finding != .unanswered, lease.kind == .query || lease.kind == .queryRefund {
       answeredAskAt = lease.askedAt
+      if let end = movingUntil, lease.askedAt >= end { movingUntil = nil }
     }
     return lease
   }

@@ -74,6 +74,8 @@ extension Decider {
     let previous = refund.calls.last
     let lease = order.refunds[index].calls.finish(number: evidence.call, finding: evidence.verdict.finding, now: now)
     if let reference = evidence.reference { order.refunds[index].providerReference = reference }
+    // What was not found while the first one could still arrive says nothing: patience begins here.
+    if !refund.calls.isStill, order.refunds[index].calls.isStill { order.refunds[index].calls.step = 0 }
     switch evidence.verdict {
     case .succeeded(let amount):
       if refund.status == .processing || (refund.status == .failed && refund.isFailureInferred) {
@@ -99,7 +101,7 @@ extension Decider {
       }
     case .notFound:
       guard refund.status == .processing, lease?.kind == .queryRefund,
-        !rules.sheet(payment.provider).canRepeat(refund.calls, now: now)
+        order.refunds[index].calls.isStill, !rules.sheet(payment.provider).canRepeat(refund.calls, now: now)
       else { break }
       failRefund(
         index,
@@ -114,7 +116,7 @@ extension Decider {
     }
     if let lease, order.refunds[index].calls.nextAt != nil, order.refunds[index].status == .processing {
       // What the provider has never seen is sent again at once; the wait comes after it.
-      if lease.kind == .queryRefund, case .notFound = evidence.verdict, order.refunds[index].calls.isStill(now) {
+      if lease.kind == .queryRefund, case .notFound = evidence.verdict, order.refunds[index].calls.isStill {
         order.refunds[index].calls.nextAt = now
       } else {
         rescheduleRefund(index)

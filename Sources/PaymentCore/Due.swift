@@ -97,11 +97,11 @@ extension Order {
     guard payment.mayHaveLeft else { return hasAnswersOfWatched ? .charge : nil }
     guard payment.closeRequestedAt != nil else {
       let isLost = last?.kind == .query && last?.finding == .notFound && payment.status == .processing
-      return isLost && payment.calls.isStill(now) && sheet.canRepeat(payment.calls, now: now) ? .charge : .query
+      return isLost && payment.calls.isStill && sheet.canRepeat(payment.calls, now: now) ? .charge : .query
     }
     switch (last?.kind, last?.finding) {
     case (.query, .notFound) where sheet.burning == .createThenClose && payment.status == .processing:
-      guard payment.calls.isStill(now) else { return .query }
+      guard payment.calls.isStill else { return .query }
       return sheet.canRepeat(payment.calls, now: now) ? .charge : .close
     case (.query, _), (.charge, .found), (.charge, .pending), (.charge, .refused): return .close
     default: return .query
@@ -111,7 +111,7 @@ extension Order {
   private func nextCall(_ refund: Refund, _ sheet: CapabilitySheet, now: Instant) -> Call.Kind {
     guard refund.calls.firstSent != nil else { return .refund }
     let isLost = refund.calls.last?.kind == .queryRefund && refund.calls.last?.finding == .notFound
-    return isLost && refund.calls.isStill(now) && sheet.canRepeat(refund.calls, now: now) ? .refund : .queryRefund
+    return isLost && refund.calls.isStill && sheet.canRepeat(refund.calls, now: now) ? .refund : .queryRefund
   }
 
   /// Whether every payment that may still turn out paid was asked about, and answered, since the last one started.

@@ -138,7 +138,7 @@ package final class Dispatcher: Sendable {
     let call = item.call
     let provider = providers[call.payment.provider]!
     // A call that cannot end inside its lease is dropped: somebody else may be making it by then.
-    let isLate = clock.uptime() - item.leasedAt > schedule.leaseMargin / 2
+    let isLate = clock.uptime() - item.leasedAt > schedule.clockTolerance
     let evidence = isLate ? call.evidence(.notSent) : await perform(call, provider)
     let uptime = clock.uptime()
     state.withLock { state in

@@ -282,8 +282,8 @@ private struct Batch {
   mutating func decide(_ work: Lane.Work) -> Lane.Answer {
     switch work {
     case .command(let command, let caller): return .outcome(decide(command, by: caller))
-    case .sweep(_, let limit):
-      let due = slots.indices.filter { slots[$0].order.wakeAt.map { $0 <= now } ?? false }.prefix(limit)
+    case .sweep:
+      let due = slots.indices.filter { slots[$0].order.wakeAt.map { $0 <= now } ?? false }
       for index in due { _ = decide(.wake(slots[index].order.id), by: .payOnce) }
       return .swept(due.count, next: dueEnd)
     case .recover:

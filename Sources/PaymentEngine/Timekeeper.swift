@@ -40,8 +40,9 @@ final class Timekeeper: Sendable {
 
   /// Checks what was read before anything is decided by it.
   /// - Parameter storeLead: how far the clock is ahead of the store's, where the store has one.
-  /// - Throws: `Fault.clockWrong`.
+  /// - Throws: `Fault.clockWrong`; `conflict` when the clock was set since it was read, so that it must be read again.
   func check(_ reading: Reading, storeLead: Duration?) throws(Fault) {
+    guard isTolerable(.milliseconds(read().lead - reading.lead)) else { throw .conflict }
     let jump = Duration.milliseconds(reading.lead - state.withLock { $0.lead })
     // Without a jump and without a store to ask nothing has to be found out.
     let error: Duration? =

@@ -47,11 +47,11 @@ package struct SQLiteDatabase: Sendable {
     }
   }
 
-  /// How long a connection waits for another one's transaction: 5 s. It looks often, since a busy lane leaves the file free
-  /// for moments only.
+  /// How long a connection waits for another one's transaction: 9 s, a little less than anybody waits for the store. It looks
+  /// often, since a busy lane leaves the file free for moments only.
   private static let patience = Database.BusyMode.callback { tries in
     sqlite3_sleep(1)
-    return tries < 5000
+    return tries < 9000
   }
 
   /// What a file of PayOnce is marked with, as SQLite's `application_id`: `POnc`.
@@ -72,9 +72,9 @@ package struct SQLiteDatabase: Sendable {
       guard mark != applicationID else { return }
       let tables = try String.fetchAll(
         database, sql: "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name LIMIT 1000")
-      // A new one; or one that was made before files were marked.
-      if mark == 0, tables.isEmpty || Set(tables).isSuperset(of: ["grdb_migrations", "merchants", "orders", "probes"]) {
-        return
+      if mark == 0, tables.isEmpty { return }
+      if mark == 0, Set(tables).isSuperset(of: ["grdb_migrations", "merchants", "orders", "probes"]) {
+        throw Fault.unavailable("the file was made by payonce before its first release, and cannot be read any more")
       }
       let names = tables.prefix(3).map { $0.unicodeScalars.filter { $0.isASCII && $0.value > 0x20 }.prefix(40) }
       let holds = names.isEmpty ? "" : ", it holds \(names.map { String($0) }.joined(separator: ", "))"

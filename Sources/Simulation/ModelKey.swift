@@ -12,7 +12,7 @@ extension ModelState {
       guard calls.nextAt != nil else { return }
       key.add(calls.lease == nil ? calls.nextAt : calls.lease!.until)
       key.add(calls.lease?.kind)
-      key.add(calls.movingUntil.flatMap { $0.milliseconds / 1000 > now ? $0 : nil })
+      key.add(calls.movingUntil)
       let isFirst = calls.lease?.number == calls.firstSent?.number
       if !isEnded {
         key.add(isFirst)

@@ -3,59 +3,126 @@ import PaymentCore
 import PaymentEngine
 import Synchronization
 
-/// Slows down an address from which many payments are tried that come to nothing, on whatever orders: a robot that tests
-/// stolen cards, and orders anew for each. Each server counts for itself, in memory.
+/// Slows down an address from which many payments are tried that are declined, on whatever orders: a robot that tests stolen
+/// cards, and orders anew for each. Each server counts for itself, in memory.
 final class AddressBrake: Sendable {
+  fileprivate struct Try {
+    let number: Int
+    let at: Duration
+    /// `nil` while it is being started.
+    var payment: PaymentID?
+  }
+  fileprivate struct Tries {
+    /// The oldest first.
+    var all: [Try] = []
+    /// How they stood when the place was full: so many declined, and that is believed for a moment.
+    var declined = 0
+    var believedUntil: Duration = .zero
+  }
+  fileprivate struct State {
+    var tries: [[UInt8]: Tries] = [:]
+    var next = 0
+  }
   private let clock: any PaymentEngine.Clock
-  /// When an address began the tries of which no good came, the oldest first.
-  private let tries = Mutex<[[UInt8]: [Duration]]>([:])
+  private let state = Mutex(State())
 
-  /// So many of them in so long a time, from one address: far more than the people behind one connection need.
+  /// So many declined in so long a time, from one address: far more than the people behind one connection have.
   static let most = 30
   static let span: Duration = .seconds(600)
-  /// How many addresses are remembered. Beyond that the one forgotten first is that which has been quiet for longest.
-  private static let capacity = 10_000
+  /// How many addresses are remembered. Beyond that those are forgotten first that have been quiet for longest.
+  fileprivate static let capacity = 10_000
+  /// For how long it is believed how the tries stood: a robot that goes on does not make the store look at them each time.
+  private static let trust: Duration = .seconds(2)
 
   init(clock: any PaymentEngine.Clock) { self.clock = clock }
 
   /// How many addresses are remembered.
-  var count: Int { tries.withLock { $0.count } }
+  var count: Int { state.withLock { $0.tries.count } }
 
   /// Notes that a payment is about to be tried.
-  /// - Parameter address: `nil` where nobody knows whose it is.
+  /// - Parameters:
+  ///   - address: `nil` where nobody knows whose it is.
+  ///   - status: of a payment that was started before; asked when there is no place left, since what was not declined
+  ///     does not count.
+  /// - Returns: the number of the try, for `end`.
   /// - Throws: the refusal, where the address has to wait.
-  func begin(_ address: [UInt8]?) throws(Refusal) {
-    guard let address else { return }
+  func begin(
+    _ address: [UInt8]?, status: (PaymentID) async throws -> Payment.Status?
+  ) async throws -> Int? {
+    guard let address else { return nil }
+    if let number = take(address) { return number }
     let now = clock.uptime()
-    let wait: Duration? = tries.withLock { tries in
-      var own = tries[address, default: []].filter { now - $0 < Self.span }
-      if own.count >= Self.most { return Self.span - (now - own[0]) }
-      own.append(now)
-      if tries[address] == nil, tries.count >= Self.capacity { Self.makeRoom(in: &tries, now) }
-      tries[address] = own
-      return nil
+    let known = state.withLock { $0.tries[address] ?? Tries() }
+    var declined = known.declined
+    if known.believedUntil <= now {
+      var others: Set<Int> = []
+      declined = 0
+      for it in known.all {
+        guard let payment = it.payment else { continue }
+        switch try await status(payment) {
+        case .failed: declined += 1
+        // It may yet be declined.
+        case .processing: break
+        case .requiresAction, .succeeded, .closed, nil: others.insert(it.number)
+        }
+      }
+      state.withLock { state in
+        state.tries[address]?.all.removeAll { others.contains($0.number) }
+        guard others.isEmpty else { return }
+        state.tries[address]?.declined = declined
+        state.tries[address]?.believedUntil = now + Self.trust
+      }
+      if let number = take(address) { return number }
     }
-    guard let wait else { return }
+    let isDeclined = declined >= Self.most
+    let wait = isDeclined ? Self.span - (now - (known.all.first?.at ?? now)) : Self.trust
     let seconds = max(1, (wait.wholeMilliseconds + 999) / 1000)
-    let detail = "Too many payments were tried from this address. The next one can start in \(seconds) s."
+    let detail =
+      isDeclined
+      ? "Too many payments from this address were declined. The next one can start in \(seconds) s."
+      : "Too many payments are tried from this address at once. The next one can start in \(seconds) s."
     throw Refusal(.tooManyPayments, detail, retryAfter: seconds)
   }
 
-  /// Something came of the try that began last: it was a repeat, or a payment that was not declined.
-  func forgive(_ address: [UInt8]?) {
-    guard let address else { return }
-    tries.withLock { tries in
-      guard var own = tries[address], !own.isEmpty else { return }
-      own.removeLast()
-      tries[address] = own.isEmpty ? nil : own
+  /// A place among the tries of the address; `nil` when there is none.
+  private func take(_ address: [UInt8]) -> Int? {
+    let now = clock.uptime()
+    return state.withLock { state -> Int? in
+      var own = state.tries[address] ?? Tries()
+      own.all.removeAll { now - $0.at >= Self.span }
+      guard own.all.count < Self.most else { return nil }
+      if state.tries[address] == nil, state.tries.count >= Self.capacity { state.makeRoom(now) }
+      state.next += 1
+      own.all.append(Try(number: state.next, at: now))
+      state.tries[address] = own
+      return state.next
     }
   }
 
+  /// The try has been answered.
+  /// - Parameter started: the payment that it started; `nil` where it started none, which does not count.
+  func end(_ address: [UInt8]?, _ number: Int?, started payment: PaymentID?) {
+    guard let address, let number else { return }
+    state.withLock { state in
+      guard let index = state.tries[address]?.all.firstIndex(where: { $0.number == number }) else { return }
+      if let payment {
+        state.tries[address]?.all[index].payment = payment
+      } else {
+        state.tries[address]?.all.remove(at: index)
+        if state.tries[address]?.all.isEmpty ?? false { state.tries[address] = nil }
+      }
+    }
+  }
+}
+
+extension AddressBrake.State {
   /// A sixteenth at once, so that not every newcomer looks through all of them.
-  private static func makeRoom(in tries: inout [[UInt8]: [Duration]], _ now: Duration) {
-    tries = tries.filter { $0.value.last.map { now - $0 < span } ?? false }
-    guard tries.count >= capacity else { return }
-    for (address, _) in tries.sorted(by: { $0.value.last! < $1.value.last! }).prefix(capacity / 16) {
+  fileprivate mutating func makeRoom(_ now: Duration) {
+    tries = tries.filter { $0.value.all.last.map { now - $0.at < AddressBrake.span } ?? false }
+    guard tries.count >= AddressBrake.capacity else { return }
+    for (address, _) in tries.sorted(by: { $0.value.all.last!.at < $1.value.all.last!.at })
+      .prefix(AddressBrake.capacity / 16)
+    {
       tries[address] = nil
     }
   }

@@ -9,7 +9,7 @@ import PaymentEngine
 extension WebServices {
   func addCheckout(to routes: inout Routes) {
     routes.on(.get, "/checkout/:token") { request, context in
-      var response = await forBuyer(request, context) {
+      var response = try await forBuyer(request, context) {
         try await page(asked(try await order(behind: context)), request)
       }
       // What a script asks for is no choice: another tab may have made one meanwhile.
@@ -18,7 +18,7 @@ extension WebServices {
     }
     // Some banks come back by a form. Nothing is read from it.
     routes.on(.post, "/checkout/:token") { request, context in
-      await forBuyer(request, context) { Self.seeOther("/checkout/\(try Self.token(context).text)") }
+      try await forBuyer(request, context) { Self.seeOther("/checkout/\(try Self.token(context).text)") }
     }
     routes.on(.get, "/checkout/:token/status", query: ["wait", "version"]) { request, context in
       let order = try await order(behind: context)
@@ -37,9 +37,10 @@ extension WebServices {
       return try await stream(order, as: .page(from: Peer.address(of: request, context.channel)))
     }
     routes.on(.post, "/checkout/:token/payments", query: []) { request, context in
-      if request.isForm { return await forBuyer(request, context) { try await payByForm(request, context) } }
+      if request.isForm { return try await forBuyer(request, context) { try await payByForm(request, context) } }
       let token = try Self.token(context)
-      let started = try await trying(from: Peer.address(of: request, context.channel)) {
+      let address = Peer.address(of: request, context.channel)
+      let started = try await trying(token.order, try? request.idempotencyKey(), from: address) {
         try await start(token.order, request, by: .buyer(secret: token.secret))
       }
       var response = response(started)
@@ -65,7 +66,7 @@ extension WebServices {
       guard id.order == token.order else { throw Refusal(.notFound, "There is no such payment.") }
       let buyer = Caller.buyer(secret: token.secret)
       if request.isForm {
-        return await forBuyer(request, context) {
+        return try await forBuyer(request, context) {
           _ = try await order(behind: context)
           // What cannot be closed, the page shows as it is.
           do { _ = try await closed(id, by: buyer, within: Self.formWait) } catch let refusal as Refusal {
@@ -86,10 +87,12 @@ extension WebServices {
   /// - Parameter again: where to look once more; the checkout page, if not said otherwise.
   func forBuyer(
     _ request: Request, _ context: WebContext, again: String? = nil, _ work: () async throws -> Response
-  ) async -> Response {
+  ) async throws -> Response {
     do { return try await work() } catch let refusal as Refusal {
       context.refusal.code = refusal.code.rawValue
       return Self.noSuchCheckout(request)
+    } catch  where Problems.isGone(error) {
+      throw error
     } catch {
       let problem = Problems.problem(of: error, context)
       let page = again ?? "/checkout/\(context.parameters.get("token") ?? "")"
@@ -213,17 +216,25 @@ extension WebServices {
 
   /// A buyer's try to pay. Those that come to nothing count against the address that they came from.
   private func trying(
-    from address: [UInt8]?, _ pay: () async throws -> (payment: PaymentView, isRepeat: Bool)
+    _ id: OrderID, _ key: IdempotencyKey?, from address: [UInt8]?,
+    _ pay: () async throws -> (payment: PaymentView, isRepeat: Bool)
   ) async throws -> (payment: PaymentView, isRepeat: Bool) {
-    try addressBrake.begin(address)
+    let number: Int?
+    do {
+      number = try await addressBrake.begin(address) { try await reading.order($0.order)?.payment($0)?.status }
+    } catch let refusal as Refusal {
+      // Where nothing can start, what there is to be said is said: the same payment, or the one that is in the way.
+      guard let order = try await reading.order(id),
+        order.status != .open || order.livePayment != nil || order.payments.contains(where: { $0.key == key })
+      else { throw refusal }
+      return try await pay()
+    }
     do {
       let started = try await pay()
-      // What is still processing may yet be declined.
-      if started.isRepeat || ![.failed, .processing].contains(started.payment.status) { addressBrake.forgive(address) }
+      addressBrake.end(address, number, started: started.isRepeat ? nil : started.payment.id)
       return started
     } catch {
-      // Nothing was tried.
-      addressBrake.forgive(address)
+      addressBrake.end(address, number, started: nil)
       throw error
     }
   }
@@ -243,7 +254,7 @@ extension WebServices {
       let start = form["method"].flatMap({ StartPayment(choice: $0) })
     else { return Self.seeOther(page) }
     do {
-      let started = try await trying(from: Peer.address(of: request, context.channel)) {
+      let started = try await trying(token.order, key, from: Peer.address(of: request, context.channel)) {
         try await pay(token.order, key: key, start, by: .buyer(secret: token.secret), wait: Self.formWait)
       }
       if case .redirect(let url) = started.payment.nextAction {

@@ -19,15 +19,14 @@ struct DemoDoor: RouterMiddleware {
   func handle(
     _ request: Request, context: WebContext, next: (Request, WebContext) async throws -> Response
   ) async throws -> Response {
-    let path = request.uri.path.utf8
-    guard path.elementsEqual("/".utf8) || path.starts(with: "/demo".utf8) else {
-      return try await next(request, context)
-    }
+    // As the router takes a path: slashes too many are none.
+    let parts = request.uri.path.utf8.split(separator: UInt8(ascii: "/"))
+    guard parts.first?.elementsEqual("demo".utf8) ?? true else { return try await next(request, context) }
     // Under a name of its own that leads here another site's page would be the demo's own to a browser (DNS rebinding).
     guard let host = Self.host(request), host == publicHost || host == "localhost" || Self.isAddress(host) else {
       throw Refusal(.notFound, "The demo is at \(publicURL)/demo, not under this name.")
     }
-    if request.method == .post, path.elementsEqual("/demo/network".utf8), !isOwnPage(request) {
+    if request.method == .post, parts.last?.elementsEqual("network".utf8) ?? false, !isOwnPage(request) {
       throw Refusal(.invalidRequest, "Only the demo's own pages may change its network.")
     }
     return try await next(request, context)

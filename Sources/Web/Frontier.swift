@@ -108,7 +108,7 @@ struct Problems: RouterMiddleware {
   }
 
   /// The connection is gone, or carries something that is not HTTP: there is nobody to answer.
-  private static func isGone(_ error: any Error) -> Bool {
+  static func isGone(_ error: any Error) -> Bool {
     error is HTTPParserError || error is ChannelError || error is IOError || error is CancellationError
   }
 

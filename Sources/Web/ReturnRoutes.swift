@@ -9,7 +9,7 @@ import PaymentEngine
 extension WebServices {
   func addReturns(to routes: inout Routes) {
     routes.on(.get, "/return/:id") { request, context in
-      await forBuyer(request, context, again: "/return/\(context.parameters.get("id") ?? "")") {
+      try await forBuyer(request, context, again: "/return/\(context.parameters.get("id") ?? "")") {
         let id: PaymentID = try context.id()
         let order = try await reading.order(id.order).orNotFound("payment")
         _ = try order.payment(id).orNotFound("payment")
@@ -21,7 +21,7 @@ extension WebServices {
     }
     // Some banks come back by a form, which brings no cookies with it from another site.
     routes.on(.post, "/return/:id") { request, context in
-      await forBuyer(request, context) { Self.seeOther(WayBack.path(try context.id())) }
+      try await forBuyer(request, context) { Self.seeOther(WayBack.path(try context.id())) }
     }
   }
 

@@ -16,8 +16,9 @@ struct BankSecret {
   }
 
   /// Of a bank and a gate in one process: nobody else needs it, so that it is made anew at each start.
-  static func ofOneProcess() throws -> BankSecret {
-    if let text = Setting.value(nil, .bankSecret) { return try BankSecret(text) }
+  /// - Parameter isPrivate: whether only this machine can reach the gate.
+  static func ofOneProcess(isPrivate: Bool) throws -> BankSecret {
+    if Setting.value(nil, .bankSecret) != nil { return try ofOthers(isPrivate: isPrivate) }
     let randomness = SystemRandomness()
     let bytes = (0..<4).flatMap { _ in withUnsafeBytes(of: randomness.next()) { Array($0) } }
     return try BankSecret("whsec_" + Data(bytes).base64EncodedString())

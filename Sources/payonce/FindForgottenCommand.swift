@@ -47,7 +47,7 @@ struct FindForgottenCommand: AsyncParsableCommand {
         Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1:8080", Setting.source(publicURL, .publicURL)
       ).text,
       // It takes no notices.
-      verifier: try BankSecret.ofOneProcess().verifier)
+      verifier: try BankSecret.ofOneProcess(isPrivate: true).verifier)
     let location = try store.location()
     let opened = try location.openExisting()
     if case .sqlite(let path) = location { try holdAlone(path) }

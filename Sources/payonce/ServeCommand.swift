@@ -83,7 +83,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
     let secret =
       try otherBank.map { try BankSecret.ofOthers(isPrivate: $0.isLoopback && playground.isPrivate) }
-      ?? .ofOneProcess()
+      ?? .ofOneProcess(isPrivate: playground.isPrivate || !hasSandbox)
 
     let address = try wanted.reserved(option: Setting.source(listen, .listen))
     let publicURL = publicAddress?.text ?? "http://\(address)"

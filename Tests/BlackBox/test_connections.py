@@ -281,6 +281,48 @@ def test_a_client_that_wants_to_close_is_closed(gate, value):
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("head", [
+    "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
+    "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_who_wants_another_protocol_is_answered_in_ours(gate, head):
+    """As curl --http2 asks. What comes behind it nobody would read."""
+    with connect(gate) as sock:
+        before = memory(gate)
+        sock.sendall(head.encode())
+        sock.settimeout(0.2)
+        answer = b""
+        begun = time.monotonic()
+        # It is ended while somebody still sends as fast as the server takes it, and nothing of that is kept.
+        while time.monotonic() - begun < 8:
+            try:
+                sock.sendall(b"x" * 65536)
+            except TimeoutError:
+                pass
+            except OSError:
+                break
+            try:
+                answer += sock.recv(65536, socket.MSG_DONTWAIT)
+            except OSError:
+                pass
+        else:
+            raise AssertionError("it still takes what is sent")
+        assert b"connection: close" in answer.lower() or not answer, answer
+        assert memory(gate) - before < 30
+    # And without anything behind it, the answer is whole.
+    answer = said(gate, head)
+    assert answer.startswith(b"HTTP/1.1 200" if head.startswith("GET") else b"HTTP/1.1 4")
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_form_that_never_comes_whole_is_no_error_of_ours(gate):
+    order = gate.order()
+    token = order["checkout_url"].rsplit("/", 1)[1]
+    form = "Content-Type: application/x-www-form-urlencoded\r\n"
+    answer = said(gate, f"POST /checkout/{token}/payments HTTP/1.1\r\nHost: x\r\n{form}Transfer-Encoding: chunked\r\n\r\nzz\r\n")
+    assert answer.startswith(b"HTTP/1.1 400"), answer
+    assert "a request failed" not in gate.process.log.read_text()
+
+
 def test_an_old_client(gate):
     began = time.monotonic()
     answer = said(gate, "GET /healthz HTTP/1.0\r\n\r\n")

@@ -105,26 +105,36 @@ def test_a_robot_that_tries_cards(gate):
 
 def test_a_robot_that_orders_anew_for_each_card(tmp_path):
     with running(tmp_path) as gate:
-        def try_to_pay(order, address, form=False):
-            headers = {"X-Forwarded-For": f"10.0.0.1, {address}", "Accept-Language": "en"}
-            url, key = f"{order['checkout_url']}/payments", str(uuid.uuid4())
+        def try_to_pay(order, address, form=False, method="declined", key=None, told="10.0.0.1"):
+            headers = {"X-Forwarded-For": f"{told}, {address}".encode(), "Accept-Language": "en"}
+            url, key = f"{order['checkout_url']}/payments", key or str(uuid.uuid4())
             if form:
                 with httpx.Client(headers=headers, follow_redirects=True, timeout=40) as browser:
-                    return browser.post(url, data={"idempotency_key": key, "method": "sandbox:declined"})
-            body = {"provider": "sandbox", "method": "declined"}
+                    return browser.post(url, data={"idempotency_key": key, "method": f"sandbox:{method}"})
+            body = {"provider": "sandbox", "method": method}
             return httpx.post(url, json=body, headers={**headers, "Idempotency-Key": key}, timeout=40)
 
-        for _ in range(15):
-            order = gate.order()
-            for _ in range(2):
-                assert try_to_pay(order, "203.0.113.7").json()["status"] == "failed"
+        held = gate.order()
+        assert try_to_pay(held, "203.0.113.7", method="action", key="held").json()["status"] == "requires_action"
+        # What was not declined does not count.
+        for _ in range(40):
+            assert try_to_pay(gate.order(), "203.0.113.7", method="ok").json()["status"] == "succeeded"
+        declined = 0
+        while (answer := try_to_pay(gate.order(), "203.0.113.7")).status_code == 201:
+            declined += 1
+            assert declined <= 30, "nobody stops it"
+        assert declined == 30
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_payments")
+        assert 500 < int(answer.headers["retry-after"]) <= 600
         order = gate.order()
-        refused = try_to_pay(order, "203.0.113.7")
-        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_payments")
-        assert 500 < int(refused.headers["retry-after"]) <= 600
+        # The proxy's word is the last, whatever the robot writes before it.
+        assert try_to_pay(order, "203.0.113.7", told="é").status_code == 429
         page = try_to_pay(order, "203.0.113.7", form=True)
         assert "Too many tries to pay were made from your connection" in page.text
         assert page.text.count('id="braked" role="status" >') == 1, "it is shown"
+        # A repeat, and a press beside a payment that is under way, are answered as ever.
+        assert try_to_pay(held, "203.0.113.7", method="action", key="held").headers["idempotency-replayed"] == "true"
+        assert try_to_pay(held, "203.0.113.7", method="ok").json()["code"] == "payment_in_progress"
         # Its neighbour, the shop itself, and whoever's address nobody knows.
         assert try_to_pay(order, "203.0.113.8").status_code == 201
         assert gate.pay(order).json()["status"] == "succeeded"

@@ -49,6 +49,19 @@ import Testing
     #expect(throws: HTTPParserError.self) { try line.channel.throwIfErrorCaught() }
   }
 
+  /// The decoder stops there, and would keep whatever comes.
+  @Test func nothingIsReadBehindAWishForAnotherProtocol() throws {
+    let line = try Line()
+    try line.get("/a", "Connection: Upgrade\r\nUpgrade: h2c\r\n")
+    #expect(try line.requests() == ["GET /a", "end"])
+    line.answer()
+    #expect(try line.received().lowercased().contains("connection: close"))
+    #expect(line.isEnding)
+    let reads = line.wire.reads
+    line.channel.read()
+    #expect(line.wire.reads == reads)
+  }
+
   // MARK: Early answers
 
   @Test func whoIsAnsweredEarlyIsCutOff() throws {

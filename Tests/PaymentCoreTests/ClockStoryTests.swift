@@ -73,6 +73,46 @@ import Testing
     #expect(world.now.since(sent) >= .seconds(40))
   }
 
+  /// What was not found while the first one could still arrive is no reason to believe a later refusal.
+  @Test func aRefundThatArrivesAtTheLastMomentIsNotCalledFailed() {
+    var world = paying()
+    world.answer(.succeeded(World.price))
+    world.refund(key: "r", amount: 500)
+    let sent = world.now
+    world.pass(.seconds(20))
+    while world.now.since(sent) < .seconds(38) {
+      if world.callingRefund() != nil { world.answerRefund(1, .notFound) }
+      world.wake()
+    }
+    // Here it arrives, and is done. Whoever asks from now on is told so, and nothing is sent on an older answer.
+    while world.callingRefund() == nil { world.wake() }
+    #expect(world.callingRefund() == .queryRefund)
+    world.answerRefund(1, .notFound)
+    while world.callingRefund() == nil { world.wake() }
+    #expect(world.callingRefund() == .queryRefund || world.refund().calls.step <= 1)
+    world.answerRefund(1, .refused(Failure(code: "already_refunded", message: "")))
+    #expect(world.refund().status == .processing, "a refusal of a repeat proves nothing yet")
+  }
+
+  @Test func aRefundWhoseKeyIsForgottenIsNotCalledFailedWhileItMayArrive() {
+    var world = World(
+      CapabilitySheet(
+        methods: ["ok"], repeatWindow: .seconds(15), createMovesMoney: false, burning: .createThenClose))
+    world.register()
+    world.pay("a", "ok")
+    world.answer(.succeeded(World.price))
+    world.refund(key: "r", amount: 500)
+    world.pass(.seconds(20))
+    #expect(world.callingRefund() == .queryRefund)
+    world.answerRefund(1, .notFound)
+    #expect(world.refund().status == .processing)
+    while world.refund().status == .processing {
+      if world.callingRefund() == nil { world.wake() }
+      world.answerRefund(1, .notFound)
+    }
+    #expect(world.now.since(World.start) >= .seconds(40))
+  }
+
   @Test func onlyWhatIsUnderWayIsRecovered() {
     var world = paying()
     world.answer(.succeeded(World.price))

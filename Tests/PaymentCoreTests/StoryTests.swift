@@ -76,6 +76,9 @@ import Testing
       world.answer(.notFound)
       world.wake()
     }
+    // Only what was asked for after that speaks for it.
+    #expect(world.calling() == .query)
+    world.answer(.notFound)
     #expect(world.calling() == .charge)
   }
 

@@ -73,6 +73,22 @@ import Testing
     }
   }
 
+  /// The date is mended while a batch is loaded: what was read before is not decided by.
+  @Test func whatWasReadBeforeTheClockWasSetDoesNotCount() async throws {
+    let store = FakeStore()
+    let bench = EngineBench(store: store)
+    try await bench.running {
+      let order = try await bench.order("r", expiresIn: 60)
+      bench.clock.set(.seconds(3600))
+      store.setClockLead(.zero)
+      store.setDuringLoad { bench.clock.set(.zero) }
+      _ = try await bench.engine.journal.sweep(limit: 10)
+      #expect(store[order]?.status == .open)
+      store.setDuringLoad(nil)
+      try await bench.pay(order, "k")
+    }
+  }
+
   /// Both were set: the store says that this machine is right.
   @Test func aJumpIsBelievedWhereTheStoreAgrees() async throws {
     let store = FakeStore()

@@ -14,6 +14,7 @@ final class FakeStore: Store {
     var isOpen = false
     var unreadable: Set<OrderID> = []
     var clockLead: Duration?
+    var duringLoad: (@Sendable () -> Void)?
   }
   private let state = Mutex(State())
   /// Runs before each save, and may throw what the save is to throw.
@@ -24,7 +25,8 @@ final class FakeStore: Store {
   }
 
   func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
-    state.withLock { state in
+    state.withLock { $0.duringLoad }?()
+    return state.withLock { state in
       precondition(!state.isOpen, "load opens a transaction, save ends it")
       state.isOpen = true
       state.loads.append(scopes.count)
@@ -78,6 +80,9 @@ final class FakeStore: Store {
   func put(_ order: Order) { state.withLock { $0.orders[order.id] = order } }
 
   func spoil(_ ids: some Sequence<OrderID>) { state.withLock { $0.unreadable.formUnion(ids) } }
+
+  /// What happens while orders are on their way.
+  func setDuringLoad(_ happens: (@Sendable () -> Void)?) { state.withLock { $0.duringLoad = happens } }
 
   /// How far this machine's clock is ahead of the store's own; `nil` for a store without one.
   func setClockLead(_ lead: Duration?) { state.withLock { $0.clockLead = lead } }
