@@ -13,18 +13,12 @@ final class PlainHeads: ChannelInboundHandler, RemovableChannelHandler, Sendable
   typealias InboundOut = HTTPRequestPart
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard case .head(var head) = unwrapInboundIn(data), !Self.isPlain(head) else {
-      return context.fireChannelRead(data)
-    }
+    guard case .head(var head) = unwrapInboundIn(data) else { return context.fireChannelRead(data) }
     if let authority = head.authority, !Self.isPlain(authority) { head.authority = Self.plain(authority) }
     for index in head.headerFields.indices where !Self.isPlain(head.headerFields[index].value) {
       head.headerFields[index].value = Self.plain(head.headerFields[index].value)
     }
     context.fireChannelRead(wrapInboundOut(.head(head)))
-  }
-
-  private static func isPlain(_ head: HTTPRequest) -> Bool {
-    isPlain(head.authority ?? "") && head.headerFields.allSatisfy { isPlain($0.value) }
   }
 
   private static func plain(_ text: String) -> String {

@@ -75,7 +75,9 @@ extension Decider {
     let lease = order.refunds[index].calls.finish(number: evidence.call, finding: evidence.verdict.finding, now: now)
     if let reference = evidence.reference { order.refunds[index].providerReference = reference }
     // What was not found while the first one could still arrive says nothing: patience begins here.
-    if !refund.calls.isStill, order.refunds[index].calls.isStill { order.refunds[index].calls.step = 0 }
+    if lease?.kind == .queryRefund, !refund.calls.isStill, order.refunds[index].calls.isStill {
+      order.refunds[index].calls.step = 0
+    }
     switch evidence.verdict {
     case .succeeded(let amount):
       if refund.status == .processing || (refund.status == .failed && refund.isFailureInferred) {
