@@ -99,45 +99,59 @@ package struct ColumnReader<Source: ResultRow> {
   }
 
   package mutating func optionalMoney() throws -> Money? {
-    guard let (amount, code) = try together(optional() as Int64?, optional() as String?) else { return nil }
-    return Money(amount, try must(Currency(code: code)))
+    let (amount, code): (Int64?, String?) = (try optional(), try optional())
+    switch (amount, code) {
+    case (nil, nil): return nil
+    case (let amount?, let code?): return Money(amount, try must(Currency(code: code)))
+    default: throw unreadable
+    }
   }
 
   package mutating func failure() throws -> Failure? {
-    guard let (code, message) = try together(optional() as String?, optional() as String?) else { return nil }
-    return Failure(code: code, message: message)
+    let (code, message): (String?, String?) = (try optional(), try optional())
+    switch (code, message) {
+    case (nil, nil): return nil
+    case (let code?, let message?): return Failure(code: code, message: message)
+    default: throw unreadable
+    }
   }
 
   package mutating func calls() throws -> CallState {
     var calls = CallState(nextAt: try optionalInstant())
-    let call = try together(optionalWord() as Call.Kind?, optional() as Int?)
-    let time = try together(optionalInstant(), optionalInstant())
-    calls.lease = try together(call, time).map {
-      CallState.Lease(kind: $0.0, number: $0.1, askedAt: $1.0, until: $1.1)
+    let (kind, number): (Call.Kind?, Int?) = (try optionalWord(), try optional())
+    let (askedAt, until) = (try optionalInstant(), try optionalInstant())
+    switch (kind, number, askedAt, until) {
+    case (nil, nil, nil, nil): break
+    case (let kind?, let number?, let askedAt?, let until?):
+      calls.lease = CallState.Lease(kind: kind, number: number, askedAt: askedAt, until: until)
+    default: throw unreadable
     }
     calls.made = try next()
     calls.step = try next()
-    calls.firstSent = try together(optional() as Int?, optionalInstant()).map { CallState.Sent(number: $0, at: $1) }
-    let last = try together(optionalWord() as Call.Kind?, optionalInstant())
-    calls.last = try together(last, optionalWord() as CallState.Finding?).map {
-      CallState.Finished(kind: $0.0, at: $0.1, finding: $1)
+    let (firstCall, firstAt): (Int?, Instant?) = (try optional(), try optionalInstant())
+    switch (firstCall, firstAt) {
+    case (nil, nil): break
+    case (let number?, let at?): calls.firstSent = CallState.Sent(number: number, at: at)
+    default: throw unreadable
+    }
+    let (lastKind, lastAt): (Call.Kind?, Instant?) = (try optionalWord(), try optionalInstant())
+    let finding: CallState.Finding? = try optionalWord()
+    switch (lastKind, lastAt, finding) {
+    case (nil, nil, nil): break
+    case (let kind?, let at?, let finding?):
+      calls.last = CallState.Finished(kind: kind, at: at, finding: finding)
+    default: throw unreadable
     }
     calls.answeredAskAt = try optionalInstant()
     calls.movingUntil = try optionalInstant()
     return calls
   }
 
-  /// What only makes sense together: both, or neither.
-  package func together<First, Second>(_ first: First?, _ second: Second?) throws -> (First, Second)? {
-    switch (first, second) {
-    case (nil, nil): nil
-    case (let first?, let second?): (first, second)
-    default: throw UnreadableRow(table: table)
-    }
-  }
+  /// What is only half there, too: it makes sense together.
+  package var unreadable: UnreadableRow { UnreadableRow(table: table) }
 
   package func must<Value>(_ value: Value?) throws -> Value {
-    guard let value else { throw UnreadableRow(table: table) }
+    guard let value else { throw unreadable }
     return value
   }
 }

@@ -128,12 +128,13 @@ extension Payment {
 extension ColumnReader {
   /// An action of a kind that only a newer release knows makes its row unreadable.
   fileprivate mutating func action() throws -> NextAction? {
-    guard let (kind, value) = try together(optional() as String?, optional() as String?) else { return nil }
-    return switch kind {
-    case "redirect": .redirect(url: value)
-    case "qr_code": .qrCode(content: value)
-    case "client_secret": .clientSecret(value)
-    default: try must(nil)
+    let (kind, value): (String?, String?) = (try optional(), try optional())
+    switch (kind, value) {
+    case (nil, nil): return nil
+    case ("redirect", let url?): return .redirect(url: url)
+    case ("qr_code", let content?): return .qrCode(content: content)
+    case ("client_secret", let secret?): return .clientSecret(secret)
+    default: throw unreadable
     }
   }
 }
