@@ -54,9 +54,15 @@ package struct WebAddress: Hashable, Sendable {
 
   /// Whether it is this machine's own, which nobody else reaches.
   package var isLoopback: Bool {
-    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-    return host == "localhost" || host == "[::1]"
-      || (parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil })
+    host == "localhost" || host == "[::1]" || (isIPv4 && host.utf8.starts(with: "127.".utf8))
+  }
+
+  /// Whether its host is an address, and no name that somebody can make lead elsewhere.
+  package var isNumeric: Bool { host.utf8.first == UInt8(ascii: "[") || isIPv4 }
+
+  private var isIPv4: Bool {
+    let parts = host.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    return parts.count == 4 && parts.allSatisfy { UInt8(String($0) ?? "") != nil }
   }
 }
 

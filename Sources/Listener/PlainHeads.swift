@@ -6,8 +6,8 @@ import NIOHTTPTypes
 /// them afterwards, also in libraries, costs what it should (`PaymentCore/OutsideText`).
 ///
 /// In a header field any other byte becomes a question mark, and only the value's end is kept: so it names no key, no login,
-/// no language and no origin, and the last entry of a list, which a proxy of ours may have added, stays what it is. In a method, a path and a field's name the parser itself
-/// refuses such bytes.
+/// no language and no origin, and the last entry of a list, which a proxy of ours may have added, stays what it is. In a
+/// method, a path and a field's name the parser itself refuses such bytes.
 final class PlainHeads: ChannelInboundHandler, RemovableChannelHandler, Sendable {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart

@@ -23,7 +23,9 @@ struct DemoDoor: RouterMiddleware {
     let parts = request.uri.path.utf8.split(separator: UInt8(ascii: "/"))
     guard parts.first?.elementsEqual("demo".utf8) ?? true else { return try await next(request, context) }
     // Under a name of its own that leads here another site's page would be the demo's own to a browser (DNS rebinding).
-    guard let host = Self.host(request), host == publicHost || host == "localhost" || Self.isAddress(host) else {
+    guard let address = Self.address(request),
+      address.isNumeric || address.host == publicHost || address.host == "localhost"
+    else {
       throw Refusal(.notFound, "The demo is at \(publicURL)/demo, not under this name.")
     }
     if request.method == .post, parts.last?.elementsEqual("network".utf8) ?? false, !isOwnPage(request) {
@@ -32,22 +34,16 @@ struct DemoDoor: RouterMiddleware {
     return try await next(request, context)
   }
 
-  private static func host(_ request: Request) -> String? {
-    request.head.authority.flatMap { WebAddress("http://\($0)")?.host }
-  }
-
-  /// Whether it is an address, which nobody else can make lead here.
-  private static func isAddress(_ host: String) -> Bool {
-    let parts = host.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    return host.utf8.first == UInt8(ascii: "[")
-      || (parts.count == 4 && parts.allSatisfy { UInt8(String($0) ?? "") != nil })
+  /// Under which name or address it came here.
+  private static func address(_ request: Request) -> WebAddress? {
+    request.head.authority.flatMap { WebAddress("http://\($0)") }
   }
 
   /// A browser says where a request comes from in one way or the other; `Sec-Fetch-Site` not on every address.
   private func isOwnPage(_ request: Request) -> Bool {
     if let site = request.headers[.init("Sec-Fetch-Site")!] { return site == "same-origin" }
     guard let origin = request.headers[.origin] else { return false }
-    return origin == publicURL || WebAddress(origin)?.host == Self.host(request)
+    return origin == publicURL || WebAddress(origin)?.host == Self.address(request)?.host
   }
 }
 

@@ -4,6 +4,7 @@ import fcntl
 import functools
 import itertools
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -120,6 +121,23 @@ class Process:
                 self.process.kill()
                 raise
         return self.process.returncode if self.process else None
+
+    def memory(self):
+        """What it holds, in MB."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) // 1024
+
+
+def with_files(limit, soft=None):
+    """Lets a program be started with so many files."""
+    return ["prlimit", f"--nofile={soft or limit}:{limit}"]
+
+
+def restart_with_files(server, limit, soft=None):
+    """Starts a gate or a bank again, with so many files."""
+    server.process.kill(signal.SIGTERM)
+    server.process.arguments = [*with_files(limit, soft), *server.process.arguments]
+    server.start()
 
 
 class Bank:

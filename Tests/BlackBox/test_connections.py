@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from conftest import POSTGRES, PROGRAM, free_port, running, until, web
+from conftest import POSTGRES, PROGRAM, free_port, restart_with_files, running, until, web, with_files
 
 
 def connect(gate, seconds=20):
@@ -50,17 +50,6 @@ def heads(sock, count):
 
 def is_alive(gate):
     return gate.process.process.poll() is None
-
-
-def memory(gate):
-    """What the program holds, in MB."""
-    with open(f"/proc/{gate.process.process.pid}/status") as status:
-        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) // 1024
-
-
-def with_files(limit, soft=None):
-    """Lets a program be started with so many files."""
-    return ["prlimit", f"--nofile={soft or limit}:{limit}"]
 
 
 # At the start and at the end
@@ -125,10 +114,7 @@ def test_the_end_waits_for_nobody_who_is_stuck(tmp_path):
 def test_a_full_table_of_files_ends_nothing(tmp_path, limit):
     """Everything in one process, as it is tried first: gate, bank and store share what there is."""
     with running(tmp_path) as gate:
-        gate.process.kill(signal.SIGTERM)
-        arguments = gate.process.arguments
-        gate.process.arguments = [*with_files(limit, soft=limit // 2), *arguments]
-        gate.start()
+        restart_with_files(gate, limit, soft=limit // 2)
         # The soft limit was raised to the hard one.
         assert resource.prlimit(gate.process.process.pid, resource.RLIMIT_NOFILE) == (limit, limit)
         assert f"only {limit} files may be open" in gate.process.log.read_text()
@@ -154,9 +140,7 @@ def test_a_full_table_of_files_ends_nothing(tmp_path, limit):
 
 def test_a_full_table_of_the_bank_ends_nothing(tmp_path):
     with running(tmp_path) as gate:
-        gate.bank.process.kill(signal.SIGTERM)
-        gate.bank.process.arguments = [*with_files(256), *gate.bank.process.arguments]
-        gate.bank.start()
+        restart_with_files(gate.bank, 256)
         idle = [socket.create_connection(("127.0.0.1", gate.bank.port), timeout=20) for _ in range(400)]
         assert gate.pay(gate.order()).json()["status"] == "succeeded"
         assert gate.bank.process.process.poll() is None
@@ -167,9 +151,7 @@ def test_a_full_table_of_the_bank_ends_nothing(tmp_path):
 def test_requests_that_take_every_place_leave_one_for_the_health_check(tmp_path):
     """Who waits for outcomes has some of the connections, never all; the rest is told to come later."""
     with running(tmp_path) as gate:
-        gate.process.kill(signal.SIGTERM)
-        gate.process.arguments = [*with_files(256), *gate.process.arguments]
-        gate.start()
+        restart_with_files(gate, 256)
         payments = [gate.pay(gate.order(), method="action").json()["id"] for _ in range(8)]
         waiting = []
         for number in range(250):
@@ -241,7 +223,7 @@ def test_who_was_answered_early_is_cut_off(tmp_path):
 
 def test_readers_that_do_not_read_cost_little(tmp_path):
     with running(tmp_path) as gate:
-        before, readers = memory(gate), []
+        before, readers = gate.process.memory(), []
         request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
         for _ in range(100):
             sock = socket.socket()
@@ -257,7 +239,7 @@ def test_readers_that_do_not_read_cost_little(tmp_path):
                 except BlockingIOError:
                     pass
             time.sleep(0.01)
-        assert memory(gate) - before < 80
+        assert gate.process.memory() - before < 80
         # Each ends once nothing of its answers was taken for half a minute.
         held = f"/proc/{gate.process.process.pid}/fd"
         until(lambda: subprocess.check_output(["ls", held]).count(b"\n") < 60, 60, "the end of the readers' connections")
@@ -287,7 +269,7 @@ def test_a_client_that_wants_to_close_is_closed(gate, value):
 def test_who_wants_another_protocol_is_answered_in_ours(gate, head):
     """As curl --http2 asks. What comes behind it nobody would read."""
     with connect(gate) as sock:
-        before = memory(gate)
+        before = gate.process.memory()
         sock.sendall(head.encode())
         sock.settimeout(0.2)
         answer = b""
@@ -307,7 +289,7 @@ def test_who_wants_another_protocol_is_answered_in_ours(gate, head):
         else:
             raise AssertionError("it still takes what is sent")
         assert b"connection: close" in answer.lower() or not answer, answer
-        assert memory(gate) - before < 30
+        assert gate.process.memory() - before < 30
     # And without anything behind it, the answer is whole.
     answer = said(gate, head)
     assert answer.startswith(b"HTTP/1.1 200" if head.startswith("GET") else b"HTTP/1.1 4")
@@ -403,9 +385,7 @@ def test_an_order_has_few_streams(gate):
 def test_who_only_looks_keeps_nobody_from_paying(tmp_path):
     """A small server whose places for pages are all taken: pages are told to ask, and payments go on."""
     with running(tmp_path) as gate:
-        gate.process.kill(signal.SIGTERM)
-        gate.process.arguments = [*with_files(256), *gate.process.arguments]
-        gate.start()
+        restart_with_files(gate, 256)
         orders = [gate.order() for _ in range(16)]
         streams, refused = [], 0
         for number in range(160):

@@ -2,13 +2,11 @@
 
 import os
 import random
-import re
-import signal
 import time
 import uuid
 
 import httpx
-from conftest import running, together
+from conftest import restart_with_files, running, together
 from hostile import Observer, attacking
 
 FILES = 256
@@ -60,19 +58,12 @@ class Buyers:
                 return answer.json()
 
 
-def resident(gate):
-    with open(f"/proc/{gate.process.process.pid}/status") as status:
-        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) // 1024
-
-
 def test_a_storm_of_hostile_clients(tmp_path):
     with running(tmp_path, call_timeout=10) as gate:
-        gate.process.kill(signal.SIGTERM)
-        gate.process.arguments = ["prlimit", f"--nofile={FILES}:{FILES}", *gate.process.arguments]
-        gate.start()
+        restart_with_files(gate, FILES)
         pid = gate.process.process.pid
         orders = [gate.order() for _ in range(20)]
-        buyers, observer = Buyers(gate), Observer(gate, lambda: resident(gate))
+        buyers, observer = Buyers(gate), Observer(gate, gate.process.memory)
         paths = [order["checkout_url"].removeprefix(gate.url) for order in orders]
         with observer.looking(), attacking(gate.port, paths) as statuses:
             end = time.monotonic() + SECONDS
