@@ -5,9 +5,9 @@ import NIOHTTPTypes
 /// Gives a server heads of requests that are printable ASCII throughout, so that whatever compares, splits and hashes
 /// them afterwards, also in libraries, costs what it should (`PaymentCore/OutsideText`).
 ///
-/// In a header field any other byte becomes a question mark, and only the value's end is kept: so it names no key, no login,
-/// no language and no origin, and the last entry of a list, which a proxy of ours may have added, stays what it is. In a
-/// method, a path and a field's name the parser itself refuses such bytes.
+/// In a header field a tab between question marks stands for any other byte, and only the value's end is kept: so it names no
+/// key, no login, no language and no origin, and the last entry of a list, which a proxy of ours may have added, stays what
+/// it is. In a method, a path and a field's name the parser itself refuses such bytes.
 final class PlainHeads: ChannelInboundHandler, RemovableChannelHandler, Sendable {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart
@@ -22,7 +22,7 @@ final class PlainHeads: ChannelInboundHandler, RemovableChannelHandler, Sendable
   }
 
   private static func plain(_ text: String) -> String {
-    String(decoding: text.utf8.suffix(256).map { isPlain($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+    String(decoding: text.utf8.suffix(256).flatMap { isPlain($0) ? [$0] : Array("?\t?".utf8) }, as: UTF8.self)
   }
 
   private static func isPlain(_ text: String) -> Bool { text.utf8.allSatisfy(isPlain) }
