@@ -11,7 +11,7 @@ package struct WholeTable: Sendable {
   /// Every table, in an order in which what is referred to comes first.
   package static let all =
     [
-      WholeTable("merchants", Columns.Name.list("id, name, created_at#, display_name")),
+      WholeTable("merchants", Columns.Name.list("id, name, created_at#, display_name, mark%")),
       WholeTable("origins", Columns.Name.list("merchant, origin")),
       WholeTable("keys", Columns.Name.list("id, hash%, merchant, operator, created_at#, revoked_at#")),
     ]

@@ -191,14 +191,17 @@ package struct Merchant: Hashable, Sendable {
   /// By which it is found: short, and unlike every other's.
   package let name: String
   /// What its buyers are told, where that is another name.
-  package let displayName: String?
+  package var displayName: String?
+  /// Whether its buyers' pages show a `Mark` of it.
+  package var hasMark: Bool
   /// Whose pages may use and frame its buyers' checkout: origins such as `https://shop.example`, sorted.
-  package let origins: [String]
+  package var origins: [String]
 
-  package init(id: MerchantID, name: String, displayName: String? = nil, origins: [String]) {
+  package init(id: MerchantID, name: String, displayName: String? = nil, hasMark: Bool = false, origins: [String]) {
     self.id = id
     self.name = name
     self.displayName = displayName
+    self.hasMark = hasMark
     self.origins = origins
   }
 
@@ -217,6 +220,9 @@ package protocol Directory: Sendable {
   func merchant(_ id: MerchantID) async throws(Fault) -> Merchant?
   /// What its buyers are told instead of its name; `nil` for the name itself.
   func setDisplayName(_ name: String?, of merchant: MerchantID) async throws(Fault)
+  func mark(of merchant: MerchantID) async throws(Fault) -> Mark?
+  /// `nil` for none.
+  func setMark(_ mark: Mark?, of merchant: MerchantID) async throws(Fault)
   /// All of them, by name.
   func merchants() async throws(Fault) -> [Merchant]
   /// Lets an origin's pages use a merchant's checkout, or no longer. Either may be said again.

@@ -19,6 +19,17 @@ package struct PostgresDirectory: Directory {
     _ = try await first("UPDATE merchants SET display_name = $1 WHERE id = $2 RETURNING id", [name, merchant.text])
   }
 
+  package func mark(of merchant: MerchantID) async throws(Fault) -> Mark? {
+    try await read("SELECT mark FROM merchants WHERE id = $1", [merchant.text]) {
+      try $0.rows.first.flatMap { try Mark($0) }
+    }
+  }
+
+  package func setMark(_ mark: Mark?, of merchant: MerchantID) async throws(Fault) {
+    let bytes = mark.map { PostgresSQL.bytes($0.bytes) }
+    _ = try await first("UPDATE merchants SET mark = $1::bytea WHERE id = $2 RETURNING id", [bytes, merchant.text])
+  }
+
   package func key(_ id: String) async throws(Fault) -> StoredKey? { try await keys("WHERE k.id = $1", [id]).first }
 
   package func keys() async throws(Fault) -> [StoredKey] { try await keys("ORDER BY k.created_at, k.id", []) }

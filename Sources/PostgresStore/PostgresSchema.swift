@@ -36,6 +36,7 @@ enum PostgresSchema {
     "CREATE TABLE identity (id BIGINT PRIMARY KEY CHECK (id = 1), store TEXT NOT NULL)",
     "INSERT INTO identity (id, store) VALUES (1, substr(md5(random()::text || clock_timestamp()::text), 1, 16))",
     "ALTER TABLE merchants ADD COLUMN display_name TEXT",
+    "ALTER TABLE merchants ADD COLUMN mark BYTEA",
     // What waits for somebody, among all that does not.
     "CREATE INDEX payments_in_doubt ON payments (unknown_since) WHERE unknown_since IS NOT NULL",
     "CREATE INDEX refunds_in_doubt ON refunds (unknown_since) WHERE unknown_since IS NOT NULL",

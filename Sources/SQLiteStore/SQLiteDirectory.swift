@@ -26,6 +26,23 @@ package struct SQLiteDirectory: Directory {
     }
   }
 
+  package func mark(of merchant: MerchantID) async throws(Fault) -> Mark? {
+    try await database.read { database in
+      var mark: Mark?
+      try database.cachedStatement(sql: "SELECT mark FROM merchants WHERE id = ?").run([merchant.text]) {
+        mark = try Mark($0)
+      }
+      return mark
+    }
+  }
+
+  package func setMark(_ mark: Mark?, of merchant: MerchantID) async throws(Fault) {
+    try await database.write { database in
+      try database.execute(
+        sql: "UPDATE merchants SET mark = ? WHERE id = ?", arguments: [mark.map { Data($0.bytes) }, merchant.text])
+    }
+  }
+
   package func key(_ id: String) async throws(Fault) -> StoredKey? { try await keys("WHERE k.id = ?", [id]).first }
 
   package func keys() async throws(Fault) -> [StoredKey] { try await keys("ORDER BY k.created_at, k.id", []) }

@@ -44,6 +44,7 @@ private enum Schema {
     INSERT INTO identity (id, store) VALUES (1, lower(hex(randomblob(8))));
 
     ALTER TABLE merchants ADD COLUMN display_name TEXT;
+    ALTER TABLE merchants ADD COLUMN mark BLOB;
 
     -- What waits for somebody, among all that does not.
     CREATE INDEX payments_in_doubt ON payments (unknown_since) WHERE unknown_since IS NOT NULL;

@@ -12,6 +12,7 @@ package final class SimulatedStore: Sendable {
     var feeds: [MerchantID: [Event]] = [:]
     var strays: [CaseID: Case] = [:]
     var merchants: [Merchant] = []
+    var marks: [MerchantID: Mark] = [:]
     var keys: [StoredKey] = []
     var probe: Instant?
     /// When the first order is to be woken, or earlier.
@@ -249,10 +250,20 @@ extension SimulatedStore: Directory {
   package func storeID() async throws(Fault) -> String { "0000000000000000" }
 
   package func setDisplayName(_ name: String?, of merchant: MerchantID) async throws(Fault) {
+    change(merchant) { $0.displayName = name }
+  }
+
+  package func mark(of merchant: MerchantID) async throws(Fault) -> Mark? { contents.withLock { $0.marks[merchant] } }
+
+  package func setMark(_ mark: Mark?, of merchant: MerchantID) async throws(Fault) {
+    contents.withLock { $0.marks[merchant] = mark }
+    change(merchant) { $0.hasMark = mark != nil }
+  }
+
+  private func change(_ merchant: MerchantID, _ body: (inout Merchant) -> Void) {
     contents.withLock { contents in
       guard let index = contents.merchants.firstIndex(where: { $0.id == merchant }) else { return }
-      let known = contents.merchants[index]
-      contents.merchants[index] = Merchant(id: known.id, name: known.name, displayName: name, origins: known.origins)
+      body(&contents.merchants[index])
     }
   }
 
@@ -281,13 +292,8 @@ extension SimulatedStore: Directory {
   }
 
   package func setOrigin(_ origin: String, of merchant: MerchantID, allowed: Bool) async throws(Fault) {
-    contents.withLock { contents in
-      guard let index = contents.merchants.firstIndex(where: { $0.id == merchant }) else { return }
-      let known = contents.merchants[index]
-      let others = known.origins.filter { $0 != origin }
-      contents.merchants[index] = Merchant(
-        id: known.id, name: known.name, displayName: known.displayName,
-        origins: (others + (allowed ? [origin] : [])).sorted())
+    change(merchant) { known in
+      known.origins = (known.origins.filter { $0 != origin } + (allowed ? [origin] : [])).sorted()
     }
   }
 

@@ -376,7 +376,7 @@ extension WebServices {
     let html = PageTemplate.checkout.fill([
       "lang": language.tag, "otherLanguage": language.other.rawValue, "otherLanguageName": language.other.name,
       "title": "\(page.headline) · \(isolated(shop.shownName))",
-      "shop": shop.shownName,
+      "shop": shop.shownName, "hasMark": shop.hasMark,
       "amount": amount, "isLong": amount.utf8.count > 14,
       "description": order.registration.description,
       "state": page.state.rawValue,

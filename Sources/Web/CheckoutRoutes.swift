@@ -47,6 +47,11 @@ extension WebServices {
       remember(started.payment.payment, token, in: &response)
       return response
     }
+    routes.on(.get, "/checkout/:token/mark") { request, context in
+      let order = try await order(behind: context)
+      let mark = try await directory.mark(of: order.registration.merchant).orNotFound("mark")
+      return PageAsset(request.uri.path, "image/\(mark.form)", mark.bytes).response(request)
+    }
     routes.on(.get, "/checkout/:token/payments/:id/code.svg") { _, context in
       let order = try await order(behind: context)
       guard let payment = order.payment(try context.id()), case .qrCode(let content) = payment.nextAction,

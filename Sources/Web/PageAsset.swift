@@ -5,7 +5,7 @@ import Hummingbird
 import Mustache
 import NIOCore
 
-/// A script or style of the pages. It is part of the program, which therefore runs alone from any folder.
+/// A script, style or picture of the pages. Ours are part of the program, which therefore runs alone from any folder.
 struct PageAsset: Sendable {
   let path: String
   let type: String
@@ -17,7 +17,7 @@ struct PageAsset: Sendable {
   /// A browser that has these bytes already is told so.
   private let tag: String
 
-  private init(_ path: String, _ type: String, _ bytes: [UInt8], isPublic: Bool = false) {
+  init(_ path: String, _ type: String, _ bytes: [UInt8], isPublic: Bool = false) {
     self.path = path
     self.type = type
     body = ByteBuffer(bytes: bytes)

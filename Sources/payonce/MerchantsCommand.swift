@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import PaymentCore
 import PaymentEngine
 
@@ -8,13 +9,14 @@ struct MerchantsCommand: AsyncParsableCommand {
     subcommands: [List.self, Set.self])
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the merchants: name, and the name that buyers see.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the merchants: name, what buyers read, whether they see a mark.")
     @OptionGroup var store: StoreOption
 
     func run() async throws {
       try await reporting {
         for merchant in try await store.location().openExisting().directory.merchants() {
-          announce("\(merchant.name)\t\(merchant.shownName)")
+          announce("\(merchant.name)\t\(merchant.shownName)\t\(merchant.hasMark ? "mark" : "-")")
         }
       }
     }
@@ -22,21 +24,32 @@ struct MerchantsCommand: AsyncParsableCommand {
 
   struct Set: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Say what a merchant's buyers are told it is called.",
-      discussion: "The name by which it is found stays what it is. Pages show the other one at once.")
+      abstract: "Say what a merchant's buyers see: its name, and a mark with it.",
+      discussion: "The name by which it is found stays what it is. Pages show what is set here at once.")
     @Option(help: "The merchant, by name, as `merchants list` shows it.")
     var merchant: String
     @Option(help: "What buyers see, such as \"Little Tea Shop\"; empty for the name itself.")
-    var displayName: String
+    var displayName: String?
+    @Option(help: "The file of a small picture that stands with the name: PNG, JPEG or WebP; empty for none.")
+    var mark: String?
     @OptionGroup var store: StoreOption
+
+    func validate() throws {
+      if displayName == nil, mark == nil { throw ValidationError("Say --display-name, --mark, or both.") }
+    }
 
     func run() async throws {
       try await reporting {
-        if !displayName.isEmpty { try MerchantsCommand.check(name: displayName) }
+        if let displayName, !displayName.isEmpty { try MerchantsCommand.check(name: displayName) }
+        let picture = try mark.flatMap { $0.isEmpty ? nil : try MerchantsCommand.mark(inFile: $0) }
         let directory = try store.location().openExisting().directory
         let known = try await MerchantsCommand.merchant(named: merchant, directory)
-        try await directory.setDisplayName(displayName.isEmpty ? nil : displayName, of: known.id)
-        announce("buyers of \(known.name) see \(displayName.isEmpty ? known.name : displayName)")
+        if let displayName {
+          try await directory.setDisplayName(displayName.isEmpty ? nil : displayName, of: known.id)
+        }
+        if mark != nil { try await directory.setMark(picture, of: known.id) }
+        let now = try await MerchantsCommand.merchant(named: merchant, directory)
+        announce("buyers of \(now.name) see \(now.shownName)\(now.hasMark ? ", with its mark" : "")")
       }
     }
   }
@@ -46,6 +59,17 @@ struct MerchantsCommand: AsyncParsableCommand {
       throw SetupError("There is no merchant of this name. `payonce keys create --merchant NAME` makes one.")
     }
     return known
+  }
+
+  private static func mark(inFile path: String) throws -> Mark {
+    // No more than tells that it is too much.
+    guard let bytes = try? FileHandle(forReadingAtPath: path)?.read(upToCount: Mark.limit + 1) else {
+      throw SetupError("The file \(path) cannot be read, or is empty.")
+    }
+    guard let mark = Mark(Array(bytes)) else {
+      throw SetupError("A mark is a PNG, JPEG or WebP of at most \(Mark.limit / 1024) kB. \(path) is not.")
+    }
+    return mark
   }
 
   /// Names stand on buyers' pages, in lists and in logs.

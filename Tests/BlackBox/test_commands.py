@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from contextlib import closing as closing_connection
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -237,7 +238,7 @@ def test_merchants_have_a_name_for_buyers(tmp_path):
         assert set_name(name).returncode == 0
         assert web.get(order["checkout_url"] + "/status").json()["shop"] == name
         assert name in web.get(order["checkout_url"]).text
-        assert run("merchants", "list", "--store", gate.store).stdout.splitlines()[-1].split("\t")[-1] == name
+        assert run("merchants", "list", "--store", gate.store).stdout.splitlines()[-1].split("\t")[-2] == name
         for wrong in ("x" * 81, "a\u202eb", "a\nb", "\u0007"):
             refused = set_name(wrong)
             assert refused.returncode == 2 and refused.stderr.startswith("payonce: A name"), refused.stderr
@@ -246,6 +247,35 @@ def test_merchants_have_a_name_for_buyers(tmp_path):
         assert "\tshop\t" in run("keys", "list", "--store", gate.store).stdout, "it is found by its own name"
         assert set_name("").returncode == 0
         assert web.get(order["checkout_url"] + "/status").json()["shop"] == "shop"
+
+
+def test_merchants_have_a_mark(tmp_path):
+    with running(tmp_path) as gate:
+        url = gate.order()["checkout_url"]
+
+        def set_mark(file):
+            return run("merchants", "set", "--merchant", "shop", "--mark", str(file), "--store", gate.store)
+
+        assert web.get(url + "/mark").status_code == 404
+        assert 'id="mark"' not in web.get(url).text
+        png = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 255
+        (tmp_path / "mark.png").write_bytes(png)
+        assert "with its mark" in set_mark(tmp_path / "mark.png").stdout
+        assert f'<img id="mark" src="{urlsplit(url).path}/mark" alt="">' in web.get(url).text
+        shown = web.get(url + "/mark")
+        assert shown.content == png and shown.headers["content-type"] == "image/png"
+        assert shown.headers["x-content-type-options"] == "nosniff"
+        again = web.get(url + "/mark", headers={"If-None-Match": shown.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        (tmp_path / "script.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
+        (tmp_path / "large.png").write_bytes(png + png)
+        for wrong in ("script.svg", "large.png", "none.png", "."):
+            refused = set_mark(tmp_path / wrong)
+            assert refused.returncode == 2 and wrong in refused.stderr and "Error" not in refused.stderr, refused.stderr
+        assert web.get(url + "/mark").content == png, "what is refused changes nothing"
+        assert run("merchants", "set", "--merchant", "shop", "--store", gate.store).returncode == 64
+        assert set_mark("").returncode == 0
+        assert web.get(url + "/mark").status_code == 404
 
 
 def test_what_waits_for_somebody(tmp_path):

@@ -42,6 +42,9 @@ def test_everything_is_what_it_was(tmp_path):
         old, new = gate.store, new_database()
         allow = [str(PROGRAM), "origins", "allow", "--merchant", "shop", "https://shop.example", "--store", old]
         subprocess.run(allow, check=True)
+        (tmp_path / "mark.jpeg").write_bytes(b"\xff\xd8\xff" + bytes(range(256)))
+        mark = ["merchants", "set", "--merchant", "shop", "--mark", str(tmp_path / "mark.jpeg"), "--store", old]
+        subprocess.run([str(PROGRAM), *mark], check=True)
 
         answer = copy_store(old, new)
         assert answer.returncode == 2 and "in use" in answer.stderr, "a server is running on it"
@@ -61,6 +64,7 @@ def test_everything_is_what_it_was(tmp_path):
         assert {name: gate.events(order) for name, order in orders.items()} == history
         assert feed(gate)[0] == events
         asked = web.get(orders["open"]["checkout_url"] + "/status", headers={"Origin": "https://shop.example"})
+        assert web.get(orders["open"]["checkout_url"] + "/mark").content == (tmp_path / "mark.jpeg").read_bytes()
         assert asked.headers["access-control-allow-origin"] == "https://shop.example"
         # A repeat is a repeat, and what was under way goes on.
         replay = gate.pay(orders["paid"], key="k paid")

@@ -4,14 +4,17 @@ The pictures go to the folder that PAYONCE_PICTURES names, else to `payonce-pict
 """
 
 import os
+import subprocess
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from PIL import Image, ImageDraw
+
 from browser import browser, choose, demo_order, find, press, state, until_page, until_state
-from conftest import running, until
+from conftest import PROGRAM, running, until
 
 pytestmark = pytest.mark.browser
 PICTURES = Path(os.environ.get("PAYONCE_PICTURES") or Path(tempfile.gettempdir()) / "payonce-pictures")
@@ -32,12 +35,24 @@ new PerformanceObserver((list) => { for (const it of list.getEntries()) window.s
 def pages(tmp_path_factory):
     """A page in each state, by name."""
     with running(tmp_path_factory.mktemp("states")) as gate, running(tmp_path_factory.mktemp("doubt")) as doubtful:
+        set_mark(doubtful, tmp_path_factory.mktemp("mark") / "mark.png")
         _, expired = demo_order(gate, deadline="short")
         demo, _ = demo_order(gate)
         yield gate, {
             **settled(gate), **in_doubt(doubtful), "expired": expired, "missing": gate.url + "/checkout/ck_x",
             "demo-shop": gate.url + "/demo", "demo-order": gate.url + demo,
         }
+
+
+def set_mark(gate, file):
+    """A cup of tea, seen from above."""
+    picture = Image.new("RGBA", (320, 96))
+    drawing = ImageDraw.Draw(picture)
+    for margin, colour in (0, "#7a4a2b"), (10, "#fffffb"), (18, "#b5651d"):
+        drawing.ellipse((margin, margin, 95 - margin, 95 - margin), fill=colour)
+    picture.save(file)
+    set_it = ["merchants", "set", "--merchant", "shop", "--mark", str(file), "--store", gate.store]
+    subprocess.run([str(PROGRAM), *set_it], check=True, timeout=60)
 
 
 def order(gate, *methods, **fields):
@@ -150,6 +165,8 @@ def test_every_state(pages, language, dark):
             found += driver.execute_script(
                 "return performance.getEntriesByType('resource').map((it) => it.name)"
                 ".filter((name) => !name.startsWith(location.origin) && !name.startsWith('data:'))")
+            found += driver.execute_script(
+                "return [...document.images].filter((it) => !(it.complete && it.naturalWidth)).map((it) => `not shown: ${it.src}`)")
             shoot(driver, folder / f"{name}.png", width)
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
                 "width": 320, "height": 640, "deviceScaleFactor": 2, "mobile": True})

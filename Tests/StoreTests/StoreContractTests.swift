@@ -558,6 +558,35 @@ import Testing
     #expect(try await open.directory.merchant(tea)?.shownName == "tea")
   }
 
+  @Test(arguments: StoreKind.all) func aMerchantCanHaveAMark(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (tea, cups) = (try await Self.merchant(open), try await Self.merchant(open, "cups"))
+    #expect(try await open.directory.mark(of: tea) == nil)
+    #expect(try await open.directory.mark(of: MerchantID("mer_none")) == nil)
+    // Every byte, and as many as may be.
+    let mark = Mark([0xFF, 0xD8, 0xFF] + (3..<Mark.limit).map { UInt8(truncatingIfNeeded: $0) })
+    #expect(mark != nil)
+    try await open.directory.setMark(mark, of: tea)
+    #expect(try await open.again().directory.mark(of: tea) == mark)
+    #expect(try await open.directory.mark(of: cups) == nil)
+    #expect(try await open.directory.merchants().map(\.hasMark) == [false, true])
+    try await open.directory.setMark(nil, of: tea)
+    #expect(try await open.directory.mark(of: tea) == nil)
+    #expect(try await open.directory.merchant(tea)?.hasMark == false)
+  }
+
+  @Test func aMarkIsASmallPicture() {
+    let png: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+    #expect(Mark(png)?.form == .png)
+    #expect(Mark(Array("RIFF1234WEBPVP8 ".utf8))?.form == .webp)
+    #expect(Mark([0xFF, 0xD8, 0xFF, 0xE0])?.form == .jpeg)
+    for wrong in ["", "RIFF", "RIFF1234WAVE", "<svg xmlns='http://www.w3.org/2000/svg'/>", "GIF89a"] {
+      #expect(Mark(Array(wrong.utf8)) == nil)
+    }
+    #expect(Mark(Array(png.dropLast())) == nil)
+    #expect(Mark(png + [UInt8](repeating: 0, count: Mark.limit - png.count + 1)) == nil)
+  }
+
   @Test(arguments: StoreKind.all) func originsAreTheMerchantsOwn(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let tea = try await Self.merchant(open)

@@ -84,6 +84,11 @@ final class FakeHouse: Store, Reading, Directory {
     return "0123456789abcdef"
   }
   func setDisplayName(_ name: String?, of merchant: MerchantID) async throws(Fault) {}
+  func mark(of merchant: MerchantID) async throws(Fault) -> Mark? {
+    try check()
+    return merchant == Self.merchant ? Mark([0xFF, 0xD8, 0xFF]) : nil
+  }
+  func setMark(_ mark: Mark?, of merchant: MerchantID) async throws(Fault) {}
   func key(_ id: String) async throws(Fault) -> StoredKey? {
     await state.withLock { $0.lookUp }?(id)
     try check()
