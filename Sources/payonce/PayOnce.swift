@@ -34,7 +34,19 @@ extension PayOnce {
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
-    } catch { exit(withError: error) }
+    } catch {
+      guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+      explain(withoutPasswords(fullMessage(for: error)))
+      exit(ExitCode.validationFailure.rawValue)
+    }
+  }
+
+  /// A complaint repeats what it did not understand, which may be the address of a store.
+  private static func withoutPasswords(_ text: String) -> String {
+    CommandLine.arguments.dropFirst()
+      .flatMap { $0.hasPrefix("-") ? $0.split(separator: "=", maxSplits: 1) : [$0[...]] }
+      .filter { $0.contains("@") || $0.contains("password") }
+      .reduce(text) { $0.replacingOccurrences(of: $1, with: "(an address)") }
   }
 
   /// Lets freed memory stay with the process instead of giving it back and asking for it again at every batch, which

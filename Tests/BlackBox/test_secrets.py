@@ -234,3 +234,14 @@ def test_the_password_of_a_store_is_not_told(command, address, tmp_path):
     answer = run(*command, "--store", address, folder=tmp_path)
     assert answer.returncode in (1, 2) and len((answer.stderr + answer.stdout).strip()) > 20
     assert "hunter2" not in answer.stdout + answer.stderr, answer.stdout + answer.stderr
+
+
+@pytest.mark.skipif(bool(POSTGRES), reason="no server is asked")
+@pytest.mark.parametrize("stray", [
+    ["postgres://me:hunter2@db/orders"], ["--stroe", "postgres://me:hunter2@db/orders"],
+    ["--stroe=postgres://me:hunter2@db/orders"], ["host=db password=hunter2"],
+])
+def test_nor_where_it_is_no_store(stray, tmp_path):
+    answer = run("keys", "list", *stray, folder=tmp_path)
+    assert answer.returncode == 64 and "keys list" in answer.stderr
+    assert "hunter2" not in answer.stdout + answer.stderr, answer.stderr
