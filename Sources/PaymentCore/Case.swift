@@ -51,6 +51,29 @@ package struct Case: Hashable, Sendable {
     self.openedAt = openedAt
   }
 
+  /// Whether a choice can be made now.
+  enum Check {
+    case open
+    /// It was made before.
+    case wasChosen
+    case refused(Refusal)
+  }
+
+  func check(_ choice: Choice) -> Check {
+    if resolvedAt != nil, self.choice == choice { return .wasChosen }
+    guard resolvedAt == nil, choices.contains(choice) else {
+      let names = resolvedAt == nil ? choices.map(\.rawValue).joined(separator: ", ") : "none, it is resolved"
+      return .refused(Refusal(.invalidRequest, "This case has the choices: \(names)."))
+    }
+    return .open
+  }
+
+  /// - Parameter choice: `nil` when later evidence settled it.
+  mutating func resolve(_ choice: Choice?, now: Instant) {
+    resolvedAt = now
+    self.choice = choice
+  }
+
   package var choices: [Choice] {
     switch reason {
     case .unknownPayment: [.settledOutside, .acknowledge]

@@ -2,14 +2,17 @@
 ///
 /// - Parameters:
 ///   - order: the order it is about, as stored; `nil` if there is none.
+///   - strays: where there is none, the cases of money that came for it all the same.
 ///   - caller: who asks. An order of somebody else does not exist for them.
 ///   - now: the moment at which it is decided. Time does not run backwards for an order; see `Order.moment`.
 /// - Returns: the order as it stands afterwards, what happened, and the answer. A refusal can change the order, too:
 ///   its deadline may have passed, and a prevented duplicate is recorded.
 package func decide(
-  _ order: Order?, _ command: Command, by caller: Caller = .payOnce, now: Instant, rules: Rules
+  _ order: Order?, strays: [Case] = [], _ command: Command, by caller: Caller, now: Instant, rules: Rules
 ) -> Decision {
-  guard let order, caller.maySee(order) else { return decideWithoutOrder(command, now: now, rules: rules) }
+  guard let order, caller.maySee(order) else {
+    return decideWithoutOrder(strays, command, by: caller, now: now, rules: rules)
+  }
   var decider = Decider(order: order, now: order.moment(now, margin: rules.schedule.leaseMargin), rules: rules)
   if case .recover = command { decider.recover() }
   decider.applyTime()
@@ -24,14 +27,16 @@ package func decide(
     case .refund(let id, let key, let wanted): decider.refund(id, key: key, wanted)
     case .evidence(.payment(let evidence)): decider.take(evidence)
     case .evidence(.refund(let evidence)): decider.take(evidence)
-    case .resolve(let id, let choice): decider.resolve(id, choice)
+    case .resolve(let id, let choice): decider.resolve(id, choice, by: caller)
     case .adopt(let id, let provider): decider.adopt(id, provider)
     case .wake, .recover: .success(.noted)
     }
   return decider.decision(outcome)
 }
 
-private func decideWithoutOrder(_ command: Command, now: Instant, rules: Rules) -> Decision {
+private func decideWithoutOrder(
+  _ strays: [Case], _ command: Command, by caller: Caller, now: Instant, rules: Rules
+) -> Decision {
   switch command {
   case .register(let registration, let id, let secret):
     if let refusal = refuseUnpayable(registration.amount, rules: rules) {
@@ -50,17 +55,32 @@ private func decideWithoutOrder(_ command: Command, now: Instant, rules: Rules) 
   case .evidence(.payment(let evidence)):
     guard case .succeeded(let received) = evidence.verdict else { break }
     // One case per payment, however often its provider repeats itself: the identity is the payment's own.
+    let id = CaseID(order: evidence.payment.order, ordinal: evidence.payment.ordinal)
+    guard !strays.contains(where: { $0.id == id }) else { return .noted }
     let stray = Case(
-      id: CaseID(order: evidence.payment.order, ordinal: evidence.payment.ordinal), reason: .unknownPayment,
-      payment: evidence.payment, refund: nil, provider: evidence.provider, amount: received,
+      id: id, reason: .unknownPayment, payment: evidence.payment, refund: nil, provider: evidence.provider,
+      amount: received,
       note: "the provider took this money for an order that is not stored here", openedAt: now)
     return Decision(order: nil, events: [], outcome: .success(.noted), stray: stray)
-  case .wake, .recover, .evidence(.refund):
-    return Decision(order: nil, events: [], outcome: .success(.noted), stray: nil)
+  case .wake, .recover, .evidence(.refund): return .noted
+  case .resolve(let id, let choice):
+    guard caller.mayResolve, var stray = strays.first(where: { $0.id == id }) else { break }
+    switch stray.check(choice) {
+    case .refused(let refusal): return Decision(order: nil, events: [], outcome: .failure(refusal), stray: nil)
+    case .wasChosen: return .noted
+    case .open:
+      stray.resolve(choice, now: now)
+      return Decision(order: nil, events: [], outcome: .success(.noted), stray: stray)
+    }
   default: break
   }
   return Decision(
     order: nil, events: [], outcome: .failure(Refusal(.notFound, "There is no such order.")), stray: nil)
+}
+
+extension Decision {
+  /// Nothing is there, and nothing is to be said about it.
+  fileprivate static let noted = Decision(order: nil, events: [], outcome: .success(.noted), stray: nil)
 }
 
 /// An amount that no enabled provider could ever take is refused when it is registered, not when it is paid.

@@ -36,8 +36,7 @@ extension Decider {
   }
 
   private mutating func closeCase(_ index: Int, _ choice: Case.Choice?) {
-    order.cases[index].resolvedAt = now
-    order.cases[index].choice = choice
+    order.cases[index].resolve(choice, now: now)
     emit(.caseResolved, fields(order.cases[index]))
   }
 
@@ -62,16 +61,16 @@ extension Decider {
   }
 
   /// A person has decided.
-  mutating func resolve(_ id: CaseID, _ choice: Case.Choice) -> Outcome {
-    guard id.order == order.id, id.ordinal <= order.cases.count else {
+  mutating func resolve(_ id: CaseID, _ choice: Case.Choice, by caller: Caller) -> Outcome {
+    guard caller.mayResolve, id.order == order.id, id.ordinal <= order.cases.count else {
       return .failure(Refusal(.notFound, "There is no such case."))
     }
     let index = id.ordinal - 1
     let item = order.cases[index]
-    if item.resolvedAt != nil, item.choice == choice { return .success(.noted) }
-    guard item.resolvedAt == nil, item.choices.contains(choice) else {
-      let names = item.resolvedAt == nil ? item.choices.map(\.rawValue).joined(separator: ", ") : "none, it is resolved"
-      return .failure(Refusal(.invalidRequest, "This case has the choices: \(names)."))
+    switch item.check(choice) {
+    case .refused(let refusal): return .failure(refusal)
+    case .wasChosen: return .success(.noted)
+    case .open: break
     }
     guard let id = item.refund, let refund = order.refund(id), let payment = order.payment(refund.payment) else {
       closeCase(index, choice)

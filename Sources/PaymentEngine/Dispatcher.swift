@@ -198,7 +198,7 @@ package final class Dispatcher: Sendable {
     var wait: Duration = .milliseconds(50)
     for _ in 0..<Self.reports {
       do throws(Fault) {
-        _ = try await journal.submit(.evidence(evidence))
+        _ = try await journal.submit(.evidence(evidence), by: .payOnce)
         return
       } catch {
         logger.warning(

@@ -100,7 +100,8 @@ package struct ForgottenPayments: Sendable {
           // Under this number the order has a payment of another provider: this one's money is a case for a person.
           findings.append(finding)
           _ = try await journal.submit(
-            .evidence(.payment(.init(payment: id, provider: provider.name, call: nil, verdict: found.verdict))))
+            .evidence(.payment(.init(payment: id, provider: provider.name, call: nil, verdict: found.verdict))),
+            by: .payOnce)
         }
       }
       misses = owner == nil ? misses + 1 : 0
@@ -115,7 +116,7 @@ package struct ForgottenPayments: Sendable {
     var isNew = false
     while order.payments.count < id.ordinal {
       let next = PaymentID(order: order.id, ordinal: order.payments.count + 1)
-      let outcome = try await journal.submit(.adopt(next, provider))
+      let outcome = try await journal.submit(.adopt(next, provider), by: .payOnce)
       if case .success(.payment(_, let changed, _)) = outcome {
         isNew = true
         order = changed

@@ -13,7 +13,7 @@ package struct Journal: Sendable {
   /// Decides about a command and returns when what came of it is durable.
   /// - Throws: `Fault.overloaded` at once when the lane's queue is full; another fault when the store failed. Then
   ///   nothing is known to have changed, and the same command may be sent again.
-  package func submit(_ command: Command, by caller: Caller = .payOnce) async throws(Fault) -> Outcome {
+  package func submit(_ command: Command, by caller: Caller) async throws(Fault) -> Outcome {
     let bits =
       switch command {
       case .register(let registration, _, _):

@@ -190,28 +190,28 @@ package final class Lane: Sendable {
     let (reading, uptime) = (timekeeper.read(), clock.uptime())
     let now = reading.now
     let scopes = work.map { $0.scope(now) }
-    let loaded = try store.load(scopes.compactMap(\.self))
-    do throws(Fault) { try timekeeper.check(reading, storeLead: loaded.clockLead) } catch {
-      // Ends the transaction.
-      try store.save(Changeset())
-      throw error
-    }
-    unreadable.complain(loaded.unreadable)
-    var batch = Batch(now: now, rules: rules, loaded: loaded)
-    let answers = zip(work, scopes).map { work, scope -> Result<Answer, Fault> in
-      if let scope, let order = loaded.unreadable.first(where: { $0.isNamed(by: scope) }) {
-        return .failure(order.fault)
+    var calls: [Call] = []
+    do throws(Fault) {
+      let (answers, published) = try store.transact(scopes.compactMap(\.self)) { loaded throws(Fault) in
+        try timekeeper.check(reading, storeLead: loaded.clockLead)
+        unreadable.complain(loaded.unreadable)
+        var batch = Batch(now: now, rules: rules, loaded: loaded)
+        let answers = zip(work, scopes).map { work, scope -> Result<Answer, Fault> in
+          if let scope, let order = loaded.unreadable.first(where: { $0.isNamed(by: scope) }) {
+            return .failure(order.fault)
+          }
+          return .success(batch.decide(work))
+        }
+        calls = batch.leaseCalls(dispatcher)
+        return (batch.changeset, (answers, batch.published))
       }
-      return .success(batch.decide(work))
-    }
-    let calls = batch.leaseCalls(dispatcher)
-    do throws(Fault) { try store.save(batch.changeset) } catch {
+      changes.publish(published)
+      dispatcher.enqueue(calls, leasedAt: uptime)
+      return answers
+    } catch {
       dispatcher.release(calls)
       throw error
     }
-    changes.publish(batch.published)
-    dispatcher.enqueue(calls, leasedAt: uptime)
-    return answers
   }
 }
 
@@ -262,6 +262,7 @@ private struct Batch {
   private var slots: [Slot] = []
   private var indexes: [OrderID: Int] = [:]
   private var references: [Reference: OrderID] = [:]
+  private var strays: [OrderID: [Case]]
   private(set) var changeset = Changeset()
   private(set) var published: [Order] = []
 
@@ -269,6 +270,7 @@ private struct Batch {
     self.now = now
     self.rules = rules
     dueEnd = loaded.dueEnd
+    strays = Dictionary(grouping: loaded.strays, by: \.id.order)
     slots.reserveCapacity(loaded.orders.count)
     for order in loaded.orders { add(order, before: order) }
   }
@@ -309,8 +311,9 @@ private struct Batch {
       }
     let index = id.flatMap { indexes[$0] }
     let decision = PaymentCore.decide(
-      index.map { slots[$0].order }, command, by: caller, now: now, rules: rules)
-    if let stray = decision.stray { changeset.strays.append(stray) }
+      index.map { slots[$0].order }, strays: id.flatMap { strays[$0] } ?? [], command, by: caller, now: now,
+      rules: rules)
+    if let stray = decision.stray { note(stray) }
     guard let order = decision.order else { return decision.outcome }
     if let index {
       slots[index].order = order
@@ -321,6 +324,12 @@ private struct Batch {
     }
     for event in decision.events { changeset.events.append((order, event)) }
     return decision.outcome
+  }
+
+  private mutating func note(_ stray: Case) {
+    changeset.strays.append(stray)
+    strays[stray.id.order, default: []].removeAll { $0.id == stray.id }
+    strays[stray.id.order, default: []].append(stray)
   }
 
   /// Takes the leases of what is due now, as far as the dispatcher has room, and puts off the rest.

@@ -37,6 +37,8 @@ package struct WakePlace: Hashable, Comparable, Sendable {
 package struct Loaded: Sendable {
   package var orders: [Order]
   package var unreadable: [UnreadableOrder]
+  /// The cases of money that came for orders which were named by their ids and are not there.
+  package var strays: [Case] = []
   /// The last place that a scope of due orders came to, if it found as many as it may: there may be more behind it.
   package var dueEnd: WakePlace?
   /// How far the clock of this machine is certainly ahead of the store's own, negative where it is behind; `nil` for a store
@@ -99,7 +101,8 @@ package struct Changeset: Sendable {
   package var orders: [Change] = []
   /// In the order in which they happened.
   package var events: [(order: Order, event: Event)] = []
-  /// Money of orders that are not stored; one that is there already stays as it is.
+  /// Money of orders that are not stored: a new case, where one that is there already stays as it is; or one that was
+  /// resolved, which is a conflict where it was resolved already.
   package var strays: [Case] = []
   /// When somebody wanted to know whether the store can be written; it is written as a row of its own.
   package var probe: Instant?
@@ -109,16 +112,25 @@ package struct Changeset: Sendable {
   package var isEmpty: Bool { orders.isEmpty && strays.isEmpty && probe == nil }
 }
 
-/// Where orders are kept, as one lane writes them. Both calls are synchronous, are made on the lane's own thread, and
-/// take turns: `load` opens a transaction, `save` ends it, whatever happens.
+/// Where orders are kept, as one lane writes them, on the lane's own thread.
 package protocol Store: Sendable {
-  /// The orders in these scopes, each once, locked until `save`. One that cannot be read does not keep the others
-  /// from being loaded. After a thrown fault no transaction is open.
-  func load(_ scopes: [Scope]) throws(Fault) -> Loaded
+  /// One transaction: loads the orders in these scopes, each once, and locks them; has `decide` say what is to be written;
+  /// writes it, all or none, and returns when it is durable. An order that cannot be read does not keep the others from
+  /// being loaded.
+  /// - Parameter decide: called once at most. It is synchronous and does not use the store.
+  /// - Returns: what `decide` answers.
+  /// - Throws: what `decide` throws, or the store's own fault. Nothing is written then, unless it is `unknownCommit`.
+  func transact<Answer: Sendable>(
+    _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
+  ) throws(Fault) -> Answer
+}
 
-  /// Writes the changes, all or none, and returns when they are durable. An empty set only ends the transaction.
-  /// After a thrown fault nothing is written, unless it is `unknownCommit`.
-  func save(_ changes: Changeset) throws(Fault)
+extension Store {
+  /// What is in these scopes, in a transaction that changes nothing.
+  package func find(_ scopes: [Scope]) throws(Fault) -> Loaded { try transact(scopes) { (Changeset(), $0) } }
+
+  /// Writes what was decided elsewhere.
+  package func write(_ changes: Changeset) throws(Fault) { try transact([]) { _ in (changes, ()) } }
 }
 
 /// Where orders are looked at. A read never waits for a writer and never holds one up. An order that cannot be read is a

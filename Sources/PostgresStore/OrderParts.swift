@@ -49,6 +49,8 @@ struct OrderParts {
   var loaded: Loaded {
     var loaded = Loaded()
     loaded.unreadable = unreadable
+    let known = seen.union(unreadable.compactMap { OrderID(text: $0.id) })
+    loaded.strays = cases.filter { !known.contains($0.key) }.sorted { $0.key < $1.key }.flatMap(\.value)
     for head in heads {
       let (payments, refunds, cases) = (payments[head.id] ?? [], refunds[head.id] ?? [], cases[head.id] ?? [])
       let differs = [

@@ -1,11 +1,12 @@
 import OrderRows
+import PaymentCore
 import PaymentEngine
 
 /// The statements that write and read orders. Sets of rows go in as an array for each column.
 enum PostgresSQL {
   private static let columns = OrderTable.allCases.map { Columns.of($0) }
   private static let inserts = columns.map { insert($0, suffix: "") }
-  private static let updates = columns.map(update)
+  private static let updates = columns.map { update($0, suffix: "") }
   private static let partsOf = columns.map { columns in
     PostgresStatement(
       name: "parts_\(columns.table)",
@@ -45,6 +46,8 @@ enum PostgresSQL {
 
   /// What somebody else has written already stays as it is.
   static let insertStrays = insert(.cases, suffix: " ON CONFLICT (order_id, ordinal) DO NOTHING")
+
+  static let resolveStrays = update(.cases, suffix: " AND t.resolved_at IS NULL")
 
   /// Notes that this session writes its next batch. After its fence was moved it cannot.
   static let advance = PostgresStatement(
@@ -88,17 +91,17 @@ enum PostgresSQL {
     return "INSERT INTO \(table) (\(columns.map(\.text).joined(separator: ", "))) SELECT * FROM unnest(\(arrays))"
   }
 
-  private static func update(_ columns: Columns) -> PostgresStatement {
+  private static func update(_ columns: Columns, suffix: String) -> PostgresStatement {
     let all = columns.changing + columns.key
     let arrays = all.enumerated().map { parameter($0.offset + 1, $0.element.form) }.joined(separator: ", ")
     let assignments = columns.changing.map { "\($0.text) = n.\($0.text)" }.joined(separator: ", ")
     let condition = columns.key.map { "t.\($0.text) = n.\($0.text)" }.joined(separator: " AND ")
     return PostgresStatement(
-      name: "update_\(columns.table)",
+      name: "update_\(columns.table)\(suffix.isEmpty ? "" : "_once")",
       sql: counted(
         """
         UPDATE \(columns.table) AS t SET \(assignments)
-        FROM unnest(\(arrays)) AS n (\(all.map(\.text).joined(separator: ", "))) WHERE \(condition)
+        FROM unnest(\(arrays)) AS n (\(all.map(\.text).joined(separator: ", "))) WHERE \(condition)\(suffix)
         """, expecting: "$\(all.count + 1)::bigint"))
   }
 
@@ -125,10 +128,11 @@ enum PostgresSQL {
       guard let inserts = rows[table]?.inserts, !inserts.isEmpty else { continue }
       calls.append(PostgresCall(Self.inserts[table.rawValue], arrays(inserts)))
     }
-    if !changes.strays.isEmpty {
-      calls.append(
-        PostgresCall(insertStrays, arrays(changes.strays.map { $0.fixedArguments + $0.changingArguments })))
-    }
+    let new = changes.strays.filter { $0.resolvedAt == nil }.map { $0.fixedArguments + $0.changingArguments }
+    if !new.isEmpty { calls.append(PostgresCall(insertStrays, arrays(new))) }
+    let resolved = changes.strays.filter { $0.resolvedAt != nil }
+      .map { $0.changingArguments + [$0.id.order.text, $0.id.ordinal] }
+    if !resolved.isEmpty { calls.append(PostgresCall(resolveStrays, arrays(resolved) + ["\(resolved.count)"])) }
     return calls
   }
 

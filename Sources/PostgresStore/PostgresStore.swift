@@ -11,9 +11,6 @@ package final class PostgresStore: Store {
     var session: PostgresSession?
     var batch: Int64 = 0
     var fence: Int64 = 0
-    /// Whether a transaction is open, and whether an answer rests on what it saw or did not find.
-    var isOpen = false
-    var hasLooked = false
   }
   private let state = Mutex(State())
   private let address: PostgresAddress
@@ -30,38 +27,46 @@ package final class PostgresStore: Store {
     self.clock = clock
   }
 
-  package func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
+  package func transact<Answer: Sendable>(
+    _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
+  ) throws(Fault) -> Answer {
     try state.withLock { state throws(Fault) in
-      do throws(PostgresFailure) { return try load(scopes, &state) } catch .lost {
-        // Nothing was changed yet: another connection may do, once.
-        state.session = nil
-        do throws(PostgresFailure) { return try load(scopes, &state) } catch { throw abandon(error, &state) }
-      } catch { throw abandon(error, &state) }
+      let loaded = try begin(scopes, &state)
+      let decided: (changes: Changeset, answer: Answer)
+      do throws(Fault) { decided = try decide(loaded) } catch {
+        rollBack(&state)
+        throw error
+      }
+      let isLookedFor = scopes.contains { if case .due = $0 { false } else { true } }
+      // What was seen is safe once a later write is, and a former primary, on which much is missing, takes none: so an
+      // answer is never without one.
+      try commit(decided.changes, isWriting: !decided.changes.isEmpty || isLookedFor || !loaded.orders.isEmpty, &state)
+      return decided.answer
     }
   }
 
-  package func save(_ changes: Changeset) throws(Fault) {
-    try state.withLock { state throws(Fault) in
-      guard state.isOpen, let session = state.session else { throw .unavailable("no transaction is open") }
-      state.isOpen = false
-      // What was seen is safe once a later write is, and a former primary, on which much is missing, takes none: so an
-      // answer is never without one.
-      let isWriting = !changes.isEmpty || state.hasLooked
-      var calls: [PostgresCall] = []
-      if isWriting {
-        let now = clock.now().milliseconds
-        calls.append(
-          PostgresCall(PostgresSQL.advance, [id, "\(state.batch + 1)", "\(now)", "\(state.fence)"]))
-        calls += PostgresSQL.calls(changes)
-      }
-      do throws(PostgresFailure) {
-        _ = try session.connection.run(calls + [.commit], within: PostgresSession.limit)
-        if isWriting { state.batch += 1 }
-      } catch .lost where isWriting {
-        state.session = nil
-        guard try hasCommitted(state.batch + 1, &state) else { throw .conflict }
-      } catch { throw abandon(error, &state) }
+  private func begin(_ scopes: [Scope], _ state: inout State) throws(Fault) -> Loaded {
+    do throws(PostgresFailure) { return try load(scopes, &state) } catch .lost {
+      // Nothing was changed yet: another connection may do, once.
+      state.session = nil
+      do throws(PostgresFailure) { return try load(scopes, &state) } catch { throw abandon(error, &state) }
+    } catch { throw abandon(error, &state) }
+  }
+
+  private func commit(_ changes: Changeset, isWriting: Bool, _ state: inout State) throws(Fault) {
+    var calls: [PostgresCall] = []
+    if isWriting {
+      let now = clock.now().milliseconds
+      calls.append(PostgresCall(PostgresSQL.advance, [id, "\(state.batch + 1)", "\(now)", "\(state.fence)"]))
+      calls += PostgresSQL.calls(changes)
     }
+    do throws(PostgresFailure) {
+      _ = try session(&state).connection.run(calls + [.commit], within: PostgresSession.limit)
+      if isWriting { state.batch += 1 }
+    } catch .lost where isWriting {
+      state.session = nil
+      guard try hasCommitted(state.batch + 1, &state) else { throw .conflict }
+    } catch { throw abandon(error, &state) }
   }
 
   // MARK: Reading
@@ -113,8 +118,6 @@ package final class PostgresStore: Store {
     for (result, due) in zip(results[(heads - due.count)..<heads], due) where result.rows.count == due.limit {
       loaded.dueEnd = result.rows.last.flatMap { WakePlace($0) }
     }
-    state.isOpen = true
-    state.hasLooked = !loaded.orders.isEmpty || !ids.isEmpty || !references.isEmpty
     return loaded
   }
 
@@ -137,14 +140,16 @@ package final class PostgresStore: Store {
 
   /// Ends the transaction, of which nothing was committed. When rows were not found, they may be this session's own.
   private func abandon(_ failure: PostgresFailure, _ state: inout State) -> Fault {
-    state.isOpen = false
-    if case .statement(let code, _) = failure, code != PostgresFailure.divisionByZero, let session = state.session,
-      (try? session.connection.run([.rollback], within: PostgresSession.limit)) != nil
-    {
-      return failure.fault
+    if case .statement(let code, _) = failure, code != PostgresFailure.divisionByZero {
+      rollBack(&state)
+    } else {
+      state.session = nil
     }
-    state.session = nil
     return failure.fault
+  }
+
+  private func rollBack(_ state: inout State) {
+    if (try? state.session?.connection.run([.rollback], within: PostgresSession.limit)) == nil { state.session = nil }
   }
 
   /// Finds out whether a batch was committed, of which that was not acknowledged, by a write that conflicts with it.

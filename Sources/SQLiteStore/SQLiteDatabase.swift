@@ -8,9 +8,6 @@ import Synchronization
 /// The embedded store: one file, one writer, any number of readers.
 package struct SQLiteDatabase: Sendable {
   let pool: DatabasePool
-  /// Another connection, for what is written beside the lane: its transaction spans two turns of the pool's writer, so that
-  /// in between the writer is not free, though it looks so. The two wait for one another as two processes do.
-  private let aside: DatabaseQueue
   private let clock: any Clock
   private let underWay = CallsUnderWay()
 
@@ -21,14 +18,12 @@ package struct SQLiteDatabase: Sendable {
   /// - Throws: `Fault.unavailable` with what is wrong.
   package init(path: String, clock: any Clock) throws(Fault) {
     self.clock = clock
-    (pool, aside) = try faulting {
+    pool = try faulting {
       try Self.refuseOthers(path)
       var configuration = Configuration()
       configuration.foreignKeysEnabled = true
       configuration.busyMode = Self.patience
       configuration.maximumReaderCount = 4
-      // A lane's transaction is opened by one call and ended by the next.
-      configuration.allowsUnsafeTransactions = true
       configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -16384") }
       let pool = try DatabasePool(path: path, configuration: configuration)
       try pool.writeWithoutTransaction { database in
@@ -41,9 +36,7 @@ package struct SQLiteDatabase: Sendable {
         }
       }
       try DatabaseMigrator.payOnce.migrate(pool)
-      configuration.allowsUnsafeTransactions = false
-      configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -1024; PRAGMA synchronous = FULL") }
-      return (pool, try DatabaseQueue(path: path, configuration: configuration))
+      return pool
     }
   }
 
@@ -95,9 +88,9 @@ extension SQLiteDatabase {
     try await patiently { [pool] in try await pool.read(work) }
   }
 
-  /// A transaction of its own, also while a lane of this process runs.
+  /// A transaction of its own; a lane of this process waits for it, or it for the lane.
   func write<Value: Sendable>(_ work: @escaping @Sendable (Database) throws -> Value) async throws(Fault) -> Value {
-    try await patiently { [aside] in try await aside.write(work) }
+    try await patiently { [pool] in try await pool.write(work) }
   }
 
   /// A disk that hangs lets nobody go by itself, so a call that takes too long is given up: what it waits for may still

@@ -9,26 +9,20 @@ package struct SQLiteStore: Store {
 
   package init(_ database: SQLiteDatabase) { pool = database.pool }
 
-  package func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
+  package func transact<Answer>(
+    _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
+  ) throws(Fault) -> Answer {
     try faulting {
       try pool.writeWithoutTransaction { database in
         try database.cachedStatement(sql: "BEGIN IMMEDIATE").execute()
+        let answer: Answer
         do {
           var loader = OrderLoader(database)
           for scope in scopes { try loader.load(scope) }
-          return loader.loaded
+          let decided = try decide(loader.loaded)
+          try write(decided.changes, database)
+          answer = decided.answer
         } catch {
-          try? database.rollback()
-          throw error
-        }
-      }
-    }
-  }
-
-  package func save(_ changes: Changeset) throws(Fault) {
-    try faulting {
-      try pool.writeWithoutTransaction { database in
-        do { try write(changes, database) } catch {
           try? database.rollback()
           throw error
         }
@@ -37,6 +31,7 @@ package struct SQLiteStore: Store {
           // The log was written and could not be synced: after a crash it may count, or not.
           throw error.resultCode == .SQLITE_IOERR ? Fault.unknownCommit : error
         }
+        return answer
       }
     }
   }
@@ -53,14 +48,20 @@ package struct SQLiteStore: Store {
       try database.cachedStatement(sql: sql).run([probe.column])
     }
     for stray in changes.strays {
-      try database.cachedStatement(sql: TableSQL.of(.cases).insert + " ON CONFLICT DO NOTHING")
-        .run(stray.fixedArguments + stray.changingArguments)
+      if stray.resolvedAt == nil {
+        try database.cachedStatement(sql: TableSQL.of(.cases).insert + " ON CONFLICT DO NOTHING")
+          .run(stray.fixedArguments + stray.changingArguments)
+      } else {
+        try database.cachedStatement(sql: TableSQL.of(.cases).update + " AND resolved_at IS NULL")
+          .run(stray.changingArguments + [stray.id.order.text, stray.id.ordinal])
+        guard database.changesCount == 1 else { throw Fault.conflict }
+      }
     }
   }
 }
 
 extension Changeset {
-  /// What `save` would run for this, for a measurement of what SQLite itself can do: each statement, with a function
+  /// What would be run for this, for a measurement of what SQLite itself can do: each statement, with a function
   /// that binds its values.
   package var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] {
     var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] = []
@@ -121,7 +122,7 @@ struct OrderLoader {
   mutating func load(_ scope: Scope) throws {
     switch scope {
     case .order(let id):
-      if !seen.contains(id) { try load("WHERE id = ?", [id.text]) }
+      if !seen.contains(id), try load("WHERE id = ?", [id.text]).count == 0 { try loadStrays(of: id) }
     case .reference(let merchant, let reference):
       try load("WHERE merchant = ? AND reference = ?", [merchant.text, reference])
     case .due(let now, let place, let limit):
@@ -157,6 +158,12 @@ struct OrderLoader {
       } catch let part as UnreadableRow { loaded.unreadable.append(UnreadableOrder(head, part.table)) }
     }
     return (count, last)
+  }
+
+  private mutating func loadStrays(of id: OrderID) throws {
+    try database.cachedStatement(sql: TableSQL.of(.cases).select).run([id.text]) { row in
+      loaded.strays.append(try Case(row, of: id))
+    }
   }
 
   private func parts<Part: PartRow>(_ count: Int, _ head: Order.Head) throws -> [Part] {

@@ -45,7 +45,7 @@ struct ModelState {
       latePayment: bank.latePayment)
     let id = OrderID(at: start, merchant: Self.merchant, reference: "r", random: 7)
     let command = Command.register(registration, id: id, checkoutSecret: 1)
-    order = decide(nil, command, now: start, rules: rules).order!
+    order = decide(nil, command, by: .payOnce, now: start, rules: rules).order!
   }
 
   private var instant: Instant { Instant(milliseconds: now * 1000) }
@@ -302,7 +302,7 @@ struct ModelState {
   /// Decides, stores, and lets the calls leave that are due, as the journal does.
   private mutating func send(_ command: Command, _ bank: ModelBank, _ rules: Rules) -> String? {
     let before = order
-    var after = decide(order, command, now: instant, rules: rules).order!
+    var after = decide(order, command, by: .payOnce, now: instant, rules: rules).order!
     guard Set(after.payments.map(\.key)).count == after.payments.count else { return "7: a key led to two payments" }
     var broken: String?
     if before.closeReason == .cancelled, after.closeReason != .cancelled {

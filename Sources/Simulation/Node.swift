@@ -72,18 +72,22 @@ final class StoreLink: Store, @unchecked Sendable {
     throw fault
   }
 
-  func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
+  func transact<Answer>(
+    _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
+  ) throws(Fault) -> Answer {
     if life.isOver { throw .unavailable("dead") }
     if world.isStoreDown || world.dice.happens(world.weather.storeRefuses) { try fail(.unavailable("refused")) }
-    try world.store.begin()
-    var loaded = world.store.find(scopes)
-    // What several nodes share has a clock of its own.
-    if world.plan.nodes > 1 { loaded.clockLead = node.map { .milliseconds($0.date.lead) } }
-    return loaded
+    return try world.store.alone { () throws(Fault) in
+      var loaded = world.store.look(scopes)
+      // What several nodes share has a clock of its own.
+      if world.plan.nodes > 1 { loaded.clockLead = node.map { .milliseconds($0.date.lead) } }
+      let decided = try decide(loaded)
+      try commit(decided.changes)
+      return decided.answer
+    }
   }
 
-  func save(_ changes: Changeset) throws(Fault) {
-    defer { world.store.end() }
+  private func commit(_ changes: Changeset) throws(Fault) {
     if life.isOver { throw .unavailable("dead") }
     guard !changes.isEmpty else { return }
     let (dice, weather) = (world.dice, world.weather)
@@ -94,7 +98,7 @@ final class StoreLink: Store, @unchecked Sendable {
       if isCrash { node?.kill() }
       try fail(isDoubt ? .unknownCommit : .unavailable("dead"))
     }
-    do throws(Fault) { try world.store.write(changes) } catch {
+    do throws(Fault) { try world.store.apply(changes) } catch {
       // There is no other writer in this moment: a guard had to stop what `decide` should have.
       world.auditor.guarded(changes)
       throw error

@@ -46,17 +46,16 @@ package final class SimulatedStore: Sendable {
   // MARK: Transactions
 
   /// One transaction at a time; in a world there is never a second one, between real threads it waits a bounded while.
-  func begin() throws(Fault) {
+  func alone<Answer>(_ work: () throws(Fault) -> Answer) throws(Fault) -> Answer {
     for _ in 0..<100_000_000
     where isTaken.compareExchange(expected: false, desired: true, ordering: .sequentiallyConsistent).exchanged {
-      return
+      defer { isTaken.store(false, ordering: .sequentiallyConsistent) }
+      return try work()
     }
     throw .unavailable("a transaction does not end")
   }
 
-  func end() { isTaken.store(false, ordering: .sequentiallyConsistent) }
-
-  func find(_ scopes: [Scope]) -> Loaded {
+  func look(_ scopes: [Scope]) -> Loaded {
     contents.withLock { contents in
       var found = Loaded()
       var seen: Set<OrderID> = []
@@ -65,7 +64,9 @@ package final class SimulatedStore: Sendable {
       }
       for scope in scopes {
         switch scope {
-        case .order(let id): add(contents.orders[id])
+        case .order(let id):
+          add(contents.orders[id])
+          if contents.orders[id] == nil { found.strays += contents.strays(of: id) }
         case .reference(let merchant, let text):
           add(contents.references[Reference(merchant: merchant, text: text)].flatMap { contents.orders[$0] })
         case .due(let now, let place, let limit):
@@ -79,7 +80,7 @@ package final class SimulatedStore: Sendable {
   }
 
   /// Writes all or nothing.
-  func write(_ changes: Changeset) throws(Fault) {
+  func apply(_ changes: Changeset) throws(Fault) {
     let isWritten = contents.withLock { contents in
       guard contents.allows(changes) else { return false }
       contents.apply(changes)
@@ -90,6 +91,10 @@ package final class SimulatedStore: Sendable {
 }
 
 extension SimulatedStore.Contents {
+  fileprivate func strays(of id: OrderID) -> [Case] {
+    strays.values.filter { $0.id.order == id }.sorted { $0.id.ordinal < $1.id.ordinal }
+  }
+
   mutating func due(_ now: Instant, after place: WakePlace, limit: Int) -> [Order] {
     guard let earliestWake, earliestWake <= now else { return [] }
     let waiting = orders.values.compactMap { order in WakePlace(order).map { (place: $0, order: order) } }
@@ -106,6 +111,9 @@ extension SimulatedStore.Contents {
       guard change.before == orders[order.id], order.keepsTheGuards,
         [nil, order.id].contains(named.updateValue(order.id, forKey: reference) ?? references[reference])
       else { return false }
+    }
+    for stray in changes.strays where stray.resolvedAt != nil {
+      guard let known = strays[stray.id], known.resolvedAt == nil else { return false }
     }
     // Numbered within the order from 1 without a gap, each once.
     var counts: [OrderID: Int] = [:]
@@ -128,7 +136,7 @@ extension SimulatedStore.Contents {
       events[order.id, default: []].append(event)
       feeds[order.registration.merchant, default: []].append(event)
     }
-    for stray in changes.strays where strays[stray.id] == nil { strays[stray.id] = stray }
+    for stray in changes.strays where strays[stray.id] == nil || stray.resolvedAt != nil { strays[stray.id] = stray }
     probe = changes.probe ?? probe
   }
 }
@@ -147,14 +155,14 @@ extension Order {
 
 /// The writing side as one lane has it.
 extension SimulatedStore: Store {
-  package func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
-    try begin()
-    return find(scopes)
-  }
-
-  package func save(_ changes: Changeset) throws(Fault) {
-    defer { end() }
-    try write(changes)
+  package func transact<Answer>(
+    _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
+  ) throws(Fault) -> Answer {
+    try alone { () throws(Fault) in
+      let decided = try decide(look(scopes))
+      try apply(decided.changes)
+      return decided.answer
+    }
   }
 }
 
@@ -162,7 +170,7 @@ extension SimulatedStore: Reading {
   package func order(_ id: OrderID) async throws(Fault) -> Order? { self[id] }
 
   package func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
-    find([.reference(merchant, reference)]).orders.first
+    look([.reference(merchant, reference)]).orders.first
   }
 
   package func orders(

@@ -225,14 +225,17 @@ final class World: @unchecked Sendable {
 
   /// Operators look at what waits for a person.
   private func operate() async {
-    let open = store.snapshot.orders.values.sorted { $0.id < $1.id }
-      .flatMap { order in order.cases.filter { $0.resolvedAt == nil } }
+    let stored = store.snapshot
+    let strays = stored.strays.values.sorted { $0.id.text < $1.id.text }
+    let open = (stored.orders.values.sorted { $0.id < $1.id }.flatMap(\.cases) + strays).filter { $0.resolvedAt == nil }
     for item in open {
       guard let node = nodes.first(where: \.isAlive) else { return }
       let choices = item.choices
       // A new refund first where there is one; else whatever comes to mind.
       let choice = choices.contains(.newRefund) && dice.happens(800) ? .newRefund : dice.pick(choices)
-      guard case .success(let outcome) = await ask(node, .resolve(item.id, choice), by: .payOnce) else { continue }
+      guard case .success(let outcome) = await ask(node, .resolve(item.id, choice), by: .operator("ann")) else {
+        continue
+      }
       if case .success = outcome, choice == .settledOutside { auditor.settledOutside(item) }
     }
   }

@@ -75,8 +75,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let unreadable = try Self.unreadable(store)
         var changes = Changeset()
         changes.probe = SystemClock().now()
-        _ = try store.load([])
-        try store.save(changes)
+        try store.write(changes)
         findings += [.fine("store: can be written"), unreadable]
       } catch {
         findings.append(
@@ -126,8 +125,7 @@ struct DoctorCommand: AsyncParsableCommand {
   /// Of the orders whose time has come: those that cannot be read stay among them.
   static func unreadable(_ store: any Store) throws(Fault) -> Finding {
     let limit = 1000
-    let orders = try store.load([.due(SystemClock().now(), limit: limit)]).unreadable
-    try store.save(Changeset())
+    let orders = try store.find([.due(SystemClock().now(), limit: limit)]).unreadable
     guard let first = orders.first else { return .fine("orders: all that are due can be read") }
     let others = orders.count == 1 ? "" : " and \(orders.count == limit ? "at least " : "")\(orders.count - 1) more"
     return .broken(

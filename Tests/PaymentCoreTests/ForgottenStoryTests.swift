@@ -210,7 +210,7 @@ import Testing
       .init(
         refund: world.refund().id, provider: World.sandbox, call: world.refund().calls.lease?.number, verdict: .notFound
       ))
-    world.order = decide(world.order, .evidence(evidence), now: world.now, rules: world.rules).order
+    world.order = decide(world.order, .evidence(evidence), by: .payOnce, now: world.now, rules: world.rules).order
     #expect(world.order?.due(world.now, rules: world.rules).map(\.kind) == [.refund])
     let later = world.now.advanced(by: .seconds(24 * 3600))
     #expect(world.order?.due(later, rules: world.rules).map(\.kind) == [.queryRefund])

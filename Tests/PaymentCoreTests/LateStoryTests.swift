@@ -29,7 +29,8 @@ import Testing
     let evidence = PaymentEvidence(
       payment: world.payment(1).id, provider: World.sandbox, call: world.payment(1).calls.lease?.number,
       verdict: .notFound)
-    world.order = decide(world.order, .evidence(.payment(evidence)), now: world.now, rules: world.rules).order
+    world.order =
+      decide(world.order, .evidence(.payment(evidence)), by: .payOnce, now: world.now, rules: world.rules).order
     let charge = world.order!.due(world.now, rules: world.rules)
     #expect(charge.map(\.kind) == [.charge])
     world.order!.postpone(charge[0], by: .seconds(60), now: world.now)

@@ -478,10 +478,33 @@ import Testing
     let evidence = PaymentEvidence(
       payment: PaymentID(order: World.id, ordinal: 2), provider: World.sandbox, call: nil,
       verdict: .succeeded(World.price))
-    let decision = decide(nil, .evidence(.payment(evidence)), now: World.start, rules: World().rules)
+    let decision = decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: World.start, rules: World().rules)
     #expect(decision.stray?.reason == .unknownPayment)
     #expect(decision.stray?.amount == World.price)
     #expect(decision.outcome == .success(.noted))
+  }
+
+  @Test func aCaseOfMoneyWithoutAnOrderIsResolvedOnceByAPerson() throws {
+    let payment = PaymentID(order: World.id, ordinal: 2)
+    let evidence = PaymentEvidence(
+      payment: payment, provider: World.sandbox, call: nil, verdict: .succeeded(World.price))
+    func decided(_ command: Command, _ strays: [Case], by caller: Caller) -> Decision {
+      decide(nil, strays: strays, command, by: caller, now: World.start, rules: World().rules)
+    }
+    let stray = try #require(decided(.evidence(.payment(evidence)), [], by: .payOnce).stray)
+    #expect(decided(.evidence(.payment(evidence)), [stray], by: .payOnce).stray == nil, "it is there already")
+    let choose = Command.resolve(stray.id, .settledOutside)
+    for caller in [Caller.merchant(World.merchant), .buyer(secret: 1)] {
+      #expect(decided(choose, [stray], by: caller).outcome.code == .notFound)
+    }
+    #expect(decided(choose, [], by: .operator("ann")).outcome.code == .notFound)
+    #expect(decided(.resolve(stray.id, .retry), [stray], by: .operator("ann")).outcome.code == .invalidRequest)
+    let resolved = try #require(decided(choose, [stray], by: .operator("ann")).stray)
+    #expect(resolved.resolvedAt == World.start && resolved.choice == .settledOutside)
+    let again = decided(choose, [resolved], by: .operator("ben"))
+    #expect(again.outcome == .success(.noted) && again.stray == nil, "the same choice again")
+    #expect(
+      decided(.resolve(stray.id, .acknowledge), [resolved], by: .payOnce).outcome.code == .invalidRequest)
   }
 
   // MARK: Refunds

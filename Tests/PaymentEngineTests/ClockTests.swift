@@ -112,9 +112,9 @@ import Testing
     let rules = EngineBench.rules(silent)
     for number in 0..<count {
       let command = EngineBench.register("r-\(number)")
-      var order = decide(nil, command, now: clock.now(), rules: rules).order!
+      var order = decide(nil, command, by: .payOnce, now: clock.now(), rules: rules).order!
       let pay = Command.pay(order.id, key: IdempotencyKey("k")!, provider: silent.name, method: "ok")
-      order = decide(order, pay, now: clock.now(), rules: rules).order!
+      order = decide(order, pay, by: .payOnce, now: clock.now(), rules: rules).order!
       for call in order.due(clock.now(), rules: rules) { order.lease(call, now: clock.now(), schedule: rules.schedule) }
       store.put(order)
     }
@@ -143,7 +143,7 @@ import Testing
     let clock = FakeClock()
     let store = try await Self.crashed(1, clock)
     let command = EngineBench.register("quiet")
-    let quiet = decide(nil, command, now: clock.now(), rules: EngineBench.rules(FakeProvider())).order!
+    let quiet = decide(nil, command, by: .payOnce, now: clock.now(), rules: EngineBench.rules(FakeProvider())).order!
     store.put(quiet)
     #expect(try await EngineBench(store: store, clock: clock).engine.recover(on: [globalConcurrentExecutor]) == 1)
     #expect(store[quiet.id] == quiet)

@@ -80,7 +80,7 @@ struct EngineBench: Sendable {
 
   func order(_ reference: String, expiresIn: Int64 = 900) async throws -> OrderID {
     let command = Self.register(reference, expiresIn: expiresIn)
-    guard case .success(.order(let order, _)) = try await engine.journal.submit(command) else {
+    guard case .success(.order(let order, _)) = try await engine.journal.submit(command, by: .payOnce) else {
       throw TimedOut(description: "the order was refused")
     }
     return order.id
@@ -88,7 +88,8 @@ struct EngineBench: Sendable {
 
   @discardableResult
   func pay(_ order: OrderID, _ key: String) async throws -> Outcome {
-    try await engine.journal.submit(.pay(order, key: IdempotencyKey(key)!, provider: provider.name, method: nil))
+    try await engine.journal.submit(
+      .pay(order, key: IdempotencyKey(key)!, provider: provider.name, method: nil), by: .payOnce)
   }
 
   /// Lets time pass, little by little, until a condition holds.

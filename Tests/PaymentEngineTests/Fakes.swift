@@ -24,10 +24,20 @@ final class FakeStore: Store {
     self.beforeSave = beforeSave
   }
 
-  func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
+  func transact<Answer>(
+    _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
+  ) throws(Fault) -> Answer {
+    let loaded = load(scopes)
+    defer { state.withLock { $0.isOpen = false } }
+    let decided = try decide(loaded)
+    try save(decided.changes)
+    return decided.answer
+  }
+
+  private func load(_ scopes: [Scope]) -> Loaded {
     state.withLock { $0.duringLoad }?()
     return state.withLock { state in
-      precondition(!state.isOpen, "load opens a transaction, save ends it")
+      precondition(!state.isOpen, "one transaction at a time")
       state.isOpen = true
       state.loads.append(scopes.count)
       var found: [OrderID: Order] = [:]
@@ -61,9 +71,8 @@ final class FakeStore: Store {
     }
   }
 
-  func save(_ changes: Changeset) throws(Fault) {
+  private func save(_ changes: Changeset) throws(Fault) {
     let number = state.withLock { state in
-      state.isOpen = false
       state.saves += 1
       return state.saves
     }

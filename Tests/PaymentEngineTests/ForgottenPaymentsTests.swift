@@ -41,11 +41,11 @@ import Testing
           merchant: EngineBench.merchant, reference: "\(number)", amount: Money(100, EngineBench.cny),
           expiresIn: 1_000_000)
         let id = Self.order(number)
-        _ = try await engine.journal.submit(.register(registration, id: id, checkoutSecret: 1))
+        _ = try await engine.journal.submit(.register(registration, id: id, checkoutSecret: 1), by: .payOnce)
         for key in 0..<paid {
           _ = try await engine.journal.submit(
-            .pay(id, key: IdempotencyKey("\(key)")!, provider: providers[0].name, method: nil))
-          _ = try await engine.journal.submit(.closePayment(PaymentID(order: id, ordinal: key + 1)))
+            .pay(id, key: IdempotencyKey("\(key)")!, provider: providers[0].name, method: nil), by: .payOnce)
+          _ = try await engine.journal.submit(.closePayment(PaymentID(order: id, ordinal: key + 1)), by: .payOnce)
         }
       }
       let forgotten = ForgottenPayments(

@@ -21,9 +21,10 @@ import Testing
     let merchant = MerchantID("mer_a")
     let registration = Order.Registration(merchant: merchant, reference: "r", amount: Money(1999, cny), expiresIn: 900)
     let id = OrderID(at: now, merchant: merchant, reference: "r", random: 1)
-    let order = decide(nil, .register(registration, id: id, checkoutSecret: 7), now: now, rules: rules).order
+    let order = decide(nil, .register(registration, id: id, checkoutSecret: 7), by: .payOnce, now: now, rules: rules)
+      .order
     let pay = Command.pay(id, key: IdempotencyKey("k")!, provider: sandbox, method: nil)
-    let paying = try #require(decide(order, pay, now: now, rules: rules).order)
+    let paying = try #require(decide(order, pay, by: .payOnce, now: now, rules: rules).order)
     let call = try #require(paying.due(now, rules: rules).first)
     return Call(kind: kind, number: 1, payment: call.payment, refund: nil, description: nil)
   }

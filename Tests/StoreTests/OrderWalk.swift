@@ -52,7 +52,7 @@ struct OrderWalk {
     now = now.advanced(by: .milliseconds(Int64.random(in: 0...20_000, using: &dice)))
     if Int.random(in: 0..<12, using: &dice) == 0 { now = now.advanced(by: .seconds(600)) }
     let before = order
-    let decision = decide(order, order == nil ? register() : command(), now: now, rules: Self.rules)
+    let decision = decide(order, order == nil ? register() : command(), by: .payOnce, now: now, rules: Self.rules)
     var changes = Changeset()
     guard var after = decision.order else { return changes }
     for call in after.due(now, rules: Self.rules) {

@@ -14,13 +14,15 @@ import Testing
     let merchant = try await StoreContractTests.merchant(open)
     let (old, new) = (StoreKind.writer(address, id: "lane"), StoreKind.writer(address, id: "lane"))
     let made = StoreContractTests.order(merchant, "a")
-    _ = try old.load([.order(made.order.id)])
-    _ = try new.load([])
-    try new.save(Changeset())
-    #expect(throws: Fault.conflict) { try old.save(made.changes) }
+    #expect(throws: Fault.conflict) {
+      try old.transact([.order(made.order.id)]) { _ throws(Fault) in
+        _ = try new.find([])
+        return (made.changes, ())
+      }
+    }
     #expect(try await open.reading.order(made.order.id) == nil)
     // Decided again, it counts.
-    try StoreContractTests.write(made.changes, old)
+    try old.write(made.changes)
     #expect(try await open.reading.order(made.order.id) == made.order)
   }
 
@@ -30,17 +32,14 @@ import Testing
     let merchant = try await StoreContractTests.merchant(open)
     let orders = try ["held", "free"].map { reference in
       let made = StoreContractTests.order(merchant, reference)
-      try StoreContractTests.write(made.changes, open.store)
+      try open.store.write(made.changes)
       return made.order
     }
     let (node, other) = (StoreKind.writer(address, id: "node"), StoreKind.writer(address, id: "other"))
-    _ = try node.load([.order(orders[0].id)])
     let due = Scope.due(StoreContractTests.now.advanced(by: .seconds(10_000)), limit: 10)
-    #expect(try other.load([due]).orders.map(\.id) == [orders[1].id])
-    try other.save(Changeset())
-    try node.save(Changeset())
-    #expect(Set(try other.load([due]).orders.map(\.id)) == Set(orders.map(\.id)))
-    try other.save(Changeset())
+    let free = try node.transact([.order(orders[0].id)]) { _ throws(Fault) in (Changeset(), try other.find([due])) }
+    #expect(free.orders.map(\.id) == [orders[1].id])
+    #expect(Set(try other.find([due]).orders.map(\.id)) == Set(orders.map(\.id)))
   }
 
   /// A former primary that thaws does not find what was stored since, and can write nothing: so also *not found* is not said
@@ -50,11 +49,15 @@ import Testing
     func isWritten(_ scope: Scope) throws -> Bool {
       let id = UUID().uuidString
       let (old, new) = (StoreKind.writer(address, id: id), StoreKind.writer(address, id: id))
-      _ = try old.load([scope])
-      _ = try new.load([])
-      try new.save(Changeset())
-      do { try old.save(Changeset()) } catch .conflict { return true }
-      return false
+      do throws(Fault) {
+        return try old.transact([scope]) { _ throws(Fault) in
+          _ = try new.find([])
+          return (Changeset(), false)
+        }
+      } catch {
+        #expect(error == .conflict)
+        return true
+      }
     }
     let id = OrderID(at: StoreContractTests.now, merchant: MerchantID("m"), reference: "r", random: 1)
     #expect(try isWritten(.order(id)))
@@ -64,6 +67,6 @@ import Testing
 
   @Test func aNodeWithoutSynchronousCommitsIsRefused() async throws {
     let address = try StoreKind.newPostgres(options: "-c synchronous_commit=off")
-    #expect(throws: Fault.self) { try StoreKind.writer(address, id: "lane").load([]) }
+    #expect(throws: Fault.self) { try StoreKind.writer(address, id: "lane").find([]) }
   }
 }

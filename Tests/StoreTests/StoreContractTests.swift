@@ -23,16 +23,11 @@ import Testing
 
   /// Decides as the journal does, without making calls.
   static func change(_ before: Order?, _ command: Command, _ now: Instant = now) -> (order: Order, changes: Changeset) {
-    let decision = decide(before, command, now: now, rules: OrderWalk.rules)
+    let decision = decide(before, command, by: .payOnce, now: now, rules: OrderWalk.rules)
     var changes = Changeset()
     changes.orders = [.init(before: before, after: decision.order!)]
     changes.events = decision.events.map { (decision.order!, $0) }
     return (decision.order!, changes)
-  }
-
-  static func write(_ changes: Changeset, _ store: any Store) throws {
-    _ = try store.load([])
-    try store.save(changes)
   }
 
   static func pay(_ order: Order, _ key: String) -> (order: Order, changes: Changeset) {
@@ -46,9 +41,9 @@ import Testing
     for seed in 1...60 as ClosedRange<UInt64> {
       var walk = OrderWalk(seed: seed, merchant: merchant)
       for _ in 0..<30 {
-        let loaded = try open.store.load([.order(walk.id)]).whole()
-        try #require(loaded == (walk.order.map { [$0] } ?? []), "seed \(seed)")
-        try open.store.save(walk.step())
+        let (known, step) = (walk.order.map { [$0] } ?? [], walk.step())
+        let loaded = try open.store.transact([.order(walk.id)]) { (step, $0) }
+        try #require(try loaded.whole() == known, "seed \(seed)")
       }
       let order = try #require(walk.order)
       #expect(try await open.reading.order(walk.id) == order)
@@ -70,22 +65,20 @@ import Testing
   @Test(arguments: StoreKind.all) func whatIsSavedIsThereAfterReopening(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let (order, changes) = Self.order(try await Self.merchant(open), "a")
-    try Self.write(changes, open.store)
+    try open.store.write(changes)
     let again = try open.again()
     #expect(try await again.reading.order(order.id) == order)
-    #expect(try again.store.load([.order(order.id)]).whole() == [order])
-    try again.store.save(Changeset())
+    #expect(try again.store.find([.order(order.id)]).whole() == [order])
   }
 
   @Test(arguments: StoreKind.all) func scopesNameOrdersOnce(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let (tea, coffee) = (try await Self.merchant(open), try await Self.merchant(open, "coffee"))
     let made = [Self.order(tea, "a"), Self.order(tea, "b"), Self.order(coffee, "a")]
-    for (_, changes) in made { try Self.write(changes, open.store) }
+    for (_, changes) in made { try open.store.write(changes) }
 
     func loaded(_ scopes: [Scope]) throws -> [OrderID] {
-      let orders = try open.store.load(scopes).whole()
-      try open.store.save(Changeset())
+      let orders = try open.store.find(scopes).whole()
       return orders.map(\.id)
     }
     let ids = made.map(\.order.id)
@@ -103,8 +96,8 @@ import Testing
     let merchant = try await Self.merchant(open)
     let made = ["head", "part", "missing", "fine"].map { Self.order(merchant, $0) }
     for (order, changes) in made {
-      try Self.write(changes, open.store)
-      try Self.write(Self.pay(order, "k").changes, open.store)
+      try open.store.write(changes)
+      try open.store.write(Self.pay(order, "k").changes)
     }
     let ids = made.map(\.order.id)
     // What a newer program could have written, and what no program writes.
@@ -119,8 +112,7 @@ import Testing
       ids.map { .order($0) }, made.map { .reference(merchant, $0.order.registration.reference) },
       [.due(Self.now.advanced(by: .seconds(1000)), limit: 10)],
     ] as [[Scope]] {
-      let loaded = try open.store.load(scopes)
-      try open.store.save(Changeset())
+      let loaded = try open.store.find(scopes)
       #expect(loaded.orders.map(\.id) == [ids[3]])
       #expect(Set(loaded.unreadable) == Set(spoilt))
     }
@@ -149,14 +141,12 @@ import Testing
     ]
     for (index, (table, assignment)) in spoilers.enumerated() {
       let (order, registered) = Self.order(merchant, "r-\(index)")
-      try Self.write(registered, open.store)
-      try Self.write(Self.pay(order, "k").changes, open.store)
-      #expect(try open.store.load([.order(order.id)]).orders.map(\.id) == [order.id])
-      try open.store.save(Changeset())
+      try open.store.write(registered)
+      try open.store.write(Self.pay(order, "k").changes)
+      #expect(try open.store.find([.order(order.id)]).orders.map(\.id) == [order.id])
       let key = table == "orders" ? "id" : "order_id"
       try open.run("UPDATE \(table) SET \(assignment) WHERE \(key) = '\(order.id.text)'")
-      let loaded = try open.store.load([.order(order.id)])
-      try open.store.save(Changeset())
+      let loaded = try open.store.find([.order(order.id)])
       #expect(loaded.orders.isEmpty, "\(assignment)")
       #expect(loaded.unreadable.map(\.table) == [table], "\(assignment)")
     }
@@ -170,7 +160,7 @@ import Testing
     for number in 0..<10 {
       // Many at the same moment, too.
       let (order, changes) = Self.order(merchant, "r-\(number)", expiresIn: number < 6 ? 100 : 200)
-      try Self.write(changes, open.store)
+      try open.store.write(changes)
       if number % 3 == 0 {
         try open.run("UPDATE orders SET metadata = 'later' WHERE id = '\(order.id.text)'")
         spoilt.insert(order.id.text)
@@ -183,8 +173,7 @@ import Testing
     var pages = 0
     repeat {
       let due = Scope.due(Self.now.advanced(by: .seconds(1000)), after: place, limit: 3)
-      let loaded = try open.store.load([due])
-      try open.store.save(Changeset())
+      let loaded = try open.store.find([due])
       found += loaded.orders.map(\.id)
       unreadable += loaded.unreadable.map(\.id)
       place = loaded.dueEnd
@@ -197,8 +186,7 @@ import Testing
 
   @Test(arguments: StoreKind.all) func theStoresClockIsToldWhereItHasOne(_ kind: StoreKind) throws {
     let open = try kind.open()
-    let loaded = try open.store.load([])
-    try open.store.save(Changeset())
+    let loaded = try open.store.find([])
     if kind.isPostgres {
       #expect(abs(try #require(loaded.clockLead).components.seconds) <= 2)
     } else {
@@ -212,12 +200,11 @@ import Testing
     var ids: [Int64: OrderID] = [:]
     for life in [300, 100, 500, 200, 400] as [Int64] {
       let (order, changes) = Self.order(merchant, "\(life)", expiresIn: life)
-      try Self.write(changes, open.store)
+      try open.store.write(changes)
       ids[life] = order.id
     }
     func due(after seconds: Int64, limit: Int) throws -> [OrderID] {
-      let orders = try open.store.load([.due(Self.now.advanced(by: .seconds(seconds)), limit: limit)]).whole()
-      try open.store.save(Changeset())
+      let orders = try open.store.find([.due(Self.now.advanced(by: .seconds(seconds)), limit: limit)]).whole()
       return orders.map(\.id)
     }
     #expect(try due(after: 99, limit: 10).isEmpty)
@@ -233,20 +220,20 @@ import Testing
     let twin = Self.order(merchant, "a", at: Self.now.advanced(by: .seconds(1)))
     changes.orders += twin.changes.orders
     changes.events += twin.changes.events
-    #expect(throws: Fault.conflict) { try Self.write(changes, open.store) }
+    #expect(throws: Fault.conflict) { try open.store.write(changes) }
     #expect(try await open.reading.orders(of: merchant, status: nil, after: nil, limit: 10).isEmpty)
     #expect(try await open.reading.feed(of: merchant, after: 0, limit: 10).isEmpty)
     // And no transaction is left open.
-    try Self.write(Self.order(merchant, "b").changes, open.store)
+    try open.store.write(Self.order(merchant, "b").changes)
   }
 
   @Test(arguments: StoreKind.all) func theStoreKeepsTheInvariantsToo(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let merchant = try await Self.merchant(open)
     let (order, registered) = Self.order(merchant, "a")
-    try Self.write(registered, open.store)
+    try open.store.write(registered)
     let (paying, started) = Self.pay(order, "k1")
-    try Self.write(started, open.store)
+    try open.store.write(started)
 
     // What `decide` would never make: each is refused by the store itself.
     func payment(_ ordinal: Int, key: String, _ status: Payment.Status) -> Payment {
@@ -263,8 +250,7 @@ import Testing
       var changes = Changeset()
       changes.orders = [.init(before: paying, after: paying.with(payments))]
       do throws(Fault) {
-        _ = try open.store.load([.order(order.id)])
-        try open.store.save(changes)
+        try open.store.transact([.order(order.id)]) { _ in (changes, ()) }
         return true
       } catch {
         #expect(error == .conflict)
@@ -276,23 +262,37 @@ import Testing
     #expect(try !saves([first, payment(2, key: "k1", .closed)]), "two payments of one key")
     #expect(
       try !saves([payment(1, key: "k1", .succeeded), payment(2, key: "k2", .succeeded)]), "two kept payments")
-    #expect(try open.store.load([.order(order.id)]).whole() == [paying])
-    try open.store.save(Changeset())
+    #expect(try open.store.find([.order(order.id)]).whole() == [paying])
     #expect(try saves([payment(1, key: "k1", .succeeded), payment(2, key: "k2", .closed)]), "one kept payment")
+  }
+
+  @Test(arguments: StoreKind.all) func whoDecidesNothingWritesNothing(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (order, registered) = Self.order(try await Self.merchant(open), "a")
+    #expect(throws: Fault.clockWrong) {
+      try open.store.transact([.order(order.id)]) { _ throws(Fault) -> (changes: Changeset, answer: Void) in
+        throw .clockWrong
+      }
+    }
+    // The transaction is over: nobody is locked out, and the next one counts.
+    #expect(try open.again().store.find([.order(order.id)]).orders == [])
+    try open.store.write(registered)
+    #expect(try open.store.find([.order(order.id)]).orders == [order])
   }
 
   @Test(arguments: StoreKind.all) func writersTakeTurns(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let (order, registered) = Self.order(try await Self.merchant(open), "a")
-    try Self.write(registered, open.store)
+    try open.store.write(registered)
     let stores = [open.store, try open.again().store]
     // Every try beyond the first is refused and counted: a lost update would show in the count.
     try await withThrowingTaskGroup(of: Void.self) { group in
       for (number, store) in stores.enumerated() {
         group.addTask {
           for round in 0..<40 {
-            let loaded = try #require(try store.load([.order(order.id)]).whole().first)
-            try store.save(Self.pay(loaded, "\(number)-\(round)").changes)
+            try store.transact([.order(order.id)]) { loaded throws(Fault) in
+              (Self.pay(try loaded.whole()[0], "\(number)-\(round)").changes, ())
+            }
           }
         }
       }
@@ -306,27 +306,26 @@ import Testing
   @Test(arguments: StoreKind.all) func readersDoNotWaitForAWriter(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let (order, registered) = Self.order(try await Self.merchant(open), "a")
-    try Self.write(registered, open.store)
-    let loaded = try open.store.load([.order(order.id)]).whole()
-    #expect(try await open.reading.order(order.id) == order)
-    #expect(try await open.reading.order(merchant: order.registration.merchant, reference: "a") == order)
-    let (paying, changes) = Self.pay(try #require(loaded.first), "k")
-    try open.store.save(changes)
+    try open.store.write(registered)
+    let (paying, changes) = Self.pay(order, "k")
+    try await open.store.write(changes, locking: [.order(order.id)]) { () async throws in
+      #expect(try await open.reading.order(order.id) == order)
+      #expect(try await open.reading.order(merchant: order.registration.merchant, reference: "a") == order)
+    }
     #expect(try await open.reading.order(order.id) == paying)
   }
 
   @Test(arguments: StoreKind.all) func aProbeIsWrittenBesideOrdersOrAlone(_ kind: StoreKind) async throws {
     let open = try kind.open()
     for moment in 1...3 {
-      _ = try open.store.load([])
       var changes = Changeset()
       changes.probe = Instant(milliseconds: Int64(moment))
-      try open.store.save(changes)
+      try open.store.write(changes)
     }
     let (order, registered) = Self.order(try await Self.merchant(open), "a")
     var changes = registered
     changes.probe = Self.now
-    try Self.write(changes, open.store)
+    try open.store.write(changes)
     #expect(try await open.reading.order(order.id) == order)
   }
 
@@ -336,9 +335,9 @@ import Testing
     var ids: [OrderID] = []
     for number in 0..<7 {
       let made = Self.order(tea, "\(number)", at: Self.now.advanced(by: .seconds(number)))
-      try Self.write(made.changes, open.store)
-      if number % 2 == 0 { try Self.write(Self.change(made.order, .closeOrder(made.order.id)).changes, open.store) }
-      try Self.write(Self.order(coffee, "\(number)").changes, open.store)
+      try open.store.write(made.changes)
+      if number % 2 == 0 { try open.store.write(Self.change(made.order, .closeOrder(made.order.id)).changes) }
+      try open.store.write(Self.order(coffee, "\(number)").changes)
       ids.insert(made.order.id, at: 0)
     }
     func page(_ status: Order.Status?, _ after: OrderID?, _ limit: Int) async throws -> [OrderID] {
@@ -359,7 +358,7 @@ import Testing
     for (number, name) in ["tea", "coffee", "tea"].enumerated() {
       let merchant = try await Self.merchant(open, name)
       let made = Self.order(merchant, "\(number)", at: Self.now.advanced(by: .seconds(10 * number)))
-      try Self.write(made.changes, open.store)
+      try open.store.write(made.changes)
       orders.append(made.order)
     }
     func page(_ start: Int, _ end: Int, after: OrderID? = nil, of count: Int) async throws -> ([OrderID], OrderID?) {
@@ -377,7 +376,7 @@ import Testing
     #expect(try await page(50, 60, after: ids[2], of: 2) == ([], nil))
     #expect(try await page(0, 5, after: ids[0], of: 1) == ([], ids[1]), "looked at, and not meant")
     let closed = Self.change(orders[0], .closeOrder(ids[0]), Self.now.advanced(by: .seconds(40)))
-    try Self.write(closed.changes, open.store)
+    try open.store.write(closed.changes)
     #expect(try await payable(40, 60) == ids, "it was closed within that time")
     #expect(try await payable(41, 60) == Array(ids[1...]), "it was closed before")
   }
@@ -386,9 +385,9 @@ import Testing
     let open = try kind.open()
     let merchant = try await Self.merchant(open)
     let (old, new) = (Self.order(merchant, "old"), Self.order(merchant, "new"))
-    for made in [old, new] { try Self.write(made.changes, open.store) }
+    for made in [old, new] { try open.store.write(made.changes) }
     let closed = Self.change(new.order, .closeOrder(new.order.id))
-    try Self.write(closed.changes, open.store)
+    try open.store.write(closed.changes)
     let unknown = OrderID(at: Self.now, merchant: merchant, reference: "z", random: 9)
     let known = [old.order.id: old.order.version, new.order.id: new.order.version, unknown: -1]
     #expect(try await open.reading.changed(since: known) == [closed.order])
@@ -414,8 +413,8 @@ import Testing
     }
     for number in 0..<4 {
       let made = Self.order(tea, "\(number)")
-      try Self.write(made.changes, open.store)
-      try Self.write(Self.order(coffee, "\(number)").changes, open.store)
+      try open.store.write(made.changes)
+      try open.store.write(Self.order(coffee, "\(number)").changes)
       expected.formUnion(made.changes.events.map(\.event.id))
       orders.append(made.order)
     }
@@ -424,7 +423,7 @@ import Testing
     for order in orders.reversed() {
       after = try await pages(after: after, &read)
       let closed = Self.change(order, .closeOrder(order.id))
-      try Self.write(closed.changes, open.store)
+      try open.store.write(closed.changes)
       expected.formUnion(closed.changes.events.map(\.event.id))
     }
     _ = try await pages(after: after, &read)
@@ -445,11 +444,28 @@ import Testing
     let evidence = PaymentEvidence(
       payment: id, provider: OrderWalk.provider, call: nil, verdict: .succeeded(Money(5, Self.cny)))
     var changes = Changeset()
-    let decision = decide(nil, .evidence(.payment(evidence)), now: Self.now, rules: OrderWalk.rules)
+    let decision = decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: Self.now, rules: OrderWalk.rules)
     changes.strays = [try #require(decision.stray)]
-    try Self.write(changes, open.store)
-    try Self.write(changes, open.store)
+    try open.store.write(changes)
+    try open.store.write(changes)
     if let count = open.count { #expect(try count("SELECT count(*) FROM cases") == 1) }
+    // It is found by the id of the order that is not there, and resolved once.
+    let (other, stray) = (OrderID(at: Self.now, merchant: merchant, reference: "other", random: 5), changes.strays[0])
+    #expect(try open.store.find([.order(other)]).strays == [])
+    #expect(try open.again().store.find([.order(other), .order(id.order)]).strays == [stray])
+    let resolve = Command.resolve(stray.id, .acknowledge)
+    let resolved = decide(
+      nil, strays: [stray], resolve, by: .operator("ann"), now: Self.now, rules: OrderWalk.rules
+    ).stray
+    changes.strays = [try #require(resolved)]
+    try open.store.write(changes)
+    #expect(try open.again().store.find([.order(id.order)]).strays == changes.strays)
+    #expect(throws: Fault.conflict) { try open.store.write(changes) }
+    #expect(try await open.reading.waiting(limit: 10).isEmpty)
+    // What its provider repeats changes nothing.
+    changes.strays = [stray]
+    try open.store.write(changes)
+    #expect(try open.store.find([.order(id.order)]).strays == [try #require(resolved)])
   }
 
   /// What waits for somebody, and nothing else: after every kind of life that an order can have.
@@ -470,7 +486,7 @@ import Testing
     }
     for seed in 1...60 as ClosedRange<UInt64> {
       var walk = OrderWalk(seed: seed, merchant: merchant)
-      for _ in 0..<(10 + seed % 20) { try Self.write(walk.step(), open.store) }
+      for _ in 0..<(10 + seed % 20) { try open.store.write(walk.step()) }
       let order = try #require(walk.order)
       for payment in order.payments {
         expect(.unknownPayment, order, payment.id.text, payment.provider, payment.unknownSince)
@@ -492,9 +508,9 @@ import Testing
       payment: payment, provider: OrderWalk.provider, call: nil, verdict: .succeeded(Money(5, Self.cny)))
     var changes = Changeset()
     let stray = try #require(
-      decide(nil, .evidence(.payment(evidence)), now: Self.now, rules: OrderWalk.rules).stray)
+      decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: Self.now, rules: OrderWalk.rules).stray)
     changes.strays = [stray]
-    try Self.write(changes, open.store)
+    try open.store.write(changes)
     expected.insert(
       Waiting(
         kind: .openCase, order: payment.order, id: stray.id.text, merchant: nil, reference: nil,
@@ -511,25 +527,24 @@ import Testing
     }
   }
 
-  /// A lane's transaction spans two calls, and what is written beside it comes from the same process.
   @Test(arguments: StoreKind.all) func theDirectoryIsWrittenBesideALane(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let merchant = try await Self.merchant(open)
     let hash = (0..<32).map { UInt8($0) }
     for number in 0..<50 {
       let id = MerchantID("mer_\(number)")
-      // Decided about while another one writes, and looks: the transaction is open all the while.
-      _ = try open.store.load([])
-      async let added = open.directory.merchant(named: "\(number)", id: id)
-      async let keyed: Void = open.directory.add(
-        StoredKey(
-          id: "sk_\(number)", hash: hash, holder: .merchant(merchant, name: "tea"), createdAt: Self.now,
-          revokedAt: nil))
-      for _ in 0..<5 { #expect(try await open.directory.merchant(merchant) != nil) }
+      let key = StoredKey(
+        id: "sk_\(number)", hash: hash, holder: .merchant(merchant, name: "tea"), createdAt: Self.now, revokedAt: nil)
       let now = Self.now.advanced(by: .milliseconds(number))
-      try open.store.save(Self.order(merchant, "\(number)", at: now).changes)
-      #expect(try await added == id)
-      try await keyed
+      // Asked for while a transaction is open.
+      let tasks = try await open.store.write(Self.order(merchant, "\(number)", at: now).changes, locking: []) { () async throws in
+        let added = Task { try await open.directory.merchant(named: "\(number)", id: id) }
+        let keyed = Task { try await open.directory.add(key) }
+        for _ in 0..<5 { #expect(try await open.directory.merchant(merchant) != nil) }
+        return (added, keyed)
+      }
+      #expect(try await tasks.0.value == id)
+      try await tasks.1.value
     }
     #expect(try await open.directory.keys().count == 50)
     #expect(try await open.directory.merchants().count == 51)

@@ -102,3 +102,33 @@ struct RealClock: PaymentEngine.Clock {
   func uptime() -> Duration { .seconds(ProcessInfo.processInfo.systemUptime) }
   func sleep(for duration: Duration) async throws { try await Task.sleep(for: duration) }
 }
+
+extension Store {
+  /// Writes the changes in a transaction that is open while `work` goes on.
+  func write<Answer>(
+    _ changes: Changeset, locking scopes: [Scope], while work: () async throws -> Answer
+  ) async throws -> Answer {
+    let (opened, open) = AsyncStream<Void>.makeStream()
+    let isDone = DispatchSemaphore(value: 0)
+    async let written: Void = withCheckedThrowingContinuation { continuation in
+      // It blocks its thread, as a lane does.
+      Thread {
+        defer { open.finish() }
+        do throws(Fault) {
+          try transact(scopes) { _ in
+            open.yield()
+            isDone.wait()
+            return (changes, ())
+          }
+          continuation.resume()
+        } catch { continuation.resume(throwing: error) }
+      }.start()
+    }
+    defer { isDone.signal() }
+    for await _ in opened { break }
+    let answer = try await work()
+    isDone.signal()
+    try await written
+    return answer
+  }
+}

@@ -36,11 +36,14 @@ final class FakeHouse: Store, Reading, Directory {
 
   private func check() throws(Fault) { if let fault = state.withLock({ $0.fault }) { throw fault } }
 
-  func load(_ scopes: [Scope]) throws(Fault) -> Loaded {
+  func transact<Answer>(
+    _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
+  ) throws(Fault) -> Answer {
     try check()
-    return Loaded()
+    let answer = try decide(Loaded()).answer
+    try check()
+    return answer
   }
-  func save(_ changes: Changeset) throws(Fault) { try check() }
 
   func order(_ id: OrderID) async throws(Fault) -> Order? {
     try check()

@@ -66,8 +66,7 @@ final class BenchStore: Sendable {
         for event in decision.events { changes.events.append((order, event)) }
         orders.append(order)
       }
-      _ = try store.load([])
-      try store.save(changes)
+      try store.write(changes)
     }
     return orders
   }
@@ -79,7 +78,7 @@ final class BenchStore: Sendable {
       description: "A pound of tea", expiresIn: 86_400)
     let id = OrderID(at: now, merchant: merchant, reference: registration.reference, random: dice.next())
     return decide(
-      nil, .register(registration, id: id, checkoutSecret: UInt128(dice.next())), now: now,
+      nil, .register(registration, id: id, checkoutSecret: UInt128(dice.next())), by: .payOnce, now: now,
       rules: InstantProvider.rules)
   }
 
@@ -95,11 +94,17 @@ final class CountedStore: Store {
 
   init(_ store: any Store) { self.store = store }
 
-  func load(_ scopes: [Scope]) throws(Fault) -> Loaded { try store.load(scopes) }
-
-  func save(_ changes: Changeset) throws(Fault) {
-    try store.save(changes)
-    if !changes.isEmpty { count.withLock { $0 += 1 } }
+  func transact<Answer: Sendable>(
+    _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
+  ) throws(Fault) -> Answer {
+    var isWriting = false
+    let answer = try store.transact(scopes) { loaded throws(Fault) in
+      let decided = try decide(loaded)
+      isWriting = !decided.changes.isEmpty
+      return decided
+    }
+    if isWriting { count.withLock { $0 += 1 } }
+    return answer
   }
 }
 
@@ -142,7 +147,7 @@ struct EngineBench {
     let subscription = try engine.changes.subscribe(to: order)
     defer { subscription.end() }
     let outcome = try await engine.journal.submit(
-      .pay(order, key: BenchStore.newKey(), provider: InstantProvider.name, method: nil))
+      .pay(order, key: BenchStore.newKey(), provider: InstantProvider.name, method: nil), by: .payOnce)
     guard case .success(.payment(let id, _, _)) = outcome else { throw SetupError("a payment was refused: \(outcome)") }
     let paid = await subscription.first(within: .seconds(30)) { $0.payment(id)?.status == .succeeded }
     guard paid?.keptPayment?.id == id else { throw SetupError("a payment did not succeed") }

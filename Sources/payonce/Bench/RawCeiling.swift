@@ -57,7 +57,7 @@ struct RawCeiling {
     let rules = InstantProvider.rules
     let now = SystemClock().now()
     func change(_ before: Order, _ command: Command) throws -> (order: Order, changes: Changeset) {
-      let decision = decide(before, command, now: now, rules: rules)
+      let decision = decide(before, command, by: .payOnce, now: now, rules: rules)
       guard var after = decision.order else { throw SetupError("a decision without an order") }
       for call in after.due(now, rules: rules) { after.lease(call, now: now, schedule: rules.schedule) }
       var changes = Changeset()
