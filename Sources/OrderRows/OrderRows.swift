@@ -97,15 +97,34 @@ extension Payment {
   package init(_ row: some ResultRow, of order: OrderID) throws {
     var columns = ColumnReader(row, table: "payments")
     let _: String = try columns.next()
-    self = try Payment(
-      restored: PaymentID(order: order, ordinal: columns.next()), key: columns.must(IdempotencyKey(columns.next())),
+    let asked = try Payment(
+      id: PaymentID(order: order, ordinal: columns.next()), key: columns.must(IdempotencyKey(columns.next())),
       provider: ProviderName(columns.next()), method: columns.next(), askedMethod: columns.optional(),
-      amount: columns.money(), createdAt: columns.instant(), expiresAt: columns.instant(), status: columns.word(),
-      surplus: columns.optionalWord(), received: columns.optionalMoney(),
-      capturedAt: columns.optionalInstant(), unknownSince: columns.optionalInstant(), action: columns.action(),
-      failure: columns.failure(),
-      providerReference: columns.optional(), closeRequestedAt: columns.optionalInstant(),
-      watchUntil: columns.optionalInstant(), updatedAt: columns.instant(), calls: columns.calls())
+      amount: columns.money(), createdAt: columns.instant(), expiresAt: columns.instant())
+    let status: Status = try columns.word()
+    let (surplus, received): (Surplus?, Money?) = (try columns.optionalWord(), try columns.optionalMoney())
+    let (capturedAt, unknownSince) = (try columns.optionalInstant(), try columns.optionalInstant())
+    let (action, failure) = (try columns.action(), try columns.failure())
+    let (reference, closeRequestedAt): (String?, Instant?) = (try columns.optional(), try columns.optionalInstant())
+    let watchUntil = try columns.optionalInstant()
+    let pending = Pending(unknownSince: unknownSince, decline: failure)
+    let state: State? =
+      switch (status, action, received, failure) {
+      case (.processing, nil, nil, _): .processing(pending)
+      case (.requiresAction, let action?, nil, _): .requiresAction(action, pending)
+      case (.succeeded, nil, let received?, nil):
+        .succeeded(Receipt(received, capturedAt: capturedAt, surplus: surplus))
+      case (.failed, nil, nil, let failure?): .failed(failure, watchUntil: watchUntil)
+      case (.closed, nil, nil, nil): .closed(watchUntil: watchUntil)
+      default: nil
+      }
+    self = Payment(
+      restored: asked, state: try columns.must(state), providerReference: reference,
+      closeRequestedAt: closeRequestedAt, updatedAt: try columns.instant(), calls: try columns.calls())
+    // What does not belong to this state would be lost at the next change.
+    guard self.surplus == surplus, self.capturedAt == capturedAt, self.unknownSince == unknownSince,
+      self.watchUntil == watchUntil
+    else { throw columns.unreadable }
   }
 
   package var fixedArguments: Arguments {
@@ -165,16 +184,26 @@ extension Refund {
     let payment = PaymentID(order: order, ordinal: try columns.next())
     let key: IdempotencyKey? = try (columns.optional() as String?).map { try columns.must(IdempotencyKey($0)) }
     let currency = try columns.must(Currency(code: try columns.next()))
-    let asked: Int64? = try columns.optional()
+    let wanted: Int64? = try columns.optional()
     let cause: Cause = try columns.word()
     let reason: String? = try columns.optional()
     let createdAt = try columns.instant()
     let amount = Money(try columns.next(), currency)
-    self = try Refund(
-      restored: id, payment: payment, key: key, amount: amount, asked: asked, cause: cause, reason: reason,
-      createdAt: createdAt, status: columns.word(), unknownSince: columns.optionalInstant(),
-      failure: columns.failure(), providerReference: columns.optional(), updatedAt: columns.instant(),
-      calls: columns.calls())
+    let asked = Refund(
+      id: id, payment: payment, key: key, amount: amount, asked: wanted, cause: cause, reason: reason,
+      createdAt: createdAt)
+    let status: Status = try columns.word()
+    let (unknownSince, failure) = (try columns.optionalInstant(), try columns.failure())
+    let state: State? =
+      switch (status, unknownSince, failure) {
+      case (.processing, _, _): .processing(unknownSince: unknownSince, refusal: failure)
+      case (.succeeded, nil, nil): .succeeded
+      case (.failed, nil, let failure?): .failed(failure)
+      default: nil
+      }
+    self = Refund(
+      restored: asked, state: try columns.must(state), providerReference: try columns.optional(),
+      updatedAt: try columns.instant(), calls: try columns.calls())
   }
 
   package var fixedArguments: Arguments {

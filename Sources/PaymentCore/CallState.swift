@@ -143,22 +143,3 @@ package struct CallState: Hashable, Sendable {
     nextAt = now
   }
 }
-
-/// One call to a provider, leased and ready to be made.
-package struct Call: Hashable, Sendable {
-  package enum Kind: String, CaseIterable, Hashable, Sendable {
-    case charge, query, close, refund
-    case queryRefund = "query_refund"
-
-    /// Whether the call can itself make money move, now or by the buyer's next step.
-    var movesMoney: Bool { self == .charge || self == .refund }
-  }
-
-  package let kind: Kind
-  /// Which of the payment's or refund's calls this is; comes back with the evidence.
-  package let number: Int
-  package let payment: Payment
-  /// The refund that is made or asked for.
-  package let refund: Refund?
-  package let description: String?
-}

@@ -39,7 +39,7 @@ private func decideWithoutOrder(
 ) -> Decision {
   switch command {
   case .register(let registration, let id, let secret):
-    if let refusal = refuseUnpayable(registration.amount, rules: rules) {
+    if let refusal = refuseUnpayable(registration, rules: rules) {
       return Decision(order: nil, events: [], outcome: .failure(refusal), stray: nil)
     }
     let order = Order(
@@ -84,9 +84,9 @@ extension Decision {
 }
 
 /// An amount that no enabled provider could ever take is refused when it is registered, not when it is paid.
-private func refuseUnpayable(_ amount: Money, rules: Rules) -> Refusal? {
-  let sheets = rules.enabled.compactMap { rules.sheets[$0] }
-  guard !sheets.isEmpty, !sheets.contains(where: { $0.supports(amount) }) else { return nil }
+private func refuseUnpayable(_ registration: Order.Registration, rules: Rules) -> Refusal? {
+  let (amount, accounts) = (registration.amount, rules.accounts(for: registration.merchant))
+  guard !accounts.isEmpty, !accounts.contains(where: { $0.sheet.supports(amount) }) else { return nil }
   return Refusal(.amountNotSupported, "No enabled provider takes this amount in \(amount.currency.code).")
 }
 

@@ -86,8 +86,7 @@ extension Decider {
     case .retry: order.refunds[id.ordinal - 1].calls.restart(now: now)
     case .newRefund: startRefund(payment.id, amount: Money(amount, refund.amount.currency), cause: .surplus)
     case .settledOutside where refund.status == .processing:
-      order.refunds[id.ordinal - 1].failure = Failure(code: Refund.settledOutside, message: "returned by other means")
-      endRefund(id.ordinal - 1, .failed)
+      endRefund(id.ordinal - 1, Failure(code: Refund.settledOutside, message: "returned by other means"))
     case .settledOutside, .acknowledge: break
     }
     return .success(.noted)

@@ -22,9 +22,7 @@ extension Decider {
     let isLate = evidence.call != nil && lease == nil
     if case .succeeded(let received) = evidence.verdict {
       if payment.status != .succeeded { succeed(index, received: received) } else { compare(received, with: payment) }
-      if let moment = evidence.capturedAt, order.payments[index].capturedAt == nil {
-        order.payments[index].capturedAt = moment
-      }
+      if let moment = evidence.capturedAt { order.payments[index].noteCapture(at: moment) }
       record(evidence.returns, index)
     } else if isLate, evidence.verdict.rank < .ended {
       return .success(.noted)
@@ -43,34 +41,28 @@ extension Decider {
     let sheet = rules.sheet(payment.provider)
     switch verdict {
     case .succeeded: return
-    case .failed(let failure):
-      order.payments[index].failure = failure
-      return end(index, .failed)
+    case .failed(let failure): return end(index, failure: failure)
     case .closed:
       // A declined payment that is then closed has failed; one that nobody paid is closed.
       // A query may see the past: the last money that can come is looked for a while longer.
       let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0 + rules.schedule.watchMargin) }
-      return end(index, payment.failure == nil ? .closed : .failed, watchUntil: late)
+      return end(index, watchUntil: late)
     case .closedSoftly:
-      let watch = payment.expiresAt.advanced(by: rules.schedule.watchMargin)
-      return end(index, payment.failure == nil ? .closed : .failed, watchUntil: watch)
+      return end(index, watchUntil: payment.expiresAt.advanced(by: rules.schedule.watchMargin))
     case .pending(let action): known(index, action: action)
     case .declined(let failure, let action):
-      order.payments[index].failure = failure
+      order.payments[index].decline(failure)
       known(index, action: action)
     case .notFound where sheet.absence == .notBegun && payment.status == .requiresAction: known(index, action: nil)
     case .notFound: break
     case .rejected(let failure):
       // Only the first attempt can say so: a repeat may be refused because the first one succeeded.
       let isFirst = lease.map { $0.kind == .charge && $0.number == payment.calls.firstSent?.number } ?? false
-      if isFirst, sheet.finalRejections.contains(failure.code) {
-        order.payments[index].failure = failure
-        return end(index, .failed)
-      }
+      if isFirst, sheet.finalRejections.contains(failure.code) { return end(index, failure: failure) }
       if lease?.kind == .charge { doubt(index, "the provider refused the request: \(failure.code)") }
     case .notSent:
       if let lease, order.payments[index].calls.withdraw(lease, previous: previous) {
-        if payment.closeRequestedAt != nil { return end(index, .closed) }
+        if payment.closeRequestedAt != nil { return end(index) }
         planNextCall(index)
         // By then the answers for which this charge waited are old.
         return order.askWatched(at: order.payments[index].calls.nextAt ?? now)
@@ -82,17 +74,8 @@ extension Decider {
 
   /// The provider has the payment and it is not decided.
   private mutating func known(_ index: Int, action: NextAction?) {
-    let payment = order.payments[index]
-    if payment.unknownSince != nil || (action != nil && payment.action != action) {
-      order.payments[index].updatedAt = now
-    }
-    order.payments[index].unknownSince = nil
-    guard let action else { return }
-    order.payments[index].action = action
-    guard payment.status == .processing else { return }
-    order.payments[index].status = .requiresAction
-    order.payments[index].calls.step = 0
-    emit(.paymentRequiresAction, ["payment": .text(payment.id.text)])
+    guard order.payments[index].becomeKnown(action, now: now) else { return }
+    emit(.paymentRequiresAction, ["payment": .text(order.payments[index].id.text)])
   }
 
   /// After a call of a live payment came to its end without ending the payment: when is the next one made?
@@ -119,11 +102,9 @@ extension Decider {
       case .closed: rules.sheet(payment.provider).lateMoney[payment.method] == nil
       default: false
       }
-    if isFinal { return endWatch(index) }
-    if case .closed = verdict, let end = payment.watchUntil,
-      let late = rules.sheet(payment.provider).lateMoney[payment.method]
-    {
-      order.payments[index].watchUntil = min(end, now.advanced(by: late + rules.schedule.watchMargin))
+    if isFinal { return order.payments[index].endWatch(now: now) }
+    if case .closed = verdict, let late = rules.sheet(payment.provider).lateMoney[payment.method] {
+      order.payments[index].endWatch(by: now.advanced(by: late + rules.schedule.watchMargin))
     }
     if verdict.finding == .pending {
       // The buyer has begun after all. Nothing that waits for this one's answer may go on, nor may its watch end.
@@ -131,7 +112,7 @@ extension Decider {
     }
     guard lease != nil else { return }
     if let end = payment.watchUntil, let asked = order.payments[index].calls.answeredAskAt, asked >= end {
-      return endWatch(index)
+      return order.payments[index].endWatch(now: now)
     }
     if order.nextCall(order.payments[index], now: now, rules: rules) == .close, payment.calls.last?.kind != .close {
       // Now there is something to close, at once.
@@ -144,14 +125,8 @@ extension Decider {
   /// The money was taken: it is the order's own, or it goes back.
   private mutating func succeed(_ index: Int, received: Money) {
     let payment = order.payments[index]
-    order.payments[index].status = .succeeded
-    order.payments[index].received = received
-    order.payments[index].unknownSince = nil
-    order.payments[index].action = nil
-    order.payments[index].failure = nil
-    order.payments[index].watchUntil = nil
-    order.payments[index].updatedAt = now
-    order.payments[index].calls.rest()
+    let surplus = surplus(received, asked: payment.amount)
+    order.payments[index].succeed(received, surplus: surplus, now: now)
     emit(
       .paymentSucceeded,
       [
@@ -159,8 +134,7 @@ extension Decider {
         "currency_received": .text(received.currency.code),
       ])
     settleCase(of: payment)
-    guard let surplus = surplus(received, asked: payment.amount) else { return becomePaid(by: index) }
-    order.payments[index].surplus = surplus
+    guard let surplus else { return becomePaid(by: index) }
     emit(
       .paymentSurplus,
       [

@@ -21,7 +21,8 @@ extension Order {
 
 extension Decider {
   mutating func pay(key: IdempotencyKey, provider: ProviderName, method: String?) -> Outcome {
-    let sheet = rules.sheets[provider]
+    let account = rules.account(provider)
+    let sheet = account?.sheet
     let asked = method
     let method = asked ?? sheet?.methods.first
     let earlier = order.payments.first { $0.key == key }
@@ -45,8 +46,9 @@ extension Decider {
     }
     if let refusal = refuseSecondPayment(key) ?? refuseBesideForgotten(provider) { return .failure(refusal) }
     if let refusal = refuseWhileBraked() { return .failure(refusal) }
-    guard let sheet, let method, rules.enabled.contains(provider) else {
-      let names = rules.enabled.map(\.text).joined(separator: ", ")
+    let merchant = order.registration.merchant
+    guard let sheet, let method, account?.takesPayments(for: merchant) ?? false else {
+      let names = rules.accounts(for: merchant).map(\.provider.text).joined(separator: ", ")
       let detail = "\(provider.text) is not enabled here. Enabled: \(names.isEmpty ? "none" : names)."
       return .failure(Refusal(.providerNotEnabled, detail))
     }
@@ -140,7 +142,7 @@ extension Decider {
   /// watched as the one whose money can come latest.
   mutating func adopt(_ id: PaymentID, _ provider: ProviderName) -> Outcome {
     guard id.ordinal == order.payments.count + 1, id.ordinal <= Order.maximumPayments,
-      let sheet = rules.sheets[provider],
+      let sheet = rules.account(provider)?.sheet,
       let method = sheet.methods.max(by: { sheet.lateMoney[$0] ?? .zero < sheet.lateMoney[$1] ?? .zero }),
       let key = IdempotencyKey("adopted \(id.text)"),
       !order.payments.contains(where: { $0.key == key })
@@ -149,8 +151,7 @@ extension Decider {
     var payment = Payment(
       id: id, key: key, provider: provider, method: method, askedMethod: nil, amount: amount, createdAt: now,
       expiresAt: max(now, order.expiresAt))
-    payment.status = .closed
-    payment.watchUntil = payment.expiresAt.advanced(by: rules.schedule.watchMargin)
+    payment.end(watchUntil: payment.expiresAt.advanced(by: rules.schedule.watchMargin), now: now)
     order.payments.append(payment)
     emit(
       .paymentStarted,
@@ -176,7 +177,7 @@ extension Decider {
       let (asked, calls) = (order.payments[index], order.payments[index].calls)
       guard isUnsent ? asked.isWatched : asked.id == id && (asked.isLive || asked.isWatched), calls.lease == nil,
         // Where it is turned off, to make it due would only put it off for those who can ask.
-        rules.sheets[asked.provider] != nil, let next = calls.nextAt
+        rules.account(asked.provider) != nil, let next = calls.nextAt
       else { continue }
       var soonest = max(now, calls.last.map { $0.at.advanced(by: rules.schedule.readerInterval) } ?? now)
       // An answer from before the moment until which the charge was put off would be old by then.
@@ -194,33 +195,19 @@ extension Decider {
   /// Asks for the close of a live payment. One of which nothing can have left ends here; any other one is queried and
   /// closed at its provider, and stays live until that is confirmed.
   mutating func requestClose(_ index: Int) {
-    guard order.payments[index].closeRequestedAt == nil else { return }
-    order.payments[index].closeRequestedAt = now
-    guard order.payments[index].mayHaveLeft else { return end(index, .closed) }
-    order.payments[index].updatedAt = now
-    order.payments[index].calls.step = 0
-    // What was found before does not count: the provider is asked again before the close.
-    order.payments[index].calls.last = nil
-    if order.payments[index].calls.lease == nil { order.payments[index].calls.nextAt = now }
+    if order.payments[index].requestClose(now: now), !order.payments[index].mayHaveLeft { end(index) }
   }
 
   /// The payment ends without money.
-  /// - Parameter watchUntil: until when it is asked about nevertheless.
-  mutating func end(_ index: Int, _ status: Payment.Status, watchUntil: Instant? = nil) {
-    order.payments[index].status = status
-    order.payments[index].unknownSince = nil
-    order.payments[index].action = nil
-    order.payments[index].updatedAt = now
-    order.payments[index].watchUntil = watchUntil
+  /// - Parameters:
+  ///   - failure: why it failed; `nil` where what is known of a declined try says so, or nobody paid.
+  ///   - watchUntil: until when it is asked about nevertheless.
+  mutating func end(_ index: Int, failure: Failure? = nil, watchUntil: Instant? = nil) {
+    if let failure { order.payments[index].decline(failure) }
+    order.payments[index].end(watchUntil: watchUntil, now: now)
+    if watchUntil != nil { reschedule(index) }
     let payment = order.payments[index]
-    if watchUntil == nil {
-      order.payments[index].calls.rest()
-    } else {
-      order.payments[index].calls.lease = nil
-      order.payments[index].calls.step = 0
-      reschedule(index)
-    }
-    if status == .failed, let failure = payment.failure {
+    if let failure = payment.failure {
       var data = Fields(["payment": .text(payment.id.text)])
       data.append(failure)
       emit(.paymentFailed, data)
@@ -230,18 +217,9 @@ extension Decider {
     }
   }
 
-  /// No more money is expected of an ended payment.
-  mutating func endWatch(_ index: Int) {
-    order.payments[index].watchUntil = nil
-    order.payments[index].calls.rest()
-    order.payments[index].updatedAt = now
-  }
-
   /// Nobody knows whether the provider acted. That is a state of the payment, not an end of it.
   mutating func doubt(_ index: Int, _ reason: String) {
-    guard order.payments[index].unknownSince == nil else { return }
-    order.payments[index].unknownSince = now
-    order.payments[index].updatedAt = now
+    guard order.payments[index].becomeUnknown(now: now) else { return }
     emit(.paymentUnknown, ["payment": .text(order.payments[index].id.text), "reason": .text(reason)])
   }
 }

@@ -87,8 +87,7 @@ extension Decider {
         {
           order.refunds[index].amount = amount
         }
-        order.refunds[index].failure = nil
-        endRefund(index, .succeeded)
+        succeedRefund(index)
         checkReturns(of: payment, by: index, note: nil)
       }
     case .failed(let failure):
@@ -110,11 +109,11 @@ extension Decider {
         Failure(
           code: Refund.notFound, message: "the provider lists no such refund, and its key may have been forgotten"))
     case .pending:
-      if lease != nil || evidence.call == nil { order.refunds[index].unknownSince = nil }
+      if lease != nil || evidence.call == nil { order.refunds[index].becomeKnown(now: now) }
     case .notSent:
       if let lease { _ = order.refunds[index].calls.withdraw(lease, previous: previous) }
     case .unknown:
-      if refund.status == .processing, refund.unknownSince == nil { order.refunds[index].unknownSince = now }
+      order.refunds[index].becomeUnknown(now: now)
     }
     if let lease, order.refunds[index].calls.nextAt != nil, order.refunds[index].status == .processing {
       // What the provider has never seen is sent again at once; the wait comes after it.
@@ -124,7 +123,6 @@ extension Decider {
         rescheduleRefund(index)
       }
     }
-    if order.refunds[index].unknownSince != refund.unknownSince { order.refunds[index].updatedAt = now }
     return .success(.noted)
   }
 
@@ -144,30 +142,30 @@ extension Decider {
   /// How many waits pass before a refusal of a repeat is believed.
   private static var patience: Int { 6 }
 
-  mutating func endRefund(_ index: Int, _ status: Refund.Status) {
-    order.refunds[index].status = status
-    order.refunds[index].unknownSince = nil
-    order.refunds[index].updatedAt = now
-    order.refunds[index].calls.rest()
-    emit(status == .succeeded ? .refundSucceeded : .refundFailed, fields(order.refunds[index]))
+  private mutating func succeedRefund(_ index: Int) {
+    order.refunds[index].succeed(now: now)
+    emit(.refundSucceeded, fields(order.refunds[index]))
+    settleCase(of: order.refunds[index].id)
+  }
+
+  /// The refund did not happen, or not under this number.
+  mutating func endRefund(_ index: Int, _ failure: Failure) {
+    order.refunds[index].fail(failure, now: now)
+    emit(.refundFailed, fields(order.refunds[index]))
     settleCase(of: order.refunds[index].id)
   }
 
   /// The refund did not happen, by proof. Money that the order does not keep must go back all the same, which a person
   /// has to see to.
   private mutating func failRefund(_ index: Int, _ failure: Failure) {
-    order.refunds[index].failure = failure
-    endRefund(index, .failed)
+    endRefund(index, failure)
     openRefundCase(.refundFailed, index, failure)
   }
 
   /// The provider refuses for good. A refund that was asked for has failed; one of surplus money waits for a person.
   private mutating func refuseRefund(_ index: Int, _ failure: Failure) {
     guard order.refunds[index].cause == .surplus else { return failRefund(index, failure) }
-    order.refunds[index].failure = failure
-    order.refunds[index].unknownSince = nil
-    order.refunds[index].updatedAt = now
-    order.refunds[index].calls.rest()
+    order.refunds[index].waitForPerson(failure, now: now)
     openRefundCase(.refundRefused, index, failure)
   }
 
@@ -195,9 +193,8 @@ extension Decider {
       var refund = Refund(
         id: id, payment: payment.id, key: nil, amount: item.amount, asked: nil, cause: .requested,
         reason: item.isDispute ? "disputed by the buyer" : "made at the provider", createdAt: now)
-      refund.status = .succeeded
       refund.providerReference = item.reference
-      refund.calls.rest()
+      refund.succeed(now: now)
       order.refunds.append(refund)
       emit(.refundSucceeded, fields(refund))
       takeOffUnsent(payment)
@@ -231,8 +228,7 @@ extension Decider {
       if left > 0 {
         order.refunds[index].amount = Money(left, refund.amount.currency)
       } else {
-        order.refunds[index].failure = Failure(code: Refund.returnedElsewhere, message: "returned at the provider")
-        endRefund(index, .failed)
+        endRefund(index, Failure(code: Refund.returnedElsewhere, message: "returned at the provider"))
       }
     }
   }

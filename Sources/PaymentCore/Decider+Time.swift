@@ -9,7 +9,7 @@ extension Decider {
       let payment = order.payments[index]
       if payment.isLive, payment.closeRequestedAt == nil, now >= payment.expiresAt { requestClose(index) }
       if payment.isWatched, let end = payment.watchUntil, let asked = payment.calls.answeredAskAt, asked >= end {
-        endWatch(index)
+        order.payments[index].endWatch(now: now)
       }
     }
     finishClosing()
@@ -24,7 +24,7 @@ extension Decider {
     }
     for index in order.refunds.indices where order.refunds[index].calls.isLeased(until: end) {
       order.refunds[index].calls.lapse(now: now)
-      if order.refunds[index].unknownSince == nil { order.refunds[index].unknownSince = now }
+      order.refunds[index].becomeUnknown(now: now)
     }
   }
 

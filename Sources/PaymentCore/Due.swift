@@ -20,6 +20,26 @@ extension Order {
       || refunds.contains { $0.calls.lease != nil || $0.calls.movingUntil != nil }
   }
 
+  /// Takes the leases of the calls that are due now, oldest payment first. They must be stored before a call leaves.
+  /// - Parameters:
+  ///   - now: as for `decide`: time does not run backwards for an order.
+  ///   - admit: says for how long a call has to be put off, since its provider is down or too much is under way; `nil` when
+  ///     it can be made.
+  /// - Returns: the calls to make.
+  package mutating func takeCalls(
+    _ now: Instant, rules: Rules, admit: (Call) -> Duration? = { _ in nil }
+  ) -> [Call] {
+    let now = moment(now, margin: rules.schedule.leaseMargin)
+    return due(now, rules: rules).filter { call in
+      if let wait = admit(call) {
+        postpone(call, by: wait, now: now)
+        return false
+      }
+      lease(call, now: now, schedule: rules.schedule)
+      return true
+    }
+  }
+
   /// The calls to make now, oldest payment first. What is leased is left out.
   package func due(_ now: Instant, rules: Rules) -> [Call] {
     var calls: [Call] = []
@@ -42,34 +62,31 @@ extension Order {
   package func query(_ payment: Payment) -> Call { call(.query, payment, nil) }
 
   private func call(_ kind: Call.Kind, _ payment: Payment, _ refund: Refund?) -> Call {
-    Call(
-      kind: kind, number: (refund?.calls.made ?? payment.calls.made) + 1, payment: payment, refund: refund,
-      description: registration.description)
+    Call(kind, of: payment, refund: refund, description: registration.description)
   }
 
-  /// Takes the lease for a call that `due` named. It must be stored before the call leaves.
-  package mutating func lease(_ call: Call, now: Instant, schedule: Schedule) {
+  private mutating func lease(_ call: Call, now: Instant, schedule: Schedule) {
     if let refund = call.refund {
       refunds[refund.id.ordinal - 1].calls.take(call.kind, now: now, schedule: schedule)
     } else {
-      payments[call.payment.id.ordinal - 1].calls.take(call.kind, now: now, schedule: schedule)
+      payments[call.payment.ordinal - 1].calls.take(call.kind, now: now, schedule: schedule)
     }
     touch(now)
   }
 
-  /// Puts off a call that `due` named and that cannot be made now: the provider is down, or too much is under way.
   /// - Parameter wait: at least how long; up to a half more, so that what was put off together does not come back
   ///   together.
-  package mutating func postpone(_ call: Call, by wait: Duration, now: Instant) {
+  mutating func postpone(_ call: Call, by wait: Duration, now: Instant) {
     let spread = wait.wholeMilliseconds / 2 + 1
     let salt = Int64(truncatingIfNeeded: id.bits & 0xFFFF_FFFF) + Int64(call.number)
     let moment = now.advanced(by: wait + .milliseconds(salt % spread))
     if let refund = call.refund {
       refunds[refund.id.ordinal - 1].calls.nextAt = moment
     } else {
-      payments[call.payment.id.ordinal - 1].calls.nextAt = moment
+      let index = call.payment.ordinal - 1
+      payments[index].calls.nextAt = moment
       // By then the answers for which this charge waited are old.
-      if call.kind == .charge, !call.payment.mayHaveLeft { askWatched(at: moment) }
+      if call.kind == .charge, !payments[index].mayHaveLeft { askWatched(at: moment) }
     }
     touch(now)
   }

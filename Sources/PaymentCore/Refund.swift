@@ -13,12 +13,20 @@ package struct Refund: Hashable, Sendable {
   package let reason: String?
   package let createdAt: Instant
 
-  package internal(set) var status: Status = .processing
-  package internal(set) var unknownSince: Instant?
-  package internal(set) var failure: Failure?
+  package private(set) var state: State = .processing(unknownSince: nil, refusal: nil)
   package internal(set) var providerReference: String?
-  package internal(set) var updatedAt: Instant
+  package private(set) var updatedAt: Instant
   package internal(set) var calls: CallState
+
+  /// How far it is, with what belongs to it there.
+  package enum State: Hashable, Sendable {
+    /// - Parameters:
+    ///   - unknownSince: since when nobody knows whether the provider acted; `nil` when its state is known.
+    ///   - refusal: why the provider refuses for good what has to go back all the same, by a person's hand.
+    case processing(unknownSince: Instant?, refusal: Failure?)
+    case succeeded
+    case failed(Failure)
+  }
 
   /// What a shop asks for.
   package struct Request: Hashable, Sendable {
@@ -63,5 +71,67 @@ package struct Refund: Hashable, Sendable {
     self.createdAt = createdAt
     updatedAt = createdAt
     calls = CallState(nextAt: createdAt)
+  }
+
+  /// As a store kept it.
+  package init(
+    restored refund: Refund, state: State, providerReference: String?, updatedAt: Instant, calls: CallState
+  ) {
+    self = refund
+    self.state = state
+    self.providerReference = providerReference
+    self.updatedAt = updatedAt
+    self.calls = calls
+  }
+
+  // MARK: Transitions
+
+  mutating func succeed(now: Instant) { end(.succeeded, now: now) }
+
+  /// It did not happen, and under its number it will not.
+  mutating func fail(_ failure: Failure, now: Instant) { end(.failed(failure), now: now) }
+
+  private mutating func end(_ state: State, now: Instant) {
+    self.state = state
+    updatedAt = now
+    calls.rest()
+  }
+
+  /// The provider will not do it, and it has to be done: nothing is called until a person has decided.
+  mutating func waitForPerson(_ refusal: Failure, now: Instant) {
+    end(.processing(unknownSince: nil, refusal: refusal), now: now)
+  }
+
+  mutating func becomeKnown(now: Instant) {
+    guard case .processing(.some, let refusal) = state else { return }
+    state = .processing(unknownSince: nil, refusal: refusal)
+    updatedAt = now
+  }
+
+  /// Nobody knows whether the provider acted.
+  mutating func becomeUnknown(now: Instant) {
+    guard case .processing(nil, let refusal) = state else { return }
+    state = .processing(unknownSince: now, refusal: refusal)
+    updatedAt = now
+  }
+}
+
+extension Refund {
+  package var status: Status {
+    switch state {
+    case .processing: .processing
+    case .succeeded: .succeeded
+    case .failed: .failed
+    }
+  }
+
+  package var unknownSince: Instant? { if case .processing(let since, _) = state { since } else { nil } }
+
+  package var failure: Failure? {
+    switch state {
+    case .processing(_, let refusal): refusal
+    case .succeeded: nil
+    case .failed(let failure): failure
+    }
   }
 }

@@ -25,49 +25,6 @@ extension Order {
   }
 }
 
-extension Payment {
-  package init(
-    restored id: PaymentID, key: IdempotencyKey, provider: ProviderName, method: String, askedMethod: String?,
-    amount: Money, createdAt: Instant, expiresAt: Instant, status: Status, surplus: Surplus?, received: Money?,
-    capturedAt: Instant?, unknownSince: Instant?, action: NextAction?, failure: Failure?, providerReference: String?,
-    closeRequestedAt: Instant?, watchUntil: Instant?, updatedAt: Instant, calls: CallState
-  ) {
-    self.init(
-      id: id, key: key, provider: provider, method: method, askedMethod: askedMethod, amount: amount,
-      createdAt: createdAt, expiresAt: expiresAt)
-    self.status = status
-    self.surplus = surplus
-    self.received = received
-    self.capturedAt = capturedAt
-    self.unknownSince = unknownSince
-    self.action = action
-    self.failure = failure
-    self.providerReference = providerReference
-    self.closeRequestedAt = closeRequestedAt
-    self.watchUntil = watchUntil
-    self.updatedAt = updatedAt
-    self.calls = calls
-  }
-}
-
-extension Refund {
-  package init(
-    restored id: RefundID, payment: PaymentID, key: IdempotencyKey?, amount: Money, asked: Int64?, cause: Cause,
-    reason: String?, createdAt: Instant, status: Status, unknownSince: Instant?, failure: Failure?,
-    providerReference: String?, updatedAt: Instant, calls: CallState
-  ) {
-    self.init(
-      id: id, payment: payment, key: key, amount: amount, asked: asked, cause: cause, reason: reason,
-      createdAt: createdAt)
-    self.status = status
-    self.unknownSince = unknownSince
-    self.failure = failure
-    self.providerReference = providerReference
-    self.updatedAt = updatedAt
-    self.calls = calls
-  }
-}
-
 extension Case {
   package init(
     restored id: CaseID, reason: Reason, payment: PaymentID?, refund: RefundID?, provider: ProviderName, amount: Money,

@@ -1,4 +1,4 @@
-/// Every span of time that PayOnce goes by. One value, so that it can be configured and simulated as a whole.
+/// Every span of time by which orders are decided. One value, so that it can be configured and simulated as a whole.
 package struct Schedule: Hashable, Sendable {
   /// How long a provider call may take before its outcome counts as unknown.
   package var callTimeout: Duration = .seconds(10)
@@ -18,9 +18,6 @@ package struct Schedule: Hashable, Sendable {
 
   /// How often an order may be tried again after declines.
   package var declines = DeclineBrake()
-
-  /// How long a command may wait for a store that hangs before it is answered without it.
-  package var storePatience: Duration = .seconds(10)
 
   package init() {}
 
@@ -49,25 +46,5 @@ package struct Schedule: Hashable, Sendable {
     hash.add(withUnsafeBytes(of: salt.littleEndian) { Array($0) })
     hash.add(CollectionOfOne(UInt8(truncatingIfNeeded: step)))
     return .milliseconds(wait - spread + Int64(hash.value % UInt64(2 * spread + 1)))
-  }
-}
-
-/// What `decide` goes by, beside the order and the command.
-package struct Rules: Hashable, Sendable {
-  package var schedule: Schedule
-  /// The sheets of every provider that this installation knows, also of those that take no new payments.
-  package var sheets: [ProviderName: CapabilitySheet]
-  /// The providers that take new payments, in the order in which a buyer is offered them.
-  package var enabled: [ProviderName]
-
-  package init(schedule: Schedule = Schedule(), sheets: [ProviderName: CapabilitySheet], enabled: [ProviderName]) {
-    self.schedule = schedule
-    self.sheets = sheets
-    self.enabled = enabled
-  }
-
-  /// The sheet of a provider; for one that is no longer known, the most careful one.
-  func sheet(_ name: ProviderName) -> CapabilitySheet {
-    sheets[name] ?? CapabilitySheet(methods: [], repeatWindow: .zero, createMovesMoney: true, burning: .none)
   }
 }

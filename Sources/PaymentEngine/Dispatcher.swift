@@ -1,15 +1,10 @@
 package import Logging
-package import PaymentCore
+import PaymentCore
 import Synchronization
 
 /// Makes the calls that stored orders say are due, and brings back what they proved. Requests wait for calls, they never
 /// own one: a buyer who hangs up cancels nothing.
 package final class Dispatcher: Sendable {
-  package enum Admission: Hashable, Sendable {
-    case admitted
-    /// Not before this time has passed.
-    case later(Duration)
-  }
   private struct Item {
     let call: Call
     /// When it was leased, by this process's own clock.
@@ -34,38 +29,36 @@ package final class Dispatcher: Sendable {
   private let state = Mutex(State())
   private let providers: [ProviderName: any Provider]
   private let schedule: Schedule
+  private let limit: Int
   private let clock: any Clock
   private let logger: Logger
-  private let limit: Int
 
-  /// - Parameter limit: how many calls to one provider may be under way at once.
-  package init(
-    providers: [any Provider], schedule: Schedule, clock: any Clock, logger: Logger, limit: Int = 256
-  ) {
-    self.providers = Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0) })
-    self.schedule = schedule
+  package init(accounts: [ProviderAccount], limits: Limits, clock: any Clock, logger: Logger) {
+    providers = Dictionary(uniqueKeysWithValues: accounts.map { ($0.account.provider, $0.adapter) })
+    schedule = limits.schedule
+    limit = limits.calls
     self.clock = clock
     self.logger = logger
-    self.limit = limit
   }
 
   /// Reserves room for a call, before its lease is stored. A reserved call is enqueued or released.
-  func admit(_ provider: ProviderName) -> Admission {
+  /// - Returns: how long to wait before it is asked for again; `nil` when there was room.
+  func admit(_ provider: ProviderName) -> Duration? {
     guard providers[provider] != nil else {
       if state.withLock({ $0.missing.insert(provider).inserted }) {
         logger.warning(
           "a provider is turned off at this server, and a call to it waits",
           metadata: ["provider": "\(provider.text)"])
       }
-      return .later(.seconds(60))
+      return .seconds(60)
     }
     let uptime = clock.uptime()
     return state.withLock { state in
       let running = state.running[provider, default: 0]
-      guard !state.isStopping, running < limit else { return .later(.seconds(1)) }
-      if let wait = state.breakers[provider, default: Breaker()].admit(uptime: uptime) { return .later(wait) }
+      guard !state.isStopping, running < limit else { return .seconds(1) }
+      if let wait = state.breakers[provider, default: Breaker()].admit(uptime: uptime) { return wait }
       state.running[provider] = running + 1
-      return .admitted
+      return nil
     }
   }
 
@@ -73,8 +66,8 @@ package final class Dispatcher: Sendable {
   func release(_ calls: [Call]) {
     wake { state in
       for call in calls {
-        state.running[call.payment.provider, default: 1] -= 1
-        state.breakers[call.payment.provider]?.abandon()
+        state.running[call.provider, default: 1] -= 1
+        state.breakers[call.provider]?.abandon()
       }
     }
   }
@@ -136,22 +129,22 @@ package final class Dispatcher: Sendable {
 
   private func make(_ item: Item, _ journal: Journal) async {
     let call = item.call
-    let provider = providers[call.payment.provider]!
+    let provider = providers[call.provider]!
     // A call that cannot end inside its lease is dropped: somebody else may be making it by then.
     let isLate = clock.uptime() - item.leasedAt > schedule.clockTolerance
     let evidence = isLate ? call.evidence(.notSent) : await perform(call, provider)
     let uptime = clock.uptime()
     state.withLock { state in
-      var breaker = state.breakers[call.payment.provider, default: Breaker()]
+      var breaker = state.breakers[call.provider, default: Breaker()]
       if isLate { breaker.abandon() } else { breaker.record(isAnswer: evidence.isAnswer, uptime: uptime) }
-      state.breakers[call.payment.provider] = breaker
+      state.breakers[call.provider] = breaker
     }
     logger.log(
       level: evidence.isAnswer ? .debug : .info, "provider call",
       metadata: call.metadata.merging(evidence.metadata) { $1 })
     await report(evidence, of: call, to: journal)
     // Only now: what waits to be stored is as bounded as what is under way.
-    wake { $0.running[call.payment.provider, default: 1] -= 1 }
+    wake { $0.running[call.provider, default: 1] -= 1 }
   }
 
   /// The call, or doubt once its time is over.
@@ -213,92 +206,13 @@ package final class Dispatcher: Sendable {
   private static let reports = 12
 }
 
-/// One call under way: the wait for it ends with the provider's answer or with its time, whichever is first.
-private final class Flight: Sendable {
-  private enum State {
-    case flying
-    case awaited(CheckedContinuation<Evidence?, Never>)
-    case landed(Evidence?)
-  }
-  /// By the clock's uptime.
-  let endsBy: Duration
-  private let state = Mutex(State.flying)
-
-  init(endsBy: Duration) { self.endsBy = endsBy }
-
-  /// What the provider proved; `nil` when the time was over first.
-  func evidence() async -> Evidence? {
-    await withCheckedContinuation { continuation in
-      let landed: Evidence?? = state.withLock { state in
-        if case .landed(let evidence) = state { return .some(evidence) }
-        state = .awaited(continuation)
-        return nil
-      }
-      if let landed { continuation.resume(returning: landed) }
-    }
-  }
-
-  func land(with evidence: Evidence?) {
-    let waiting: CheckedContinuation<Evidence?, Never>? = state.withLock { state in
-      switch state {
-      case .landed: return nil
-      case .flying:
-        state = .landed(evidence)
-        return nil
-      case .awaited(let continuation):
-        state = .landed(evidence)
-        return continuation
-      }
-    }
-    waiting?.resume(returning: evidence)
-  }
-}
-
-/// Spaces out the calls to a provider that does not answer.
-struct Breaker {
-  /// How many calls in a row may fail before the provider counts as down.
-  private static let tolerance = 10
-  private static let longest: Duration = .seconds(30)
-
-  private var failures = 0
-  private var openUntil: Duration?
-  private var pause: Duration = .seconds(1)
-  private var isProbing = false
-
-  /// - Returns: how long to wait; `nil` when the call may be made.
-  mutating func admit(uptime: Duration) -> Duration? {
-    guard let openUntil else { return nil }
-    if uptime < openUntil { return openUntil - uptime }
-    // One call finds out whether the provider is back; the others wait for it.
-    if isProbing { return pause }
-    isProbing = true
-    return nil
-  }
-
-  mutating func record(isAnswer: Bool, uptime: Duration) {
-    isProbing = false
-    if isAnswer {
-      self = Breaker()
-      return
-    }
-    failures += 1
-    guard failures >= Self.tolerance else { return }
-    if let openUntil, uptime < openUntil { return }
-    openUntil = uptime + pause
-    pause = min(pause * 2, Self.longest)
-  }
-
-  /// An admitted call was not made.
-  mutating func abandon() { isProbing = false }
-}
-
 extension Call {
   /// Evidence about this very call.
   fileprivate func evidence(_ doubt: Doubt) -> Evidence {
     if let refund {
-      .refund(.init(refund: refund.id, provider: payment.provider, call: number, verdict: doubt.ofRefund))
+      .refund(.init(refund: refund.id, provider: provider, call: number, verdict: doubt.ofRefund))
     } else {
-      .payment(.init(payment: payment.id, provider: payment.provider, call: number, verdict: doubt.ofPayment))
+      .payment(.init(payment: payment, provider: provider, call: number, verdict: doubt.ofPayment))
     }
   }
 

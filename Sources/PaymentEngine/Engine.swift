@@ -7,39 +7,46 @@ package struct Engine: Sendable {
   package let changes: Changes
   package let rules: Rules
   package let clock: any Clock
+  private let accounts: [ProviderAccount]
+  private let limits: Limits
   private let dispatcher: Dispatcher
   private let sweeper: Sweeper
-  private let neighbours: Neighbours?
+  private let poll: StorePoll?
 
   /// - Parameters:
   ///   - stores: one per lane.
   ///   - shared: where to hear of what other nodes do; `nil` when no other node writes to this store.
-  ///   - places: how many may wait for changes.
-  ///   - callLimit: how many calls to one provider may be under way at once.
-  ///   - sweepInterval: the pause between two looks for what is due.
+  ///   - accounts: each at another provider, in the order in which a buyer is offered them.
   package init(
-    stores: [any Store], shared: (any Reading)? = nil, providers: [any Provider], rules: Rules, clock: any Clock,
-    places: Changes.Places = .init(), logger: Logger,
-    callLimit: Int = 256, sweepInterval: Duration = .milliseconds(200)
+    stores: [any Store], shared: (any Reading)? = nil, accounts: [ProviderAccount], limits: Limits = Limits(),
+    clock: any Clock, logger: Logger
   ) {
-    let changes = Changes(clock: clock, places: places)
-    let dispatcher = Dispatcher(
-      providers: providers, schedule: rules.schedule, clock: clock, logger: logger, limit: callLimit)
+    let rules = Rules(schedule: limits.schedule, accounts: accounts.map(\.account))
+    let changes = Changes(clock: clock, places: limits.places)
+    let dispatcher = Dispatcher(accounts: accounts, limits: limits, clock: clock, logger: logger)
     let unreadable = UnreadableOrders(logger: logger)
     let timekeeper = Timekeeper(clock: clock, tolerance: rules.schedule.clockTolerance, logger: logger)
     journal = Journal(
       lanes: stores.map {
         Lane(
           store: $0, rules: rules, clock: clock, timekeeper: timekeeper, dispatcher: dispatcher, changes: changes,
-          unreadable: unreadable, logger: logger)
+          unreadable: unreadable, limits: limits, logger: logger)
       })
-    sweeper = Sweeper(
-      journal: journal, dispatcher: dispatcher, clock: clock, logger: logger, interval: sweepInterval)
-    neighbours = shared.map { Neighbours(reading: $0, changes: changes, clock: clock, logger: logger) }
+    sweeper = Sweeper(journal: journal, dispatcher: dispatcher, limits: limits, clock: clock, logger: logger)
+    poll = shared.map {
+      StorePoll(reading: $0, changes: changes, interval: limits.pollInterval, clock: clock, logger: logger)
+    }
+    self.accounts = accounts
+    self.limits = limits
     self.changes = changes
     self.dispatcher = dispatcher
     self.rules = rules
     self.clock = clock
+  }
+
+  /// Who talks to a provider; `nil` when it is turned off here.
+  package func adapter(_ provider: ProviderName) -> (any Provider)? {
+    accounts.first { $0.account.provider == provider }?.adapter
   }
 
   /// Works until `stop`, and then in the order in which nothing is lost: no new call leaves, those under way come to
@@ -49,7 +56,7 @@ package struct Engine: Sendable {
     await withTaskGroup(of: Void.self) { all in
       // A lane that shares its thread with others cannot be watched from there.
       if executors != nil { all.addTask { await watch() } }
-      if let neighbours { all.addTask { await neighbours.run() } }
+      if let poll { all.addTask { await poll.run() } }
       await work(on: executors)
       all.cancelAll()
     }
@@ -105,7 +112,7 @@ package struct Engine: Sendable {
   /// Sees to it that nobody waits for ever for a store that hangs, until it is cancelled.
   private func watch() async {
     while (try? await clock.sleep(for: .seconds(1))) != nil {
-      for lane in journal.lanes { lane.answerOverdue(rules.schedule.storePatience) }
+      for lane in journal.lanes { lane.answerOverdue(limits.storePatience) }
     }
   }
 

@@ -5,7 +5,7 @@ extension Call {
   /// What the call is about, for the log.
   var metadata: Logger.Metadata {
     var metadata: Logger.Metadata = [
-      "order": "\(payment.id.order.text)", "payment": "\(payment.id.text)", "provider": "\(payment.provider.text)",
+      "order": "\(payment.order.text)", "payment": "\(payment.text)", "provider": "\(provider.text)",
       "call": "\(kind.rawValue)", "number": "\(number)",
     ]
     if let refund { metadata["refund"] = "\(refund.id.text)" }

@@ -43,8 +43,7 @@ package final class Lane: Sendable {
   private let changes: Changes
   private let unreadable: UnreadableOrders
   private let logger: Logger
-  private let queueLimit: Int
-  private let batchLimit: Int
+  private let limits: Limits
 
   /// How often one command is decided again when another node was faster, and how often a batch of them is.
   private static let attempts = (single: 5, batch: 3)
@@ -52,12 +51,9 @@ package final class Lane: Sendable {
   /// - Parameters:
   ///   - timekeeper: shared with the other lanes, as are
   ///   - unreadable: the orders that cannot be read.
-  ///   - queueLimit: how many commands may wait; one more gets `Fault.overloaded`. Evidence and sweeps have as many
-  ///     places again.
-  ///   - batchLimit: how many commands share a commit.
   init(
     store: any Store, rules: Rules, clock: any Clock, timekeeper: Timekeeper, dispatcher: Dispatcher, changes: Changes,
-    unreadable: UnreadableOrders, logger: Logger, queueLimit: Int = 4096, batchLimit: Int = 256
+    unreadable: UnreadableOrders, limits: Limits, logger: Logger
   ) {
     self.store = store
     self.rules = rules
@@ -67,15 +63,14 @@ package final class Lane: Sendable {
     self.changes = changes
     self.unreadable = unreadable
     self.logger = logger
-    self.queueLimit = queueLimit
-    self.batchLimit = batchLimit
+    self.limits = limits
   }
 
   func submit(_ work: Work) async -> Result<Answer, Fault> {
     await withCheckedContinuation { continuation in
       var isTaken = false
       // What is under way already comes to its end also when no more is let in.
-      let limit = work.isOwn ? 2 * queueLimit : queueLimit
+      let limit = work.isOwn ? 2 * limits.queue : limits.queue
       let parked = state.withLock { state -> CheckedContinuation<Void, Never>? in
         guard !state.isClosed, state.queue.count < limit else { return nil }
         isTaken = true
@@ -104,7 +99,7 @@ package final class Lane: Sendable {
   @concurrent package func run() async {
     while true {
       let (batch, isClosed) = state.withLock { state in
-        state.batch = Array(state.queue.prefix(batchLimit))
+        state.batch = Array(state.queue.prefix(limits.batch))
         state.queue.removeFirst(state.batch.count)
         return (state.batch.map { $0!.work }, state.isClosed)
       }
@@ -336,15 +331,8 @@ private struct Batch {
   mutating func leaseCalls(_ dispatcher: Dispatcher) -> [Call] {
     var calls: [Call] = []
     for index in slots.indices where slots[index].isDecided {
-      // As in `decide`: time does not run backwards for an order, also where this node's clock is behind.
-      let now = slots[index].order.moment(now, margin: rules.schedule.leaseMargin)
-      for call in slots[index].isHeld ? [] : slots[index].order.due(now, rules: rules) {
-        switch dispatcher.admit(call.payment.provider) {
-        case .admitted:
-          slots[index].order.lease(call, now: now, schedule: rules.schedule)
-          calls.append(call)
-        case .later(let wait): slots[index].order.postpone(call, by: wait, now: now)
-        }
+      if !slots[index].isHeld {
+        calls += slots[index].order.takeCalls(now, rules: rules) { dispatcher.admit($0.provider) }
       }
       let slot = slots[index]
       guard slot.before != slot.order else { continue }

@@ -8,22 +8,14 @@ struct Sweeper: Sendable {
   private let dispatcher: Dispatcher
   private let clock: any Clock
   private let logger: Logger
-  private let interval: Duration
-  private let limit: Int
+  private let limits: Limits
 
-  /// - Parameters:
-  ///   - interval: the pause after a sweep that came to the end of what is due.
-  ///   - limit: how many orders share a transaction.
-  init(
-    journal: Journal, dispatcher: Dispatcher, clock: any Clock, logger: Logger, interval: Duration = .milliseconds(200),
-    limit: Int = 256
-  ) {
+  init(journal: Journal, dispatcher: Dispatcher, limits: Limits, clock: any Clock, logger: Logger) {
     self.journal = journal
     self.dispatcher = dispatcher
     self.clock = clock
     self.logger = logger
-    self.interval = interval
-    self.limit = limit
+    self.limits = limits
   }
 
   /// Sweeps until the dispatcher stops: what would be found then could not be called.
@@ -31,11 +23,11 @@ struct Sweeper: Sendable {
     // Behind what cannot be read, or is held by another node, the others are looked at all the same.
     var place: WakePlace?
     while !dispatcher.isStopping {
-      do throws(Fault) { place = try await journal.sweep(after: place, limit: limit).next } catch {
+      do throws(Fault) { place = try await journal.sweep(after: place, limit: limits.batch).next } catch {
         place = nil
         if error != .clockWrong { logger.warning("a sweep failed; it is tried again", metadata: ["fault": "\(error)"]) }
       }
-      if place == nil { guard (try? await clock.sleep(for: interval)) != nil else { return } }
+      if place == nil { guard (try? await clock.sleep(for: limits.sweepInterval)) != nil else { return } }
     }
   }
 }

@@ -13,25 +13,27 @@ package final class PostgresReaders: Sendable {
   }
 
   private let jobs: JobQueue<Job>
+  private let patience: Duration
   private let clock: any Clock
-
-  /// How long a job may wait for its turn.
-  private static let patience: Duration = .seconds(10)
 
   /// - Parameters:
   ///   - id: unique among all nodes, also earlier ones.
+  ///   - patience: how long a job may wait for its turn.
   ///   - count: how many connections there are.
   ///   - limit: how many may wait; one more gets `Fault.overloaded`.
-  package init(_ address: PostgresAddress, id: String, clock: any Clock, count: Int = 4, limit: Int = 4096) {
+  package init(
+    _ address: PostgresAddress, id: String, patience: Duration, clock: any Clock, count: Int = 4, limit: Int = 4096
+  ) {
     let jobs = JobQueue<Job>(limit: limit)
     self.jobs = jobs
+    self.patience = patience
     self.clock = clock
     for number in 1...count {
       let thread = Thread {
         Thread.current.name = "reader \(number)"
         var session: PostgresSession?
         while let job = jobs.next() {
-          if clock.uptime() - job.since > Self.patience {
+          if clock.uptime() - job.since > patience {
             job.refuse()
           } else {
             session = job.run(session) { () throws(PostgresFailure) in
@@ -53,7 +55,7 @@ package final class PostgresReaders: Sendable {
   ) async throws(Fault) -> Value {
     let result: Result<Value, Fault> = await withCheckedContinuation { continuation in
       let since = clock.uptime()
-      let job = Job(since: since) { [clock] session, connect in
+      let job = Job(since: since) { [clock, patience] session, connect in
         var session = session
         while true {
           let isOld = session != nil
@@ -66,7 +68,7 @@ package final class PostgresReaders: Sendable {
           } catch {
             // A connection that failed is not used again, whatever state it is in.
             session = nil
-            if case .lost = error, isOld, clock.uptime() - since < Self.patience { continue }
+            if case .lost = error, isOld, clock.uptime() - since < patience { continue }
             continuation.resume(returning: .failure(error.fault))
             return nil
           }

@@ -8,21 +8,25 @@ import Synchronization
 /// The embedded store: one file, one writer, any number of readers.
 package struct SQLiteDatabase: Sendable {
   let pool: DatabasePool
+  private let patience: Duration
   private let clock: any Clock
   private let underWay = CallsUnderWay()
 
   /// Opens the file, makes it when there is none, and brings its schema up to date.
   /// - Parameters:
   ///   - path: its folder must exist.
+  ///   - patience: how long anybody waits for a file that is busy, or a disk that hangs.
   ///   - clock: by which a read that hangs is given up.
   /// - Throws: `Fault.unavailable` with what is wrong.
-  package init(path: String, clock: any Clock) throws(Fault) {
+  package init(path: String, patience: Duration, clock: any Clock) throws(Fault) {
+    self.patience = patience
     self.clock = clock
     pool = try faulting {
-      try Self.refuseOthers(path)
+      let busyMode = Self.busyMode(patience)
+      try Self.refuseOthers(path, busyMode)
       var configuration = Configuration()
       configuration.foreignKeysEnabled = true
-      configuration.busyMode = Self.patience
+      configuration.busyMode = busyMode
       configuration.maximumReaderCount = 4
       configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -16384") }
       let pool = try DatabasePool(path: path, configuration: configuration)
@@ -40,21 +44,23 @@ package struct SQLiteDatabase: Sendable {
     }
   }
 
-  /// How long a connection waits for another one's transaction: 9 s, a little less than anybody waits for the store. It looks
-  /// often, since a busy lane leaves the file free for moments only.
-  private static let patience = Database.BusyMode.callback { tries in
-    sqlite3_sleep(1)
-    return tries < 9000
+  /// A connection waits for another one's transaction, a little less than anybody waits for the store. It looks often, since
+  /// a busy lane leaves the file free for moments only.
+  private static func busyMode(_ patience: Duration) -> Database.BusyMode {
+    .callback { tries in
+      sqlite3_sleep(1)
+      return .milliseconds(tries) < patience * 9 / 10
+    }
   }
 
   /// What a file of PayOnce is marked with, as SQLite's `application_id`: `POnc`.
   static let applicationID: Int32 = 0x504F_6E63
 
   /// - Throws: `Fault.unavailable` when the file belongs to another program. It is not changed, not even its journal's mode.
-  private static func refuseOthers(_ path: String) throws {
+  private static func refuseOthers(_ path: String, _ busyMode: Database.BusyMode) throws {
     var configuration = Configuration()
     configuration.readonly = true
-    configuration.busyMode = patience
+    configuration.busyMode = busyMode
     let queue: DatabaseQueue
     // One that is not there yet, or cannot be read: opening it says what is wrong.
     do { queue = try DatabaseQueue(path: path, configuration: configuration) } catch let error as DatabaseError
@@ -104,8 +110,8 @@ extension SQLiteDatabase {
       defer { underWay.end() }
       do { answer.yield(.success(try await work())) } catch { answer.yield(.failure(Fault(error))) }
     }
-    let waiting = Task { [clock] in
-      guard (try? await clock.sleep(for: Schedule().storePatience)) != nil else { return }
+    let waiting = Task { [clock, patience] in
+      guard (try? await clock.sleep(for: patience)) != nil else { return }
       answer.yield(.failure(.unavailable("the store does not answer")))
     }
     defer {

@@ -153,7 +153,7 @@ final class Auditor: @unchecked Sendable {
           before.status != .paid || order.status == .paid, "6: money is never lost from sight", "paid changed back",
           order.id)
         // Two clocks have a part in a deadline: each may be off by as much as is tolerated.
-        let tolerance = 2 * world.rules.schedule.clockTolerance.wholeMilliseconds
+        let tolerance = 2 * world.limits.schedule.clockTolerance.wholeMilliseconds
         hold(
           before.status != .open || order.closeReason != .expired
             || before.expiresAt.milliseconds <= world.clock.now + tolerance, "10: it ends",
@@ -166,7 +166,7 @@ final class Auditor: @unchecked Sendable {
         order.status != .paid || !(told[order.id]?.isClosed ?? false) || forgotten.contains(order.id),
         "8: what was acknowledged stays", "it is paid after its shop was told that it is closed", order.id)
       hold(
-        order.updatedAt.milliseconds <= world.clock.now + world.rules.schedule.leaseMargin.wholeMilliseconds,
+        order.updatedAt.milliseconds <= world.clock.now + world.limits.schedule.leaseMargin.wholeMilliseconds,
         "10: it ends", "it was changed in the future", order.id)
       for (old, new) in zip(change.before?.payments ?? [], order.payments) where old.status == .succeeded {
         hold(
@@ -202,46 +202,48 @@ final class Auditor: @unchecked Sendable {
   // MARK: What leaves for a provider
 
   func leaves(_ call: Call, from provider: SimulatedProvider) {
-    let payment = call.payment
     tell(
-      payment.id.order,
-      "\(call.kind.rawValue) of \((call.refund?.id.text) ?? payment.id.text) leaves for \(payment.provider.text)")
-    let stored = world.store[payment.id.order]
+      call.payment.order, "\(call.kind.rawValue) of \(call.subject) leaves for \(call.provider.text)")
+    let stored = world.store[call.payment.order]
     let isIntended =
       if let refund = call.refund {
         stored?.refund(refund.id)?.calls.made ?? 0 >= call.number
       } else {
-        stored?.payment(payment.id)?.calls.made ?? 0 >= call.number
+        stored?.payment(call.payment)?.calls.made ?? 0 >= call.number
       }
-    hold(isIntended, "5: intent before action", "\(call.kind.rawValue) left before it was stored", payment.id.order)
+    hold(isIntended, "5: intent before action", "\(call.kind.rawValue) left before it was stored", call.payment.order)
     let now = world.clock.now
-    let subject = call.refund?.id.text ?? payment.id.text
+    let subject = call.subject
     // Two queries at once are no harm, and happen where an answer in flight is too old to be waited for.
     guard call.kind == .charge || call.kind == .refund else { return }
     if let since = underWay[subject]?.values.max() {
       // A node that froze in the middle of a call may still be in it when its lease has long lapsed.
       hold(
         now - since > 30_000, "5: intent before action", "two calls of \(subject) are under way at once",
-        payment.id.order)
+        call.payment.order)
     }
     underWay[subject, default: [:]][call.number] = now
-    if call.kind == .charge, opened.insert(payment.id).inserted, let stored { opens(payment, of: stored) }
+    if call.kind == .charge, opened.insert(call.payment).inserted, let stored,
+      let payment = stored.payment(call.payment)
+    {
+      opens(payment, of: stored)
+    }
   }
 
   /// A call is really on its way: it may arrive, whatever becomes of its answer.
   func goes(_ call: Call, to kind: BankKind) {
     guard call.kind == .charge || call.kind == .refund else { return }
-    let (now, subject) = (world.clock.now, call.refund?.id.text ?? call.payment.id.text)
+    let (now, subject) = (world.clock.now, call.subject)
     let first = firstSent[subject, default: now]
     firstSent[subject] = first
     hold(
       kind.keyLife.map { now - first < $0 } ?? true, "3: one provider object per payment",
-      "\(subject) was sent again after its key was forgotten", call.payment.id.order)
+      "\(subject) was sent again after its key was forgotten", call.payment.order)
   }
 
   /// A call came to its end, or its node did.
   func ends(_ call: Call) {
-    underWay[call.refund?.id.text ?? call.payment.id.text]?[call.number] = nil
+    underWay[call.subject]?[call.number] = nil
   }
 
   /// A charge is asked for the first time: whatever was started before must be out of the way, as far as anybody can know.

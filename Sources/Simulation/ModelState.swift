@@ -308,33 +308,27 @@ struct ModelState {
     if before.closeReason == .cancelled, after.closeReason != .cancelled {
       broken = "6: an order that its shop closed took money"
     }
-    for call in after.due(instant, rules: rules) {
-      if isBusy {
-        after.postpone(call, by: .zero, now: instant)
-        continue
-      }
-      if [.charge, .refund].contains(call.kind) {
-        let name = call.refund?.id.text ?? call.payment.id.text
-        if let first = (call.refund?.calls ?? call.payment.calls).firstSent, let window = bank.sheet.repeatWindow,
-          instant.since(first.at) >= window
-        {
-          broken = "3: \(name) is sent again after its key may be forgotten"
+    let isBusy = isBusy
+    for call in after.takeCalls(instant, rules: rules, admit: { _ in isBusy ? .zero : nil }) {
+      if call.kind.movesMoney {
+        let calls = call.refund.map { before.refund($0.id)?.calls } ?? before.payment(call.payment)?.calls
+        if let first = calls?.firstSent, let window = bank.sheet.repeatWindow, instant.since(first.at) >= window {
+          broken = "3: \(call.subject) is sent again after its key may be forgotten"
         }
         let isUnderWay = flights.contains {
           // A node that froze may still be in it, for as long as it would not drop it.
-          ($0.kind, $0.payment, $0.refund) == (call.kind, call.payment.id, call.refund?.id) && $0.isAwaited
+          ($0.kind, $0.payment, $0.refund) == (call.kind, call.payment, call.refund?.id) && $0.isAwaited
             && (!$0.isFrozen || .seconds(now - $0.leasedAt) < rules.schedule.moving)
         }
-        if isUnderWay { broken = "5: \(name) leaves while it is under way" }
+        if isUnderWay { broken = "5: \(call.subject) leaves while it is under way" }
       }
-      after.lease(call, now: instant, schedule: rules.schedule)
       flights.append(
-        Flight(kind: call.kind, number: call.number, payment: call.payment.id, refund: call.refund?.id, leasedAt: now))
-      if call.kind == .charge, before.payment(call.payment.id)?.mayHaveLeft != true {
-        broken = broken ?? brokenByOpening(call.payment, bank)
+        Flight(kind: call.kind, number: call.number, payment: call.payment, refund: call.refund?.id, leasedAt: now))
+      if call.kind == .charge, before.payment(call.payment)?.mayHaveLeft != true {
+        broken = broken ?? after.payment(call.payment).flatMap { brokenByOpening($0, bank) }
       }
     }
-    isBusy = false
+    self.isBusy = false
     order = after
     for (old, new) in zip(before.payments, after.payments) where old.status == .succeeded {
       if new.status != .succeeded || new.surplus != old.surplus { broken = broken ?? "6: a success changed" }

@@ -22,10 +22,14 @@ final class Node: @unchecked Sendable {
     executor = NodeExecutor(world.executor)
     let clock = NodeClock(world: world.clock, date: date, life: life)
     let links = (0..<lanes).map { _ in StoreLink(world: world, life: life) }
+    var limits = world.limits
+    limits.sweepInterval = sweep
     engine = Engine(
-      stores: links, providers: world.banks.map { SimulatedProvider(bank: $0, life: life, world: world) },
-      rules: world.rules, clock: clock, logger: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() },
-      callLimit: 64, sweepInterval: sweep)
+      stores: links,
+      accounts: world.banks.map { bank in
+        ProviderAccount(
+          SimulatedProvider(bank: bank, life: life, world: world), isEnabled: world.plan.kinds.contains(bank.kind))
+      }, limits: limits, clock: clock, logger: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() })
     for link in links { link.node = self }
   }
 

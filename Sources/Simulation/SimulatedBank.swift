@@ -24,7 +24,7 @@ final class SimulatedBank: @unchecked Sendable {
   // MARK: What a client asks
 
   enum Request {
-    case create(Payment)
+    case create(Call)
     case query(PaymentID)
     case close(PaymentID)
     case refund(RefundID, of: PaymentID, Money)
@@ -32,7 +32,7 @@ final class SimulatedBank: @unchecked Sendable {
 
     var payment: PaymentID {
       switch self {
-      case .create(let payment): payment.id
+      case .create(let call): call.payment
       case .query(let id), .close(let id), .refund(_, let id, _), .queryRefund(_, let id): id
       }
     }
@@ -50,7 +50,7 @@ final class SimulatedBank: @unchecked Sendable {
   func handle(_ request: Request, lag: Int64 = 0) -> Answer {
     for charge in charges(of: request.payment) { settle(charge) }
     switch request {
-    case .create(let payment): return create(payment)
+    case .create(let call): return create(call)
     case .query(let id): return query(id, lag)
     case .close(let id): return close(id)
     case .refund(let id, let payment, let amount): return refund(id, payment, amount)
@@ -64,19 +64,20 @@ final class SimulatedBank: @unchecked Sendable {
     }
   }
 
-  private func create(_ payment: Payment) -> Answer {
-    if let charge = charges(of: payment.id).last, kind.keyLife.map({ world.clock.now - charge.createdAt < $0 }) ?? true
+  private func create(_ call: Call) -> Answer {
+    if let charge = charges(of: call.payment).last,
+      kind.keyLife.map({ world.clock.now - charge.createdAt < $0 }) ?? true
     {
       if charge.method == Charge.unknownMethod { return .charge(charge.state) }
-      guard charge.amount == payment.amount, charge.method == payment.method else {
+      guard charge.amount == call.amount, charge.method == call.method else {
         return .refused(code: "content_mismatch")
       }
       // An identical repeat after the expiry is refused; what became of the first says a query.
       if kind == .wechat, charge.state.status != .open { return .refused(code: "trade_over") }
       return .charge(charge.state)
     }
-    if kind == .wechat, world.clock.now >= payment.expiresAt.milliseconds { return .refused(code: "trade_over") }
-    let charge = add(payment.id, payment.amount, payment.method, expiresAt: payment.expiresAt.milliseconds)
+    if kind == .wechat, world.clock.now >= call.expiresAt.milliseconds { return .refused(code: "trade_over") }
+    let charge = add(call.payment, call.amount, call.method, expiresAt: call.expiresAt.milliseconds)
     switch charge.method {
     case "ok": capture(charge)
     case "declined": set(charge, .declined)

@@ -86,9 +86,9 @@ struct SimulatedProvider: Provider {
   // MARK: Encoding and decoding
 
   private func request(of call: Call) -> SimulatedBank.Request {
-    let id = call.payment.id
+    let id = call.payment
     switch (call.kind, call.refund) {
-    case (.charge, _): return .create(call.payment)
+    case (.charge, _): return .create(call)
     case (.query, _): return .query(id)
     case (.close, _): return .close(id)
     case (.refund, let refund?): return .refund(refund.id, of: id, refund.amount)
@@ -105,7 +105,7 @@ struct SimulatedProvider: Provider {
     if case .answer(.charge(let state)) = reply { returns = state.returns }
     return .payment(
       .init(
-        payment: call.payment.id, provider: name, call: call.number, verdict: verdict(reply, call), returns: returns))
+        payment: call.payment, provider: name, call: call.number, verdict: verdict(reply, call), returns: returns))
   }
 
   private func verdict(_ reply: Reply, _ call: Call) -> PaymentEvidence.Verdict {

@@ -16,7 +16,7 @@ final class World: @unchecked Sendable {
   /// Every node that ever was: their tasks are unowned jobs, and end later than they do.
   private var remembered: [Node] = []
   private(set) var auditor: Auditor!
-  private(set) var rules: Rules
+  let limits: Limits
   let plan: Plan
 
   static let merchant = MerchantID("mer_shop")
@@ -56,9 +56,9 @@ final class World: @unchecked Sendable {
     self.seed = seed
     dice = Dice(seed: seed)
     plan = Plan(dice)
-    rules = Rules(
-      sheets: Dictionary(uniqueKeysWithValues: BankKind.allCases.map { ($0.name, $0.sheet) }),
-      enabled: plan.kinds.map(\.name))
+    var limits = Limits()
+    limits.calls = 64
+    self.limits = limits
     banks = BankKind.allCases.map { SimulatedBank($0, in: self) }
     auditor = Auditor(self, isTold: isTold)
   }

@@ -139,7 +139,7 @@ extension WebServices {
 
   /// Whether the provider of the payment under way is one of this node's; true when none is.
   func isAskable(_ order: Order) -> Bool {
-    order.livePayment.map { engine.rules.sheets[$0.provider] != nil } ?? true
+    order.livePayment.map { engine.rules.account($0.provider) != nil } ?? true
   }
 
   func shop(of order: Order) async throws -> Merchant {

@@ -10,7 +10,7 @@ extension WebServices {
   func addNotices(to routes: inout Routes) {
     routes.on(.post, "/providers/:name/notices") { request, context in
       let name = ProviderName(context.parameters.get("name") ?? "")
-      let provider = try providers[name].orNotFound("provider")
+      let provider = try engine.adapter(name).orNotFound("provider")
       var headers: [String: String] = [:]
       for field in request.headers { headers[field.name.canonicalName] = field.value }
       let notice = Notice(headers: headers, body: try await request.bytes())

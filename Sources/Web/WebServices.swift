@@ -1,6 +1,6 @@
 package import Contract
 package import Logging
-package import PaymentCore
+import PaymentCore
 package import PaymentEngine
 
 /// What the routes work with.
@@ -8,7 +8,6 @@ package struct WebServices: Sendable {
   package let engine: Engine
   package let reading: any Reading
   package let directory: any Directory
-  package let providers: [ProviderName: any Provider]
   package let randomness: any Randomness
   package let rendering: Rendering
   /// Without a slash at its end.
@@ -22,13 +21,12 @@ package struct WebServices: Sendable {
   let addressBrake: AddressBrake
 
   package init(
-    engine: Engine, reading: any Reading, directory: any Directory, providers: [any Provider],
+    engine: Engine, reading: any Reading, directory: any Directory,
     randomness: any Randomness, publicURL: String, redirectOrigins: [String], demo: DemoShop?, logger: Logger
   ) {
     self.engine = engine
     self.reading = reading
     self.directory = directory
-    self.providers = Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0) })
     self.randomness = randomness
     rendering = Rendering(publicURL: publicURL)
     self.publicURL = publicURL
@@ -46,10 +44,10 @@ package struct WebServices: Sendable {
   /// The ways to pay an order that a buyer is offered: none while another try would be refused.
   func methods(for order: Order) -> [BuyerMethod] {
     guard brake(order) == .open else { return [] }
-    return engine.rules.enabled.flatMap { name -> [BuyerMethod] in
-      guard let sheet = engine.rules.sheets[name], sheet.supports(order.registration.amount) else { return [] }
-      return sheet.methods.map { BuyerMethod(provider: name, method: $0) }
+    return engine.rules.accounts(for: order.registration.merchant).filter {
+      $0.sheet.supports(order.registration.amount)
     }
+    .flatMap { account in account.sheet.methods.map { BuyerMethod(provider: account.provider, method: $0) } }
   }
 
   func random128() -> UInt128 { UInt128(randomness.next()) << 64 | UInt128(randomness.next()) }

@@ -32,7 +32,7 @@ struct CopyStoreCommand: AsyncParsableCommand {
       try holdAlone(path)
       let clock = SystemClock()
       do {
-        let source = try SQLiteDatabase(path: path, clock: clock)
+        let source = try SQLiteDatabase(path: path, patience: Limits().storePatience, clock: clock)
         try PostgresMigrator.migrate(address, clock: clock)
         let target = try PostgresImport(address, clock: clock)
         try source.rows(of: WholeTable.all, atATime: 500) { table, rows in try target.insert(rows, into: table) }

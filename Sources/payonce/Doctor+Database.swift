@@ -32,7 +32,7 @@ extension DoctorCommand {
   ) async -> ([Finding], id: String?) {
     guard inspection.keys != nil, case .success = inspection.writing else { return ([], nil) }
     let clock = SystemClock()
-    let readers = PostgresReaders(address, id: id, clock: clock, count: 1)
+    let readers = PostgresReaders(address, id: id, patience: Limits().storePatience, clock: clock, count: 1)
     do throws(Fault) {
       let findings = [try unreadable(PostgresStore(address, id: id, clock: clock))]
       // Which store it is, no older payonce has written down.

@@ -41,8 +41,9 @@ struct FindForgottenCommand: AsyncParsableCommand {
       throw SetupError("Name the bank that the server uses with --bank, such as --bank http://127.0.0.1:8090")
     }
     let bankAddress = try ServeCommand.webAddress(bankURL, Setting.source(bank, .bank))
+    let limits = try ServeCommand.limits(callTimeout: nil)
     let provider = SandboxProvider(
-      wire: Wire(client: client, timeout: Schedule().callTimeout), bankURL: bankAddress.text,
+      wire: Wire(client: client, timeout: limits.schedule.callTimeout), bankURL: bankAddress.text,
       publicURL: try ServeCommand.webAddress(
         Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1:8080", Setting.source(publicURL, .publicURL)
       ).text,
@@ -52,8 +53,7 @@ struct FindForgottenCommand: AsyncParsableCommand {
     let opened = try location.openExisting()
     if case .sqlite(let path) = location { try holdAlone(path) }
     let engine = Engine(
-      stores: opened.writing, providers: [provider],
-      rules: Rules(sheets: [provider.name: provider.sheet], enabled: [provider.name]), clock: clock,
+      stores: opened.writing, accounts: [ProviderAccount(provider)], limits: limits, clock: clock,
       logger: try log.logger("find-forgotten"))
     let forgotten = ForgottenPayments(
       reading: opened.reading, journal: engine.journal, providers: [provider], clock: clock)

@@ -68,14 +68,12 @@ struct ServeCommand: AsyncParsableCommand {
       isPrivate: wanted.isLoopback && publicAddress?.isLoopback ?? true)
     let (hasSandbox, hasDemo) = (playground.hasSandbox, playground.hasDemo)
     let otherBank = hasSandbox ? bankAddress : nil
-    var schedule = Schedule()
-    if let seconds = try Self.number(callTimeout, .callTimeout, 1...120, unit: " seconds") {
-      schedule.callTimeout = .seconds(seconds)
-    }
+    var limits = try Self.limits(callTimeout: callTimeout)
     let location = try store.location()
     let lanes = try Self.number(lanes, .lanes, 1...64) ?? 2
     let hasBank = hasSandbox && otherBank == nil
     let places = try Descriptors.all.gatePlaces(lanes: lanes, hasBank: hasBank)
+    limits.places = .init(connections: places)
     // Each node would ask a bank of its own about what another one has paid.
     if location.isShared, hasBank, !wanted.isLoopback {
       throw SetupError(
@@ -87,27 +85,24 @@ struct ServeCommand: AsyncParsableCommand {
 
     let address = try wanted.reserved(option: Setting.source(listen, .listen))
     let publicURL = publicAddress?.text ?? "http://\(address)"
-    let opened = try location.open(lanes: lanes)
+    let opened = try location.open(lanes: lanes, limits: limits)
     if case .sqlite(let path) = location { try holdAlone(path) }
 
     let ownBank = hasBank ? try bank(address, bankWanted, location, client, secret, logger) : nil
     let bankURL = otherBank?.text ?? ownBank?.url
-    let providers: [any Provider] =
+    let accounts =
       bankURL.map { bankURL in
         [
-          SandboxProvider(
-            wire: Wire(client: client, timeout: schedule.callTimeout), bankURL: bankURL, publicURL: publicURL,
-            verifier: secret.verifier)
+          ProviderAccount(
+            SandboxProvider(
+              wire: Wire(client: client, timeout: limits.schedule.callTimeout), bankURL: bankURL, publicURL: publicURL,
+              verifier: secret.verifier))
         ]
       } ?? []
-    let rules = Rules(
-      schedule: schedule, sheets: Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0.sheet) }),
-      enabled: providers.map(\.name))
-
     func newEngine() -> Engine {
       Engine(
-        stores: opened.writing, shared: location.isShared ? opened.reading : nil, providers: providers, rules: rules,
-        clock: SystemClock(), places: .init(connections: places), logger: logger)
+        stores: opened.writing, shared: location.isShared ? opened.reading : nil, accounts: accounts, limits: limits,
+        clock: SystemClock(), logger: logger)
     }
     let engine = newEngine()
     var demo: DemoShop?
@@ -115,7 +110,7 @@ struct ServeCommand: AsyncParsableCommand {
       demo = try await Self.demoShop(opened.directory, bankURL: bankURL, client: client)
     }
     let services = WebServices(
-      engine: engine, reading: opened.reading, directory: opened.directory, providers: providers,
+      engine: engine, reading: opened.reading, directory: opened.directory,
       randomness: SystemRandomness(), publicURL: publicURL,
       redirectOrigins: bankURL.map { [$0] } ?? [],
       demo: demo, logger: logger)
@@ -132,6 +127,15 @@ struct ServeCommand: AsyncParsableCommand {
       engine, recovering: location.isShared ? nil : newEngine(), services, at: address, places: places,
       beside: ownBank?.running.services(announcing: false) ?? [], logger: logger)
     await looked
+  }
+
+  /// The engine's limits, as far as they can be set.
+  static func limits(callTimeout: Int?) throws -> Limits {
+    var limits = Limits()
+    if let seconds = try number(callTimeout, .callTimeout, 1...120, unit: " seconds") {
+      limits.schedule.callTimeout = .seconds(seconds)
+    }
+    return limits
   }
 
   /// A bank of its own, in this process.

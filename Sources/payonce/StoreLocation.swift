@@ -41,13 +41,13 @@ enum StoreLocation {
 
   /// Opens it, makes it where there is none, and brings its schema up to date.
   /// - Parameter lanes: how many transactions there may be at once, where the store has more than one writer.
-  func open(lanes: Int = 1) throws -> OpenedStore {
+  func open(lanes: Int = 1, limits: Limits = Limits()) throws -> OpenedStore {
     let clock = SystemClock()
     switch self {
     case .sqlite(let path):
       try makeFolder(of: path)
       do {
-        let database = try SQLiteDatabase(path: path, clock: clock)
+        let database = try SQLiteDatabase(path: path, patience: limits.storePatience, clock: clock)
         return OpenedStore(
           writing: [SQLiteStore(database)], reading: SQLiteReading(database), directory: SQLiteDirectory(database))
       } catch {
@@ -62,7 +62,7 @@ enum StoreLocation {
         throw SetupError("The database \(address.shown) cannot be used: \(error.reason).")
       }
       let id = UUID().uuidString.lowercased()
-      let readers = PostgresReaders(address, id: id, clock: clock)
+      let readers = PostgresReaders(address, id: id, patience: limits.storePatience, clock: clock)
       return OpenedStore(
         writing: (1...lanes).map { PostgresStore(address, id: "\(id)-lane-\($0)", clock: clock) },
         reading: PostgresReading(readers), directory: PostgresDirectory(readers))

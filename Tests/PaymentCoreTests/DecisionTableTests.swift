@@ -99,12 +99,11 @@ import Testing
     var world = World()
     world.register()
     world.pay("a", "ok")
-    world.rules.sheets[World.sandbox] = CapabilitySheet(
+    world.sheet = CapabilitySheet(
       methods: ["ok", "late"], currencies: ["USD"], createMovesMoney: true, burning: .close)
     #expect(world.pay("a", "late").code == .amountNotSupported)
     #expect(world.pay("a", "ok").isRepeat, "a repeat is answered whatever changed since")
-    world.rules.enabled = []
-    world.rules.sheets[World.sandbox] = World.burning
+    world.rules.accounts = [Account(World.sandbox, World.burning, isEnabled: false)]
     #expect(world.pay("b", "ok").code == .paymentInProgress)
     world.answer(.failed(Failure(code: "declined", message: "")))
     #expect(world.pay("b", "ok").code == .providerNotEnabled)

@@ -7,8 +7,7 @@ import Testing
 
   private func open(_ sheet: CapabilitySheet = World.burning) -> World {
     var world = World(sheet)
-    world.rules.sheets[Self.other] = World.burning
-    world.rules.enabled.append(Self.other)
+    world.rules.accounts.append(Account(Self.other, World.burning))
     world.register()
     return world
   }

@@ -31,9 +31,12 @@ import Testing
       verdict: .notFound)
     world.order =
       decide(world.order, .evidence(.payment(evidence)), by: .payOnce, now: world.now, rules: world.rules).order
-    let charge = world.order!.due(world.now, rules: world.rules)
-    #expect(charge.map(\.kind) == [.charge])
-    world.order!.postpone(charge[0], by: .seconds(60), now: world.now)
+    var asked: [Call.Kind] = []
+    let made = world.order!.takeCalls(world.now, rules: world.rules) { call in
+      asked.append(call.kind)
+      return .seconds(60)
+    }
+    #expect(asked == [.charge] && made.isEmpty)
     return world
   }
 
@@ -171,11 +174,11 @@ import Testing
       world.answer(action)
     }
     world.now = world.now.advanced(by: .seconds(1))
-    let (before, sheets) = (world, world.rules.sheets)
-    world.rules.sheets = [:]
+    let (before, accounts) = (world, world.rules.accounts)
+    world.rules.accounts = []
     world.send(.check(world.payment().id))
     #expect(world.payment().calls == before.payment().calls)
-    world.rules.sheets = sheets
+    world.rules.accounts = accounts
     world.send(.check(world.payment().id))
     #expect(world.calling() == .query)
   }

@@ -86,7 +86,7 @@ import Testing
   @Test func theSameKeyIsTheSameRequestAfterAnUpgrade() {
     var world = open()
     world.pay("a")
-    world.rules.sheets[World.sandbox] = CapabilitySheet(
+    world.sheet = CapabilitySheet(
       methods: ["new", "ok", "late"], createMovesMoney: true, burning: .close)
     #expect(world.pay("a").isRepeat)
     #expect(world.pay("a", "ok").isRepeat, "the method that was meant then")

@@ -31,8 +31,14 @@ struct World: Hashable {
 
   init(_ sheet: CapabilitySheet = World.burning) {
     now = Self.start
-    rules = Rules(sheets: [Self.sandbox: sheet], enabled: [Self.sandbox])
+    rules = Rules(accounts: [Account(Self.sandbox, sheet)])
     rules.schedule.jitterPercent = 0
+  }
+
+  /// That of the one account, which takes payments.
+  var sheet: CapabilitySheet {
+    get { rules.accounts[0].sheet }
+    set { rules.accounts[0] = Account(Self.sandbox, newValue) }
   }
 
   // MARK: Commands
@@ -49,7 +55,7 @@ struct World: Hashable {
     let decision = decide(order, command, by: caller, now: now, rules: rules)
     events += decision.events
     guard var order = decision.order else { return decision.outcome }
-    for call in order.due(now, rules: rules) { order.lease(call, now: now, schedule: rules.schedule) }
+    _ = order.takeCalls(now, rules: rules)
     self.order = order
     return decision.outcome
   }

@@ -115,7 +115,7 @@ import Testing
       var order = decide(nil, command, by: .payOnce, now: clock.now(), rules: rules).order!
       let pay = Command.pay(order.id, key: IdempotencyKey("k")!, provider: silent.name, method: "ok")
       order = decide(order, pay, by: .payOnce, now: clock.now(), rules: rules).order!
-      for call in order.due(clock.now(), rules: rules) { order.lease(call, now: clock.now(), schedule: rules.schedule) }
+      _ = order.takeCalls(clock.now(), rules: rules)
       store.put(order)
     }
     return store

@@ -12,7 +12,7 @@ import Testing
         // It hears of nothing but its cancellation.
         try? await Task.sleep(for: .seconds(3600))
       }
-      return .succeeded(call.payment.amount)
+      return .succeeded(call.amount)
     }
     let bench = EngineBench(provider: provider)
     try await bench.running {
@@ -34,9 +34,9 @@ import Testing
       running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
       await gate.pass()
       running.withLock { $0.now -= 1 }
-      return .succeeded(call.payment.amount)
+      return .succeeded(call.amount)
     }
-    let bench = EngineBench(provider: provider, callLimit: 3)
+    let bench = EngineBench(provider: provider, limits: Limits { $0.calls = 3 })
     try await bench.running {
       var orders: [OrderID] = []
       for number in 0..<12 {
@@ -54,7 +54,7 @@ import Testing
   @Test func aProviderThatIsDownIsLeftAlone() async throws {
     let isDown = Mutex(true)
     let provider = FakeProvider { call in
-      isDown.withLock { $0 } ? .notSent : .succeeded(call.payment.amount)
+      isDown.withLock { $0 } ? .notSent : .succeeded(call.amount)
     }
     let bench = EngineBench(provider: provider)
     try await bench.running {
@@ -75,9 +75,9 @@ import Testing
 
   @Test func aProviderThatIsTurnedOffIsNamedOnce() {
     let log = FakeLog("provider", from: .warning)
-    let dispatcher = Dispatcher(providers: [], schedule: Schedule(), clock: FakeClock(), logger: log.logger)
+    let dispatcher = Dispatcher(accounts: [], limits: Limits(), clock: FakeClock(), logger: log.logger)
     for name in ["alpha", "beta", "alpha"] {
-      #expect(dispatcher.admit(ProviderName(name)) == .later(.seconds(60)))
+      #expect(dispatcher.admit(ProviderName(name)) == .seconds(60))
     }
     #expect(log.heard == ["alpha", "beta"])
   }

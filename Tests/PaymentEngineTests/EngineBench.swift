@@ -30,18 +30,17 @@ struct EngineBench: Sendable {
 
   init(
     store: FakeStore = FakeStore(), others: [FakeStore] = [], provider: FakeProvider = FakeProvider(),
-    clock: FakeClock = FakeClock(), logger: Logger = Self.logger, callLimit: Int = 256
+    clock: FakeClock = FakeClock(), logger: Logger = Self.logger, limits: Limits = Limits()
   ) {
     self.store = store
     self.provider = provider
     self.clock = clock
     engine = Engine(
-      stores: [store] + others, providers: [provider], rules: Self.rules(provider), clock: clock, logger: logger,
-      callLimit: callLimit)
+      stores: [store] + others, accounts: [ProviderAccount(provider)], limits: limits, clock: clock, logger: logger)
   }
 
   static func rules(_ provider: FakeProvider) -> Rules {
-    Rules(sheets: [provider.name: provider.sheet], enabled: [provider.name])
+    Rules(accounts: [ProviderAccount(provider).account])
   }
 
   static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -100,5 +99,13 @@ struct EngineBench: Sendable {
       clock.advance(by: .milliseconds(50))
       for _ in 0..<20 { await Task.yield() }
     }
+  }
+}
+
+extension Limits {
+  /// The usual ones, but for something.
+  init(_ change: (inout Limits) -> Void) {
+    self.init()
+    change(&self)
   }
 }

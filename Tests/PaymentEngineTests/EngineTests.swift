@@ -47,14 +47,14 @@ import Testing
     // Not before the lease lapsed, asked first, and under the same id.
     #expect(clock.now() >= lease.until)
     #expect(alive.provider.made.map(\.kind) == [.query])
-    #expect(alive.provider.made[0].payment.id == PaymentID(order: order, ordinal: 1))
+    #expect(alive.provider.made[0].payment == PaymentID(order: order, ordinal: 1))
   }
 
   @Test func evidenceUnderWayIsStoredBeforeTheEnd() async throws {
     let gate = Gate()
     let provider = FakeProvider { call in
       await gate.pass()
-      return .succeeded(call.payment.amount)
+      return .succeeded(call.amount)
     }
     let bench = EngineBench(provider: provider)
     let order = try await bench.running {

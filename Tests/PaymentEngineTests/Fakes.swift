@@ -112,7 +112,7 @@ final class FakeProvider: Provider {
 
   init(
     name: String = "sandbox",
-    answer: @escaping @Sendable (Call) async -> PaymentEvidence.Verdict = { .succeeded($0.payment.amount) }
+    answer: @escaping @Sendable (Call) async -> PaymentEvidence.Verdict = { .succeeded($0.amount) }
   ) {
     self.name = ProviderName(name)
     self.answer = answer
@@ -121,7 +121,7 @@ final class FakeProvider: Provider {
   func perform(_ call: Call) async -> Evidence {
     calls.withLock { $0.append(call) }
     let verdict = await answer(call)
-    return .payment(.init(payment: call.payment.id, provider: name, call: call.number, verdict: verdict))
+    return .payment(.init(payment: call.payment, provider: name, call: call.number, verdict: verdict))
   }
 
   func read(_ notice: Notice, now: Instant) -> NoticeReading { .unverified }

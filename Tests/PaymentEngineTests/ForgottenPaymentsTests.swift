@@ -14,7 +14,7 @@ import Testing
   private static func provider(
     _ name: ProviderName, _ known: [Int: PaymentEvidence.Verdict] = [:]
   ) -> FakeProvider {
-    FakeProvider(name: name.text) { call in known[call.payment.id.ordinal] ?? .notFound }
+    FakeProvider(name: name.text) { call in known[call.payment.ordinal] ?? .notFound }
   }
 
   private static func order(_ number: Int) -> OrderID {
@@ -27,10 +27,8 @@ import Testing
   ) async throws -> (store: SimulatedStore, findings: [ForgottenPayments.Finding], count: Int) {
     let (store, clock) = (SimulatedStore(), FakeClock())
     _ = try await store.merchant(named: "tea", id: EngineBench.merchant)
-    let rules = Rules(
-      sheets: Dictionary(uniqueKeysWithValues: providers.map { ($0.name, $0.sheet) }), enabled: providers.map(\.name))
     let engine = Engine(
-      stores: [store], providers: providers, rules: rules, clock: clock, logger: EngineBench.logger)
+      stores: [store], accounts: providers.map { ProviderAccount($0) }, clock: clock, logger: EngineBench.logger)
     let findings = Mutex<[ForgottenPayments.Finding]>([])
     var count = 0
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -71,8 +69,8 @@ import Testing
     let (store, findings, count) = try await find(providers, orders: 205)
     #expect(count == 205 && findings.isEmpty)
     for provider in providers {
-      #expect(Set(provider.made.map(\.payment.id.order)).count == 205)
-      #expect(provider.made.allSatisfy { $0.kind == .query && $0.payment.id.ordinal <= 3 })
+      #expect(Set(provider.made.map(\.payment.order)).count == 205)
+      #expect(provider.made.allSatisfy { $0.kind == .query && $0.payment.ordinal <= 3 })
     }
     #expect(store[Self.order(0)]?.payments.isEmpty == true, "what nobody knows is not taken in")
   }
@@ -118,7 +116,7 @@ import Testing
   @Test func whoDoesNotAnswerIsAskedAgainAndTold() async throws {
     let asked = Mutex(0)
     let slow = FakeProvider(name: "tea") { call in
-      guard call.payment.id.ordinal == 1 else { return .notFound }
+      guard call.payment.ordinal == 1 else { return .notFound }
       return asked.withLock { asked in
         asked += 1
         return asked == 1 ? .unknown("") : asked == 2 ? .notSent : .succeeded(Money(100, EngineBench.cny))

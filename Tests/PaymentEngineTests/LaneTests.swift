@@ -9,19 +9,18 @@ import Testing
 // One after the other: some hold a thread of the pool, of which there are as few as cores.
 @Suite(.serialized) struct LaneTests {
   private static func lane(
-    _ store: FakeStore, clock: FakeClock = FakeClock(), provider: FakeProvider = FakeProvider(), queueLimit: Int = 4096,
-    batchLimit: Int = 256
+    _ store: FakeStore, clock: FakeClock = FakeClock(), provider: FakeProvider = FakeProvider(),
+    limits: Limits = Limits()
   ) -> (Lane, Dispatcher, Changes) {
     let rules = EngineBench.rules(provider)
     let dispatcher = Dispatcher(
-      providers: [provider], schedule: rules.schedule, clock: clock, logger: EngineBench.logger)
+      accounts: [ProviderAccount(provider)], limits: limits, clock: clock, logger: EngineBench.logger)
     let changes = Changes(clock: clock)
     let lane = Lane(
       store: store, rules: rules, clock: clock,
       timekeeper: Timekeeper(clock: clock, tolerance: rules.schedule.clockTolerance, logger: EngineBench.logger),
       dispatcher: dispatcher, changes: changes, unreadable: UnreadableOrders(logger: EngineBench.logger),
-      logger: EngineBench.logger, queueLimit: queueLimit,
-      batchLimit: batchLimit)
+      limits: limits, logger: EngineBench.logger)
     return (lane, dispatcher, changes)
   }
 
@@ -82,7 +81,7 @@ import Testing
 
   @Test func aBatchIsBounded() async throws {
     let store = FakeStore()
-    let (lane, _, _) = Self.lane(store, batchLimit: 7)
+    let (lane, _, _) = Self.lane(store, limits: Limits { $0.batch = 7 })
     await withTaskGroup(of: Void.self) { group in
       for number in 0..<50 {
         group.addTask { _ = await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce)) }
@@ -96,7 +95,7 @@ import Testing
 
   @Test func aFullQueueSaysSo() async throws {
     let store = FakeStore()
-    let (lane, _, _) = Self.lane(store, queueLimit: 4)
+    let (lane, _, _) = Self.lane(store, limits: Limits { $0.queue = 4 })
     await withTaskGroup(of: Void.self) { group in
       for number in 0..<4 {
         group.addTask { _ = await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce)) }

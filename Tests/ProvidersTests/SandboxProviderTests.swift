@@ -17,7 +17,7 @@ import Testing
     let sheet = SandboxProvider(
       wire: Wire(client: .shared, timeout: .seconds(1)), bankURL: "", publicURL: "", verifier: verifier
     ).sheet
-    let rules = Rules(sheets: [sandbox: sheet], enabled: [sandbox])
+    let rules = Rules(accounts: [Account(sandbox, sheet)])
     let merchant = MerchantID("mer_a")
     let registration = Order.Registration(merchant: merchant, reference: "r", amount: Money(1999, cny), expiresIn: 900)
     let id = OrderID(at: now, merchant: merchant, reference: "r", random: 1)
@@ -25,8 +25,7 @@ import Testing
       .order
     let pay = Command.pay(id, key: IdempotencyKey("k")!, provider: sandbox, method: nil)
     let paying = try #require(decide(order, pay, by: .payOnce, now: now, rules: rules).order)
-    let call = try #require(paying.due(now, rules: rules).first)
-    return Call(kind: kind, number: 1, payment: call.payment, refund: nil, description: nil)
+    return Call(kind, of: try #require(paying.payments.first), description: nil)
   }
 
   /// What is proven by how a server behaves.
@@ -47,7 +46,7 @@ import Testing
   }
 
   static func charge(_ fields: String) throws -> String {
-    #"{"id":"\#(try call(.charge).payment.id.text)",\#(fields)}"#
+    #"{"id":"\#(try call(.charge).payment.text)",\#(fields)}"#
   }
 
   @Test func aChargeIsAskedForOnce() async throws {
@@ -58,7 +57,7 @@ import Testing
     #expect(requests.count == 1 && request.hasPrefix("POST /charges HTTP/1.1"))
     let body = try #require(request.components(separatedBy: "\r\n\r\n").last)
     let sent = try #require(try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any])
-    #expect(sent["id"] as? String == (try Self.call(.charge).payment.id.text))
+    #expect(sent["id"] as? String == (try Self.call(.charge).payment.text))
     #expect(sent["amount"] as? Int == 1999 && sent["currency"] as? String == "CNY")
     #expect(sent["expires_at"] as? String == "2026-11-18T11:21:40Z")
     #expect(sent["notify_url"] as? String == "http://shop.example/providers/sandbox/notices")

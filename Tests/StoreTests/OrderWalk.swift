@@ -19,11 +19,12 @@ struct SeededDice: RandomNumberGenerator {
 /// The life of one order as shops, buyers, providers and time could make it: a seed decides which.
 struct OrderWalk {
   static let provider = ProviderName("sandbox")
-  static let rules = Rules(
-    sheets: [
-      provider: CapabilitySheet(
-        methods: ["ok", "late"], createMovesMoney: true, burning: .close, lateMoney: ["late": .seconds(60)])
-    ], enabled: [provider])
+  static let rules = Rules(accounts: [
+    Account(
+      provider,
+      CapabilitySheet(
+        methods: ["ok", "late"], createMovesMoney: true, burning: .close, lateMoney: ["late": .seconds(60)]))
+  ])
   static let start = Instant(milliseconds: 1_795_000_000_000)
 
   let registration: Order.Registration
@@ -55,12 +56,8 @@ struct OrderWalk {
     let decision = decide(order, order == nil ? register() : command(), by: .payOnce, now: now, rules: Self.rules)
     var changes = Changeset()
     guard var after = decision.order else { return changes }
-    for call in after.due(now, rules: Self.rules) {
-      if Int.random(in: 0..<8, using: &dice) == 0 {
-        after.postpone(call, by: .seconds(1), now: now)
-      } else {
-        after.lease(call, now: now, schedule: Self.rules.schedule)
-      }
+    _ = after.takeCalls(now, rules: Self.rules) { _ in
+      Int.random(in: 0..<8, using: &dice) == 0 ? .seconds(1) : nil
     }
     order = after
     events += decision.events

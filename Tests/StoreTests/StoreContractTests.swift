@@ -133,6 +133,10 @@ import Testing
     let spoilers = [
       ("payments", "action = 'later', action_value = 'x'"), ("payments", "action = 'redirect'"),
       ("payments", "action_value = 'https://bank.example'"), ("payments", "failure_message = 'later'"),
+      // Each of them is known, and not in this state.
+      ("payments", "action = 'redirect', action_value = 'https://bank.example'"),
+      ("payments", "status = 'requires_action'"),
+      ("payments", "status = 'closed', failure_code = 'declined', failure_message = ''"),
       ("payments", "call_kind = 'query', call_until = 5, call_number = NULL, call_asked_at = 1"),
       ("payments", "call_kind = 'later', call_until = 5, call_number = 1, call_asked_at = 1"),
       ("payments", "call_kind = NULL, call_until = NULL, call_number = 1"),
@@ -236,15 +240,14 @@ import Testing
     try open.store.write(started)
 
     // What `decide` would never make: each is refused by the store itself.
-    func payment(_ ordinal: Int, key: String, _ status: Payment.Status) -> Payment {
+    let succeeded = Payment.State.succeeded(.init(paying.payments[0].amount, surplus: nil))
+    func payment(_ ordinal: Int, key: String, _ state: Payment.State) -> Payment {
       let first = paying.payments[0]
-      return Payment(
-        restored: PaymentID(order: order.id, ordinal: ordinal), key: IdempotencyKey(key)!, provider: first.provider,
+      let asked = Payment(
+        id: PaymentID(order: order.id, ordinal: ordinal), key: IdempotencyKey(key)!, provider: first.provider,
         method: first.method, askedMethod: nil, amount: first.amount, createdAt: first.createdAt,
-        expiresAt: first.expiresAt,
-        status: status, surplus: nil, received: status == .succeeded ? first.amount : nil, capturedAt: nil,
-        unknownSince: nil, action: nil, failure: nil, providerReference: nil, closeRequestedAt: nil, watchUntil: nil,
-        updatedAt: first.updatedAt, calls: first.calls)
+        expiresAt: first.expiresAt)
+      return Payment(restored: asked, state: state, updatedAt: first.updatedAt, calls: first.calls)
     }
     func saves(_ payments: [Payment]) throws -> Bool {
       var changes = Changeset()
@@ -258,12 +261,14 @@ import Testing
       }
     }
     let first = paying.payments[0]
-    #expect(try !saves([first, payment(2, key: "k2", .processing)]), "two live payments")
-    #expect(try !saves([first, payment(2, key: "k1", .closed)]), "two payments of one key")
+    #expect(try !saves([first, payment(2, key: "k2", .processing(.init()))]), "two live payments")
+    #expect(try !saves([first, payment(2, key: "k1", .closed(watchUntil: nil))]), "two payments of one key")
     #expect(
-      try !saves([payment(1, key: "k1", .succeeded), payment(2, key: "k2", .succeeded)]), "two kept payments")
+      try !saves([payment(1, key: "k1", succeeded), payment(2, key: "k2", succeeded)]), "two kept payments")
     #expect(try open.store.find([.order(order.id)]).whole() == [paying])
-    #expect(try saves([payment(1, key: "k1", .succeeded), payment(2, key: "k2", .closed)]), "one kept payment")
+    #expect(
+      try saves([payment(1, key: "k1", succeeded), payment(2, key: "k2", .closed(watchUntil: nil))]), "one kept payment"
+    )
   }
 
   @Test(arguments: StoreKind.all) func whoDecidesNothingWritesNothing(_ kind: StoreKind) async throws {
@@ -537,7 +542,8 @@ import Testing
         id: "sk_\(number)", hash: hash, holder: .merchant(merchant, name: "tea"), createdAt: Self.now, revokedAt: nil)
       let now = Self.now.advanced(by: .milliseconds(number))
       // Asked for while a transaction is open.
-      let tasks = try await open.store.write(Self.order(merchant, "\(number)", at: now).changes, locking: []) { () async throws in
+      let tasks = try await open.store.write(Self.order(merchant, "\(number)", at: now).changes, locking: []) {
+        () async throws in
         let added = Task { try await open.directory.merchant(named: "\(number)", id: id) }
         let keyed = Task { try await open.directory.add(key) }
         for _ in 0..<5 { #expect(try await open.directory.merchant(merchant) != nil) }

@@ -21,8 +21,7 @@ import Testing
         amount: order.registration.amount,
         createdAt: order.createdAt, expiresAt: order.expiresAt)
     ]
-    order.payments[0].status = .succeeded
-    order.payments[0].surplus = .mismatch
+    order.payments[0].put(.succeeded(.init(order.registration.amount, surplus: .mismatch)))
     order.refunds = [
       Refund(
         id: RefundID(order: order.id, ordinal: 1), payment: payment, key: nil, amount: order.registration.amount,
@@ -31,13 +30,15 @@ import Testing
     return order
   }
 
+  private static let failed = Refund.State.failed(Failure(code: "refused", message: ""))
+
   @Test func moneyThatComesBackByItself() {
     var order = Self.mismatched()
     #expect(Self.page(order).notice == nil)
     #expect(Self.page(order).returned.first?.hasSuffix("is being returned to you.") == true)
     order.status = .closed
     #expect(Self.page(order).text.hasSuffix("Money that came for it goes back to you by itself."))
-    order.refunds[0].status = .succeeded
+    order.refunds[0].put(.succeeded)
     #expect(Self.page(order).returned.first?.hasSuffix("was returned to you.") == true)
   }
 
@@ -46,7 +47,7 @@ import Testing
     var order = Self.mismatched()
     order.status = .closed
     let refund = order.refunds[0]
-    if reason == .refundFailed { order.refunds[0].status = .failed }
+    if reason == .refundFailed { order.refunds[0].put(Self.failed) }
     order.cases = [
       Case(
         id: CaseID(order: order.id, ordinal: 1), reason: reason, payment: refund.payment, refund: refund.id,
@@ -55,7 +56,7 @@ import Testing
     #expect(Self.page(order).text.hasSuffix("Money that came for it goes back to you."))
     #expect(Self.page(order).returned.first?.hasSuffix("Somebody is looking into it.") == true)
     // They did.
-    order.refunds[0].status = .failed
+    order.refunds[0].put(Self.failed)
     order.cases[0].resolvedAt = order.createdAt
     #expect(Self.page(order).text.hasSuffix("Money that came for it goes back to you."))
     #expect(Self.page(order).returned == [])
@@ -65,14 +66,17 @@ import Testing
   private static func refunded(_ refunds: (Int64, Refund.Status)...) -> CheckoutPage {
     var order = mismatched()
     order.status = .paid
-    order.payments[0].surplus = nil
-    order.payments[0].received = order.registration.amount
+    order.payments[0].put(.succeeded(.init(order.registration.amount, surplus: nil)))
     order.refunds = refunds.enumerated().map { index, refund in
       var made = Refund(
         id: RefundID(order: order.id, ordinal: index + 1), payment: order.payments[0].id, key: nil,
         amount: Money(refund.0, order.registration.amount.currency), asked: nil, cause: .requested, reason: nil,
         createdAt: order.createdAt)
-      made.status = refund.1
+      switch refund.1 {
+      case .processing: break
+      case .succeeded: made.put(.succeeded)
+      case .failed: made.put(Self.failed)
+      }
       return made
     }
     return page(order)
@@ -114,15 +118,13 @@ import Testing
   @Test func moneyThatMayStillCome() {
     var order = Self.mismatched()
     order.refunds = []
-    order.payments[0].status = .closed
-    order.payments[0].surplus = nil
-    order.payments[0].watchUntil = order.expiresAt
+    order.payments[0].put(.closed(watchUntil: order.expiresAt))
     func said() -> String { [Self.page(order).notice, Self.page(order).text].compactMap { $0 }.joined(separator: " ") }
     #expect(said().contains("So far you have not been charged.") && said().contains("it counts for this order"))
     order.status = .closed
     order.closeReason = .expired
     #expect(said().contains("So far you have not been charged.") && said().contains("it goes back to you by itself"))
-    order.payments[0].watchUntil = nil
+    order.payments[0].put(.closed(watchUntil: nil))
     #expect(said().contains("You were not charged.") && !said().contains("So far"))
   }
 
@@ -130,8 +132,7 @@ import Testing
   @Test func aBrakeOnDeclines() {
     var order = Self.mismatched()
     order.refunds = []
-    order.payments[0].surplus = nil
-    order.payments[0].status = .failed
+    order.payments[0].put(.failed(Failure(code: "declined", message: ""), watchUntil: nil))
     let end = order.createdAt.advanced(by: .seconds(30))
     let paused = Self.page(order, brake: .paused(until: end))
     #expect(paused.state == .failed && paused.retryAt == end && paused.headline == "The bank declined")
@@ -139,10 +140,10 @@ import Testing
     let ended = Self.page(order, brake: .ended)
     #expect(ended.state == .failed && ended.retryAt == nil)
     #expect(ended.text.contains("takes no more") && !ended.text.contains("try again"))
-    order.payments[0].status = .closed
+    order.payments[0].put(.closed(watchUntil: nil))
     #expect(Self.page(order, brake: .ended).headline == "Not paid")
     // A payment that runs is shown as it is.
-    order.payments[0].status = .processing
+    order.payments[0].put(.processing(.init()))
     #expect(
       Self.page(order, brake: .ended).state == .confirming
         && Self.page(order, brake: .paused(until: end)).retryAt == nil)
@@ -161,10 +162,10 @@ import Testing
   @Test func aPaymentWhoseProviderCannotBeAsked() {
     var order = Self.mismatched()
     order.refunds = []
-    order.payments[0].status = .processing
-    order.payments[0].surplus = nil
+    let unknown = Payment.Pending(unknownSince: order.createdAt)
+    let action = NextAction.redirect(url: "https://bank.example/")
+    order.payments[0].put(.processing(unknown))
     order.payments[0].calls.firstSent = .init(number: 1, at: order.createdAt)
-    order.payments[0].unknownSince = order.createdAt
     #expect(Self.page(order).asked?.id == order.payments[0].id)
     #expect(Self.page(order).text.contains("We keep asking"))
     func expectNothingToDo() {
@@ -174,14 +175,13 @@ import Testing
       #expect(page.headline == "Not confirmed yet")
     }
     expectNothingToDo()
-    order.payments[0].status = .requiresAction
-    order.payments[0].action = .redirect(url: "https://bank.example/")
+    order.payments[0].put(.requiresAction(action, unknown))
     #expect(Self.page(order).acting != nil)
     expectNothingToDo()
-    order.payments[0].unknownSince = nil
+    order.payments[0].put(.requiresAction(action, .init()))
     #expect(Self.page(order).state == .action)
     expectNothingToDo()
-    order.payments[0].closeRequestedAt = order.createdAt
+    order.payments[0].put(.requiresAction(action, .init()), closeRequestedAt: order.createdAt)
     #expect(Self.page(order).text.contains("Then you can choose again"))
     expectNothingToDo()
     for reason in [Order.CloseReason.expired, .cancelled] {
@@ -196,10 +196,23 @@ import Testing
   @Test func aPaymentThatWasNotSentToAProviderThatIsOff() {
     var order = Self.mismatched()
     order.refunds = []
-    order.payments[0].status = .processing
-    order.payments[0].surplus = nil
+    order.payments[0].put(.processing(.init()))
     #expect(!order.payments[0].mayHaveLeft)
     let page = Self.page(order, isAskable: false)
     #expect(page.closable == order.payments[0].id && page.text.contains("not sent yet"))
+  }
+}
+
+extension Payment {
+  /// Puts it into a state, however it came there.
+  fileprivate mutating func put(_ state: State, closeRequestedAt: Instant? = nil) {
+    self = Payment(
+      restored: self, state: state, closeRequestedAt: closeRequestedAt, updatedAt: updatedAt, calls: calls)
+  }
+}
+
+extension Refund {
+  fileprivate mutating func put(_ state: State) {
+    self = Refund(restored: self, state: state, providerReference: nil, updatedAt: updatedAt, calls: calls)
   }
 }

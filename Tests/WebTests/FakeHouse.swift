@@ -139,12 +139,12 @@ extension FakeHouse {
   func services(clock: StillClock = StillClock()) -> WebServices {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let engine = Engine(
-      stores: [self], providers: [], rules: Rules(sheets: [:], enabled: []), clock: clock, logger: logger)
+      stores: [self], accounts: [], clock: clock, logger: logger)
     let demo = DemoShop(
       merchant: Self.merchant, bankURL: "http://bank.example", network: { "good" }, setNetwork: { _ in },
       books: { _ in nil })
     return WebServices(
-      engine: engine, reading: self, directory: self, providers: [], randomness: CountingDice(),
+      engine: engine, reading: self, directory: self, randomness: CountingDice(),
       publicURL: "http://pay.example", redirectOrigins: [], demo: demo, logger: logger)
   }
 

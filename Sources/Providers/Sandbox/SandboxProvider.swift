@@ -37,17 +37,17 @@ package struct SandboxProvider: Provider {
 
   package func perform(_ call: Call) async -> Evidence {
     if let refund = call.refund { return .refund(await perform(call, refund)) }
-    let id = call.payment.id.text
+    let id = call.payment.text
     let outcome =
       switch call.kind {
-      case .charge: await wire.send(.POST, "\(bankURL)/charges", headers: Self.json, body: create(call.payment))
+      case .charge: await wire.send(.POST, "\(bankURL)/charges", headers: Self.json, body: create(call))
       case .close: await wire.send(.POST, "\(bankURL)/charges/\(id)/close", headers: Self.json, body: [])
       case .query, .refund, .queryRefund: await wire.send(.GET, "\(bankURL)/charges/\(id)")
       }
     let reading = reading(outcome, call)
     return .payment(
       .init(
-        payment: call.payment.id, provider: name, call: call.number, verdict: reading.verdict,
+        payment: call.payment, provider: name, call: call.number, verdict: reading.verdict,
         capturedAt: reading.capturedAt))
   }
 
@@ -63,10 +63,10 @@ package struct SandboxProvider: Provider {
     let notify_url: String
   }
 
-  private func create(_ payment: Payment) -> [UInt8] {
+  private func create(_ call: Call) -> [UInt8] {
     let charge = CreateCharge(
-      id: payment.id.text, amount: payment.amount.amount, currency: payment.amount.currency.code,
-      method: payment.method, expires_at: Self.text(payment.expiresAt),
+      id: call.payment.text, amount: call.amount.amount, currency: call.amount.currency.code,
+      method: call.method, expires_at: Self.text(call.expiresAt),
       notify_url: "\(publicURL)/providers/\(name.text)/notices")
     // Encoding texts and integers cannot fail.
     return (try? JSONEncoder().encode(charge)).map(Array.init) ?? []
@@ -119,7 +119,7 @@ package struct SandboxProvider: Provider {
     case .notSent: return Reading(.notSent)
     case .unknown(let reason): return Reading(.unknown(reason))
     case .answer(200, let body):
-      guard let charge = Self.decode(Charge.self, body), charge.id == call.payment.id.text else {
+      guard let charge = Self.decode(Charge.self, body), charge.id == call.payment.text else {
         return Reading(.unknown("the bank's answer cannot be read"))
       }
       return Reading(verdict(charge), charge)
@@ -127,7 +127,7 @@ package struct SandboxProvider: Provider {
       guard let refused = Self.decode(Refused.self, body) else {
         return Reading(.unknown("the bank answered \(status)"))
       }
-      if let charge = refused.charge, charge.id == call.payment.id.text, refused.code == "already_paid" {
+      if let charge = refused.charge, charge.id == call.payment.text, refused.code == "already_paid" {
         return Reading(verdict(charge), charge)
       }
       if status == 404, call.kind == .query { return Reading(.notFound) }
@@ -170,12 +170,12 @@ package struct SandboxProvider: Provider {
     let amount: Int64
   }
 
-  private func perform(_ call: Call, _ refund: Refund) async -> RefundEvidence {
+  private func perform(_ call: Call, _ refund: Call.RefundPart) async -> RefundEvidence {
     let outcome: Wire.Outcome
     if call.kind == .refund {
       let body = try? JSONEncoder().encode(CreateRefund(id: refund.id.text, amount: refund.amount.amount))
       outcome = await wire.send(
-        .POST, "\(bankURL)/charges/\(call.payment.id.text)/refunds", headers: Self.json, body: body.map(Array.init))
+        .POST, "\(bankURL)/charges/\(call.payment.text)/refunds", headers: Self.json, body: body.map(Array.init))
     } else {
       outcome = await wire.send(.GET, "\(bankURL)/refunds/\(refund.id.text)")
     }
@@ -191,7 +191,7 @@ package struct SandboxProvider: Provider {
     return RefundEvidence(refund: refund.id, provider: name, call: call.number, verdict: verdict)
   }
 
-  private static func returned(_ body: [UInt8], _ refund: Refund) -> RefundEvidence.Verdict {
+  private static func returned(_ body: [UInt8], _ refund: Call.RefundPart) -> RefundEvidence.Verdict {
     guard let answer = decode(RefundAnswer.self, body), answer.id == refund.id.text else {
       return .unknown("the bank's answer cannot be read")
     }

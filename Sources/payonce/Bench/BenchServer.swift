@@ -19,12 +19,10 @@ struct BenchServerCommand: AsyncParsableCommand {
       let logger = try log.logger("bench")
       let address = try ListenAddress(listen, option: "--listen").reserved(option: "--listen")
       let opened = try store.location().open(lanes: lanes)
-      let provider = InstantProvider()
       let engine = Engine(
-        stores: opened.writing, providers: [provider], rules: InstantProvider.rules, clock: SystemClock(),
-        logger: logger)
+        stores: opened.writing, accounts: [ProviderAccount(InstantProvider())], clock: SystemClock(), logger: logger)
       let services = WebServices(
-        engine: engine, reading: opened.reading, directory: opened.directory, providers: [provider],
+        engine: engine, reading: opened.reading, directory: opened.directory,
         randomness: SystemRandomness(), publicURL: "http://\(address)", redirectOrigins: [], demo: nil, logger: logger)
       let places = try Descriptors.all.gatePlaces(lanes: lanes, hasBank: false)
       try await Server.run(engine, services, at: address, places: places, logger: logger)

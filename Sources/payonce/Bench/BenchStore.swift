@@ -16,13 +16,13 @@ struct InstantProvider: Provider {
     }
     return .payment(
       .init(
-        payment: call.payment.id, provider: name, call: call.number, verdict: .succeeded(call.payment.amount),
+        payment: call.payment, provider: name, call: call.number, verdict: .succeeded(call.amount),
         reference: nil))
   }
 
   func read(_ notice: Notice, now: Instant) -> NoticeReading { .unverified }
 
-  static let rules = Rules(sheets: [name: InstantProvider().sheet], enabled: [name])
+  static let rules = Rules(accounts: [ProviderAccount(InstantProvider()).account])
 }
 
 /// A store that is measured.
@@ -117,7 +117,7 @@ struct EngineBench {
     let orders = try await store.register(payments)
     let counted = store.opened.writing.map { CountedStore($0) }
     let engine = Engine(
-      stores: counted, providers: [InstantProvider()], rules: InstantProvider.rules,
+      stores: counted, accounts: [ProviderAccount(InstantProvider())],
       clock: SystemClock(), logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
     let threads = counted.indices.map { LaneThread(name: "lane \($0 + 1)") }
     return try await withThrowingTaskGroup(of: [Int64].self) { group in

@@ -59,7 +59,7 @@ struct RawCeiling {
     func change(_ before: Order, _ command: Command) throws -> (order: Order, changes: Changeset) {
       let decision = decide(before, command, by: .payOnce, now: now, rules: rules)
       guard var after = decision.order else { throw SetupError("a decision without an order") }
-      for call in after.due(now, rules: rules) { after.lease(call, now: now, schedule: rules.schedule) }
+      _ = after.takeCalls(now, rules: rules)
       var changes = Changeset()
       changes.orders = [.init(before: before, after: after)]
       changes.events = decision.events.map { (after, $0) }

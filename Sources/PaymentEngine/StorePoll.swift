@@ -3,19 +3,20 @@ import PaymentCore
 
 /// What other nodes do to orders that somebody listens to here. Where a store is shared, it is asked for the versions of
 /// those orders, many in one question.
-struct Neighbours: Sendable {
+struct StorePoll: Sendable {
   let reading: any Reading
   let changes: Changes
+  /// How often the store is asked.
+  let interval: Duration
   let clock: any Clock
   let logger: Logger
 
-  /// How often the store is asked, and for how many orders in one question.
-  private static let interval: Duration = .milliseconds(500)
+  /// For how many orders in one question.
   private static let limit = 1000
 
   /// Asks until it is cancelled.
   func run() async {
-    while (try? await clock.sleep(for: Self.interval)) != nil {
+    while (try? await clock.sleep(for: interval)) != nil {
       let heard = changes.heard
       do throws(Fault) {
         for start in stride(from: 0, to: heard.count, by: Self.limit) {

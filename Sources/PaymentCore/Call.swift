@@ -1,0 +1,45 @@
+/// One call to a provider: all that an adapter needs to make it.
+package struct Call: Hashable, Sendable {
+  package enum Kind: String, CaseIterable, Hashable, Sendable {
+    case charge, query, close, refund
+    case queryRefund = "query_refund"
+
+    /// Whether the call can itself make money move, now or by the buyer's next step.
+    package var movesMoney: Bool { self == .charge || self == .refund }
+  }
+
+  package let kind: Kind
+  /// Which of the payment's or refund's calls this is; comes back with the evidence.
+  package let number: Int
+  package let payment: PaymentID
+  package let provider: ProviderName
+  package let method: String
+  /// What the payment is to take.
+  package let amount: Money
+  /// When the payment is closed if nobody has paid it by then.
+  package let expiresAt: Instant
+  /// What the buyer pays for.
+  package let description: String?
+  /// The refund that is made or asked for.
+  package let refund: RefundPart?
+
+  package struct RefundPart: Hashable, Sendable {
+    package let id: RefundID
+    package let amount: Money
+  }
+
+  init(_ kind: Kind, of payment: Payment, refund: Refund? = nil, description: String?) {
+    self.kind = kind
+    number = (refund?.calls.made ?? payment.calls.made) + 1
+    self.payment = payment.id
+    provider = payment.provider
+    method = payment.method
+    amount = payment.amount
+    expiresAt = payment.expiresAt
+    self.description = description
+    self.refund = refund.map { RefundPart(id: $0.id, amount: $0.amount) }
+  }
+
+  /// What is moved or asked about: the refund, else the payment.
+  package var subject: String { refund?.id.text ?? payment.text }
+}

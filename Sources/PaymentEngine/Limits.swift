@@ -1,0 +1,23 @@
+package import PaymentCore
+
+/// The spans of time and the bounds that the engine goes by, in one value, since they have to fit together.
+package struct Limits: Sendable {
+  package var schedule = Schedule()
+  /// How long anybody waits for a store that hangs.
+  package var storePatience: Duration = .seconds(10)
+  /// How many commands may wait for their lane; one more gets `Fault.overloaded`. Evidence and sweeps have as many places
+  /// again, since what is under way comes to its end also when no more is let in.
+  package var queue = 4096
+  /// How many commands, or due orders, share a transaction.
+  package var batch = 256
+  /// How many calls to one provider may be under way at once.
+  package var calls = 256
+  /// The pause between two looks at what is due.
+  package var sweepInterval: Duration = .milliseconds(200)
+  /// How often a shared store is asked for what other nodes did.
+  package var pollInterval: Duration = .milliseconds(500)
+  /// How many may wait for changes.
+  package var places = Changes.Places()
+
+  package init() {}
+}
