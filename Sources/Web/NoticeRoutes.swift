@@ -20,7 +20,7 @@ extension WebServices {
       case .evidence(let evidence):
         context.logger.info("notice", metadata: evidence.metadata)
         // A refusal says that it is about nothing of this provider's here; it would not help to send it again.
-        _ = try await engine.journal.submit(.evidence(evidence))
+        _ = try await engine.journal.submit(.evidence(evidence), by: .payOnce)
       }
       return Response(status: .noContent)
     }

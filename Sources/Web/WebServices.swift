@@ -51,6 +51,4 @@ package struct WebServices: Sendable {
       return sheet.methods.map { BuyerMethod(provider: name, method: $0) }
     }
   }
-
-  func random128() -> UInt128 { UInt128(randomness.next()) << 64 | UInt128(randomness.next()) }
 }
