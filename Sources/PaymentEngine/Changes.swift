@@ -93,8 +93,18 @@ package final class Changes: Sendable {
     self.places = places
   }
 
-  /// Begins to listen. What is published from now on is not missed, also before `first` is called.
-  package func subscribe(to order: OrderID, as listener: Listener = .command) throws(Fault) -> Subscription {
+  /// Listens to an order for as long as the work takes. What is published from now on is not missed, also before `first`
+  /// is called.
+  package func withSubscription<Value>(
+    to order: OrderID, as listener: Listener = .command, _ work: (Subscription) async throws -> Value
+  ) async throws -> Value {
+    let subscription = try subscribe(to: order, as: listener)
+    defer { subscription.end() }
+    return try await work(subscription)
+  }
+
+  /// Begins to listen. Other targets use `withSubscription`, which cannot forget the end.
+  func subscribe(to order: OrderID, as listener: Listener = .command) throws(Fault) -> Subscription {
     let subscribed = state.withLock { state -> (Subscription, [Subscription], CheckedContinuation<Void, Never>?)? in
       var leaving: [Subscription] = []
       switch listener {
@@ -219,8 +229,8 @@ package final class Subscription: Sendable {
   }
 
   /// Waits for the first published state that meets the condition.
-  /// - Returns: that state; when the time is over, the task cancelled or the process stopping, the last one that was
-  ///   published since `subscribe`, if any was.
+  /// - Returns: that state; when the time is over, the task cancelled or the process stopping, the last one that is known
+  ///   here, if any is.
   package func first(within duration: Duration, where isMet: @escaping @Sendable (Order) -> Bool) async -> Order? {
     let deadline = changes.deadline(in: duration)
     return await withTaskCancellationHandler {
@@ -244,7 +254,15 @@ package final class Subscription: Sendable {
   /// Whether waiting is over for good, since the process is stopping, the task was cancelled, or it gave way to another.
   package var isOver: Bool { state.withLock { $0.isOver } }
 
-  package func end() { changes.end(self) }
+  func end() { changes.end(self) }
+
+  /// Takes this state for the first, unless one as new was published meanwhile.
+  func begin(with order: Order) {
+    state.withLock { state in
+      if let latest = state.latest, (latest.version, latest.updatedAt) >= (order.version, order.updatedAt) { return }
+      state.latest = order
+    }
+  }
 
   fileprivate func hear(_ order: Order) {
     let waiting = state.withLock { state -> Waiting? in

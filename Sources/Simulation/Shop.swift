@@ -209,15 +209,15 @@ final class Shop: @unchecked Sendable {
 
   /// Waits as a long poll or an open page does, on the node that it came to.
   private func listen(to id: PaymentID, on node: Node) async {
-    guard let subscription = try? node.engine.changes.subscribe(to: id.order) else { return }
-    defer { subscription.end() }
-    let (limit, began, freezes) = (dice.within(0...8000), world.clock.now, node.executor.freezes)
-    let isMet = { @Sendable (order: Order) in order.payment(id).map { !$0.isLive || $0.nextAction != nil } ?? true }
-    let heard = await subscription.first(within: .milliseconds(limit), where: isMet)
-    if node.isAlive, node.executor.freezes == freezes, !node.executor.isFrozen {
-      world.auditor.waited(world.clock.now - began, limit: limit, isMet: heard.map(isMet) ?? false, id.order)
+    try? await node.engine.changes.withSubscription(to: id.order) { subscription in
+      let (limit, began, freezes) = (dice.within(0...8000), world.clock.now, node.executor.freezes)
+      let isMet = { @Sendable (order: Order) in order.payment(id).map { !$0.isLive || $0.nextAction != nil } ?? true }
+      let heard = await subscription.first(within: .milliseconds(limit), where: isMet)
+      if node.isAlive, node.executor.freezes == freezes, !node.executor.isFrozen {
+        world.auditor.waited(world.clock.now - began, limit: limit, isMet: heard.map(isMet) ?? false, id.order)
+      }
+      if let heard, heard.payment(id) != nil { world.auditor.told(id, of: heard, under: nil) }
     }
-    if let heard, heard.payment(id) != nil { world.auditor.told(id, of: heard, under: nil) }
   }
 
   private func act(_ page: (kind: BankKind, charge: Int)) {

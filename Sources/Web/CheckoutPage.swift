@@ -385,7 +385,7 @@ extension WebServices {
       "text": page.text,
       "notice": page.notice, "returned": page.returned, "isFinal": page.state.isFinal,
       "base": base,
-      "key": "page-" + String(random128(), radix: 36),
+      "key": "page-" + String(randomness.next128(), radix: 36),
       "choices": page.choices.prefix(shown).map {
         ["value": $0.value, "label": $0.label, "note": $0.note, "checked": $0.isFirst ? "checked" : ""]
       },

@@ -153,23 +153,23 @@ extension WebServices {
     _ order: Order, beyond version: Int?, within wait: Duration, _ request: Request, _ context: WebContext
   ) async throws -> Order {
     let listener = Changes.Listener.page(from: Peer.address(of: request, context.channel))
-    let subscription = try engine.changes.subscribe(to: order.id, as: listener)
-    defer { subscription.end() }
-    let isMet: @Sendable (Order) -> Bool = { order in
-      version.map { order.version > $0 } ?? (order.livePayment == nil && order.status != .closing)
+    return try await engine.changes.withSubscription(to: order.id, as: listener) { subscription in
+      let isMet: @Sendable (Order) -> Bool = { order in
+        version.map { order.version > $0 } ?? (order.livePayment == nil && order.status != .closing)
+      }
+      let now = try await asked(order)
+      if isMet(now) { return now }
+      if let next = await subscription.first(within: wait, where: isMet), isMet(next) { return next }
+      // A view says when it was true, and the wait was long.
+      return try await reading.order(order.id) ?? now
     }
-    let now = try await asked(order)
-    if isMet(now) { return now }
-    if let next = await subscription.first(within: wait, where: isMet), isMet(next) { return next }
-    // A view says when it was true, and the wait was long.
-    return try await reading.order(order.id) ?? now
   }
 
   /// The order after the query of its live payment was put on its way, if it could be.
   func asked(_ order: Order) async throws -> Order {
     let current = try await reading.order(order.id) ?? order
     guard let live = current.livePayment,
-      case .payment(_, let asked, _)? = try? await submit(.check(live.id), by: .payOnce)
+      case .payment(_, let asked, _)? = try? await engine.perform(.check(live.id), by: .payOnce)
     else { return current }
     return asked
   }
@@ -183,27 +183,27 @@ extension WebServices {
     let shop = try await shop(of: order).shownName
     // Nobody listens before the body is really written: the answer to a HEAD has none.
     let body = ResponseBody { writer in
-      let subscription = try engine.changes.subscribe(to: order.id, as: listener)
-      defer { subscription.end() }
-      // A buyer who went away is noticed by the next heartbeat. Hummingbird could say so at once, but stops the program
-      // when the request of whom it watches has a body that never ends.
-      var order = (try? await reading.order(order.id)) ?? order
-      let end = engine.clock.uptime() + Self.streamLife
-      try await writer.write(event(order, shop))
-      while !subscription.isOver, engine.clock.uptime() < end {
-        let version = order.version
-        let next = await subscription.first(within: Self.heartbeat, where: { $0.version > version })
-        if let next, next.version > version {
-          order = next
-          try await writer.write(event(order, shop))
-        } else {
-          // The same once more, not a comment: a page cannot see comments, and a dead connection looks like a quiet one.
-          // Where it cannot be read another node may know more.
-          guard let current = try? await reading.order(order.id) else { break }
-          try await writer.write(event(current, shop))
+      try await engine.changes.withSubscription(to: order.id, as: listener) { subscription in
+        // A buyer who went away is noticed by the next heartbeat. Hummingbird could say so at once, but stops the program
+        // when the request of whom it watches has a body that never ends.
+        var order = (try? await reading.order(order.id)) ?? order
+        let end = engine.clock.uptime() + Self.streamLife
+        try await writer.write(event(order, shop))
+        while !subscription.isOver, engine.clock.uptime() < end {
+          let version = order.version
+          let next = await subscription.first(within: Self.heartbeat, where: { $0.version > version })
+          if let next, next.version > version {
+            order = next
+            try await writer.write(event(order, shop))
+          } else {
+            // The same once more, not a comment: a page cannot see comments, and a dead connection looks like a quiet one.
+            // Where it cannot be read another node may know more.
+            guard let current = try? await reading.order(order.id) else { break }
+            try await writer.write(event(current, shop))
+          }
         }
+        try await writer.finish(nil)
       }
-      try await writer.finish(nil)
     }
     return Response(
       status: .ok,

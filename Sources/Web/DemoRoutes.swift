@@ -49,7 +49,7 @@ extension WebServices {
         description: Language(request).say(product.name.english, product.name.chinese),
         expiresIn: form["deadline"]?.isExactly("short") == true ? Self.shortLife : 900, returnURL: back,
         cancelURL: back)
-      _ = try await register(registration)
+      _ = try await engine.register(registration, randomness)
       return Self.seeOther("/demo/orders/\(reference)")
     }
     routes.on(.get, "/demo/orders/:reference") { request, context in

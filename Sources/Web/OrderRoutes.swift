@@ -10,7 +10,7 @@ extension WebServices {
       let merchant = try await keys.merchant(of: request)
       let wanted = try RegisterOrder(
         body: try await request.bytes(), merchant: merchant)
-      let (order, isRepeat) = try await register(wanted.registration)
+      let (order, isRepeat) = try await engine.register(wanted.registration, randomness)
       return .json(
         rendering.order(order), status: isRepeat ? .ok : .created, headers: [.location: "/v1/orders/\(order.id.text)"])
     }
@@ -28,7 +28,7 @@ extension WebServices {
         try ReopenOrder(body: try await request.bytes())
       }
       let command = Command.reopenOrder(id, expiresIn: wanted.expiresIn)
-      guard case .order(let order, _) = try await submit(command, by: .merchant(merchant)) else {
+      guard case .order(let order, _) = try await engine.perform(command, by: .merchant(merchant)) else {
         throw ProblemError(.internalError)
       }
       return .json(rendering.order(order))
@@ -40,31 +40,14 @@ extension WebServices {
         try NoFields.check(body: try await request.bytes())
         return try request.preferredWait()
       }
-      let subscription = try engine.changes.subscribe(to: id)
-      defer { subscription.end() }
-      guard case .order(var order, _) = try await submit(.closeOrder(id), by: .merchant(merchant)) else {
-        throw ProblemError(.internalError)
-      }
-      if order.status == .closing {
-        order = await subscription.first(within: wait) { $0.status != .closing } ?? order
+      let (_, order) = try await engine.perform(.closeOrder(id), by: .merchant(merchant), within: wait) {
+        $1.status != .closing
       }
       if order.status == .paid {
         throw Refusal(.orderPaid, "The order turned out to be paid.", payment: order.keptPayment.map(order.view))
       }
       return .json(rendering.order(order), status: order.status == .closed ? .ok : .accepted)
     }
-  }
-
-  /// Registers an order, or finds the one that was registered with the same content.
-  func register(_ registration: Order.Registration) async throws -> (order: Order, isRepeat: Bool) {
-    let id = OrderID(
-      at: engine.clock.now(), merchant: registration.merchant, reference: registration.reference,
-      random: randomness.next())
-    let command = Command.register(registration, id: id, checkoutSecret: random128())
-    guard case .order(let order, let isRepeat) = try await submit(command, by: .payOnce) else {
-      throw ProblemError(.internalError)
-    }
-    return (order, isRepeat)
   }
 
   private func list(of merchant: MerchantID, _ request: Request) async throws -> Response {
@@ -128,12 +111,6 @@ extension WebServices {
   func order(_ id: OrderID, of merchant: MerchantID) async throws -> Order {
     let order = try await reading.order(id)
     return try order.flatMap { Caller.merchant(merchant).maySee($0) ? $0 : nil }.orNotFound("order")
-  }
-
-  /// Sends a command through the one door.
-  /// - Throws: the refusal, or the fault.
-  func submit(_ command: Command, by caller: Caller) async throws -> Reply {
-    try await engine.journal.submit(command, by: caller).get()
   }
 }
 

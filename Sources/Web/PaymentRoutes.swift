@@ -67,16 +67,14 @@ extension WebServices {
   func pay(
     _ id: OrderID, key: IdempotencyKey, _ start: StartPayment, by caller: Caller, wait: Duration
   ) async throws -> (payment: PaymentView, isRepeat: Bool) {
-    let subscription = try engine.changes.subscribe(to: id)
-    defer { subscription.end() }
     let command = Command.pay(id, key: key, provider: start.provider, method: start.method)
-    let reply = try await submit(command, by: caller)
-    guard case .payment(let payment, let order, let isRepeat) = reply, let now = order.view(payment) else {
+    let (reply, order) = try await engine.perform(command, by: caller, within: wait) { reply, now in
+      if case .payment(let id, _, _) = reply { now.payment(id)?.status != .processing } else { true }
+    }
+    guard case .payment(let id, _, let isRepeat) = reply, let payment = order.view(id) else {
       throw ProblemError(.internalError)
     }
-    guard now.status == .processing else { return (now, isRepeat) }
-    let later = await subscription.first(within: wait) { $0.payment(payment)?.status != .processing }
-    return (later?.view(payment) ?? now, isRepeat)
+    return (payment, isRepeat)
   }
 
   func response(_ started: (payment: PaymentView, isRepeat: Bool)) -> Response {
@@ -109,13 +107,11 @@ extension WebServices {
     _ command: Command, _ id: PaymentID, by caller: Caller, within wait: Duration,
     until isMet: @escaping @Sendable (_ before: Payment, _ now: Payment) -> Bool
   ) async throws -> PaymentView {
-    let subscription = try engine.changes.subscribe(to: id.order)
-    defer { subscription.end() }
-    guard case .payment(_, let order, _) = try await submit(command, by: caller), let before = order.view(id) else {
-      throw Refusal(.notFound, "There is no such payment.")
+    let (_, order) = try await engine.perform(command, by: caller, within: wait) { reply, now in
+      guard case .payment(_, let order, _) = reply, let before = order.payment(id), let payment = now.payment(id)
+      else { return true }
+      return isMet(before, payment)
     }
-    if isMet(before.payment, before.payment) { return before }
-    let later = await subscription.first(within: wait) { $0.payment(id).map { isMet(before.payment, $0) } ?? true }
-    return later?.view(id) ?? before
+    return try order.view(id).orNotFound("payment")
   }
 }

@@ -13,20 +13,17 @@ extension WebServices {
       let (key, wanted, wait) = try await parsing(about: id.order, payment: id, by: caller) { () throws in
         (try request.idempotencyKey(), try RequestRefund(body: try await request.bytes()), try request.preferredWait())
       }
-      let subscription = try engine.changes.subscribe(to: id.order)
-      defer { subscription.end() }
       let command = Command.refund(id, key: key, wanted.wanted)
-      guard case .refund(let refund, let order, let isRepeat) = try await submit(command, by: caller),
-        var now = order.refund(refund)
-      else { throw ProblemError(.internalError) }
-      if now.status == .processing {
-        let later = await subscription.first(within: wait) { $0.refund(refund)?.status != .processing }
-        now = later?.refund(refund) ?? now
+      let (reply, order) = try await engine.perform(command, by: caller, within: wait) { reply, now in
+        if case .refund(let id, _, _) = reply { now.refund(id)?.status != .processing } else { true }
       }
-      var headers: HTTPFields = [.location: "/v1/refunds/\(refund.text)"]
+      guard case .refund(let made, _, let isRepeat) = reply, let refund = order.refund(made) else {
+        throw ProblemError(.internalError)
+      }
+      var headers: HTTPFields = [.location: "/v1/refunds/\(made.text)"]
       if isRepeat { headers[.idempotencyReplayed] = "true" }
       return .json(
-        rendering.refund(now), status: now.status == .processing ? .accepted : .created, headers: headers)
+        rendering.refund(refund), status: refund.status == .processing ? .accepted : .created, headers: headers)
     }
     routes.on(.get, "/v1/payments/:id/refunds") { request, context in
       let merchant = try await keys.merchant(of: request)

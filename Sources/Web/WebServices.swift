@@ -49,6 +49,4 @@ package struct WebServices: Sendable {
     }
     .flatMap { account in account.sheet.methods.map { BuyerMethod(provider: account.provider, method: $0) } }
   }
-
-  func random128() -> UInt128 { UInt128(randomness.next()) << 64 | UInt128(randomness.next()) }
 }

@@ -37,7 +37,7 @@ extension PayOnce {
     } catch {
       guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
       explain(withoutPasswords(fullMessage(for: error)))
-      Foundation.exit(ExitCode.validationFailure.rawValue)
+      exit(withError: ExitCode.validationFailure)
     }
   }
 

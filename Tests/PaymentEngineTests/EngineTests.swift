@@ -110,7 +110,7 @@ import Testing
 @Suite struct ChangesTests {
   private static let order = EngineBench.id("r")
 
-  private static func version(_ version: Int) -> Order {
+  static func version(_ version: Int) -> Order {
     Order(
       restored: order,
       registration: .init(
@@ -155,7 +155,7 @@ import Testing
     #expect(subscription.isOver)
   }
 
-  private static func places(_ change: (inout Changes.Places) -> Void) -> Changes.Places {
+  static func places(_ change: (inout Changes.Places) -> Void) -> Changes.Places {
     var places = Changes.Places()
     change(&places)
     return places

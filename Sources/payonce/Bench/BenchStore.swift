@@ -144,13 +144,9 @@ struct EngineBench {
 
   /// As a request does it: ask, and wait for the outcome.
   private static func pay(_ order: OrderID, _ engine: Engine) async throws {
-    let subscription = try engine.changes.subscribe(to: order)
-    defer { subscription.end() }
-    let outcome = try await engine.journal.submit(
-      .pay(order, key: BenchStore.newKey(), provider: InstantProvider.name, method: nil), by: .payOnce)
-    guard case .success(.payment(let id, _, _)) = outcome else { throw SetupError("a payment was refused: \(outcome)") }
-    let paid = await subscription.first(within: .seconds(30)) { $0.payment(id)?.status == .succeeded }
-    guard paid?.keptPayment?.id == id else { throw SetupError("a payment did not succeed") }
+    let command = Command.pay(order, key: BenchStore.newKey(), provider: InstantProvider.name, method: nil)
+    let (_, paid) = try await engine.perform(command, by: .payOnce, within: .seconds(30)) { $1.keptPayment != nil }
+    guard paid.keptPayment != nil else { throw SetupError("a payment did not succeed") }
   }
 }
 

@@ -1,0 +1,112 @@
+import PaymentCore
+import Testing
+
+@testable import PaymentEngine
+
+@Suite struct PerformTests {
+  private static func pay(_ order: OrderID, _ key: String = "k") -> Command {
+    .pay(order, key: IdempotencyKey(key)!, provider: ProviderName("sandbox"), method: nil)
+  }
+
+  private static func bench(_ gate: Gate) -> EngineBench {
+    EngineBench(
+      provider: FakeProvider { _ in
+        await gate.pass()
+        return .succeeded(Money(1999, EngineBench.cny))
+      })
+  }
+
+  @Test func theOutcomeIsWaitedFor() async throws {
+    let gate = Gate()
+    let bench = Self.bench(gate)
+    try await bench.running {
+      let id = try await bench.order("r")
+      async let performed = bench.engine.perform(Self.pay(id), by: .payOnce, within: .seconds(60)) {
+        $1.status == .paid
+      }
+      try await until("the call") { gate.waiting == 1 }
+      #expect(bench.engine.changes.count == 1)
+      gate.open()
+      let (reply, order) = try await performed
+      #expect(reply == .payment(PaymentID(order: id, ordinal: 1), of: try #require(reply.paid), isRepeat: false))
+      #expect(reply.paid?.status == .open && order.status == .paid)
+      #expect(bench.engine.changes.count == 0)
+    }
+  }
+
+  /// A command that changes nothing is published to nobody.
+  @Test func whatIsSoAlreadyIsNotWaitedFor() async throws {
+    let gate = Gate()
+    gate.open()
+    let bench = Self.bench(gate)
+    try await bench.running {
+      let id = try await bench.order("r")
+      for isRepeat in [false, true] {
+        let (reply, order) = try await bench.engine.perform(Self.pay(id), by: .payOnce, within: .seconds(3600)) {
+          $1.status == .paid
+        }
+        guard case .payment(_, _, isRepeat) = reply else { throw TimedOut(description: "\(reply)") }
+        #expect(order.status == .paid)
+      }
+    }
+    #expect(bench.clock.uptime() < .seconds(3600))
+  }
+
+  @Test func whenTheTimeIsOverTheOrderIsAsItIs() async throws {
+    let gate = Gate()
+    let bench = Self.bench(gate)
+    try await bench.running {
+      let id = try await bench.order("r")
+      let (_, order) = try await bench.engine.perform(Self.pay(id), by: .payOnce, within: .zero) { _, _ in false }
+      #expect(order.livePayment?.status == .processing)
+      gate.open()
+    }
+  }
+
+  @Test func nobodyListensAfterARefusalOrAFault() async throws {
+    let store = FakeStore { _, changes throws(Fault) in
+      if changes.orders.contains(where: { !$0.after.payments.isEmpty }) { throw .unavailable("gone") }
+    }
+    let bench = EngineBench(store: store)
+    try await bench.running {
+      let id = try await bench.order("r")
+      await #expect(throws: Refusal.self) {
+        try await bench.engine.perform(Self.pay(EngineBench.id("other")), by: .payOnce, within: .seconds(9)) { _, _ in
+          true
+        }
+      }
+      await #expect(throws: Fault.unavailable("gone")) {
+        try await bench.engine.perform(Self.pay(id), by: .payOnce, within: .seconds(9)) { _, _ in true }
+      }
+      #expect(bench.engine.changes.count == 0)
+    }
+  }
+
+  /// Another node may have written what the command found; a call may have come home before its request woke up.
+  @Test(arguments: [(nil, 2, 2), (1, 2, 2), (2, 2, 2), (3, 2, 3)] as [(Int?, Int, Int)])
+  func theNewestStateIsTheFirst(_ published: Int?, _ answered: Int, _ newest: Int) async throws {
+    let changes = Changes(clock: FakeClock())
+    let subscription = try changes.subscribe(to: EngineBench.id("r"))
+    if let published { changes.publish([ChangesTests.version(published)]) }
+    subscription.begin(with: ChangesTests.version(answered))
+    #expect(await subscription.first(within: .zero) { _ in false }?.version == newest)
+    subscription.end()
+  }
+
+  @Test func listeningEndsWithTheWork() async throws {
+    let changes = Changes(clock: FakeClock(), places: ChangesTests.places { $0.commands = 1 })
+    let order = EngineBench.id("r")
+    try await changes.withSubscription(to: order) { _ in
+      #expect(changes.count == 1)
+      await #expect(throws: Fault.overloaded) { try await changes.withSubscription(to: order) { _ in } }
+    }
+    await #expect(throws: TimedOut.self) {
+      try await changes.withSubscription(to: order) { _ in throw TimedOut(description: "the work failed") }
+    }
+    #expect(changes.count == 0)
+  }
+}
+
+extension Reply {
+  fileprivate var paid: Order? { if case .payment(_, let order, _) = self { order } else { nil } }
+}
