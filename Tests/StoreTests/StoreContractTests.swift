@@ -537,7 +537,8 @@ import Testing
         id: "sk_\(number)", hash: hash, holder: .merchant(merchant, name: "tea"), createdAt: Self.now, revokedAt: nil)
       let now = Self.now.advanced(by: .milliseconds(number))
       // Asked for while a transaction is open.
-      let tasks = try await open.store.write(Self.order(merchant, "\(number)", at: now).changes, locking: []) { () async throws in
+      let tasks = try await open.store.write(Self.order(merchant, "\(number)", at: now).changes, locking: []) {
+        () async throws in
         let added = Task { try await open.directory.merchant(named: "\(number)", id: id) }
         let keyed = Task { try await open.directory.add(key) }
         for _ in 0..<5 { #expect(try await open.directory.merchant(merchant) != nil) }
