@@ -95,7 +95,7 @@ if inner {
     .testTarget(
       name: "WebTests",
       dependencies: [
-        "PaymentCore", "PaymentEngine", "Web", hummingbird, httpTypes, logging,
+        "PaymentCore", "PaymentEngine", "Simulation", "Web", hummingbird, httpTypes, logging,
         .product(name: "HummingbirdTesting", package: "hummingbird"),
       ], swiftSettings: settings),
     .target(
@@ -109,6 +109,7 @@ if inner {
       name: "Bank",
       dependencies: [hummingbird, hummingbirdCore, grdb, crypto, client, httpTypes, logging, lifecycle] + nio,
       swiftSettings: settings),
+    .testTarget(name: "BankTests", dependencies: ["Bank", grdb], swiftSettings: settings),
     .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CTimex"),
     .executableTarget(

@@ -12,7 +12,7 @@ import Testing
   static let cny = Currency(code: "CNY")!
 
   /// A call as the engine makes it: the first of its payment.
-  static func call(_ kind: Call.Kind) throws -> Call {
+  static func call(_ kind: Call.Kind, at now: Instant = now) throws -> Call {
     let sandbox = ProviderName("sandbox")
     let sheet = SandboxProvider(
       wire: Wire(client: .shared, timeout: .seconds(1)), bankURL: "", publicURL: "", verifier: verifier
