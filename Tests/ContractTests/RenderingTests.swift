@@ -12,9 +12,9 @@ import Testing
 
   /// An order to which one thing happens each minute.
   private struct Story {
-    static let rules = Rules(
-      sheets: [provider: CapabilitySheet(methods: ["ok"], createMovesMoney: true, burning: .close)], enabled: [provider]
-    )
+    static let rules = Rules(accounts: [
+      Account(provider, CapabilitySheet(methods: ["ok"], createMovesMoney: true, burning: .close))
+    ])
     private(set) var order: Order
     private(set) var events: [Event] = []
     private(set) var minute: Int64 = 0

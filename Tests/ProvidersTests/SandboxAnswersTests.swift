@@ -73,9 +73,9 @@ import Testing
   private static func call(_ kind: Call.Kind) throws -> Call {
     let charge = try Charges.call(.charge)
     let refund = Refund(
-      id: RefundID(order: charge.payment.id.order, ordinal: 1), payment: charge.payment.id, key: IdempotencyKey("r"),
+      id: RefundID(order: charge.payment.order, ordinal: 1), payment: charge.payment, key: IdempotencyKey("r"),
       amount: Money(99, Charges.cny), asked: 99, cause: .requested, reason: nil, createdAt: Charges.now)
-    return Call(kind: kind, number: 1, payment: charge.payment, refund: refund, description: nil)
+    return try Charges.call(kind, refund: refund)
   }
 
   private static func perform(
@@ -112,7 +112,7 @@ import Testing
     let (verdict, requests) = try await Self.verdict(Self.answer(99), .refund)
     #expect(verdict == .succeeded(Money(99, Charges.cny)) && requests.count == 1)
     let request = try #require(requests.first)
-    #expect(request.hasPrefix("POST /charges/\(call.payment.id.text)/refunds HTTP/1.1"))
+    #expect(request.hasPrefix("POST /charges/\(call.payment.text)/refunds HTTP/1.1"))
     let body = try #require(request.components(separatedBy: "\r\n\r\n").last)
     let sent = try #require(try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any])
     #expect(sent["id"] as? String == call.refund?.id.text && sent["amount"] as? Int == 99 && sent.count == 2)

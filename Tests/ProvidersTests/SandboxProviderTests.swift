@@ -12,7 +12,7 @@ import Testing
   static let cny = Currency(code: "CNY")!
 
   /// A call as the engine makes it: the first of its payment.
-  static func call(_ kind: Call.Kind, at now: Instant = now) throws -> Call {
+  static func call(_ kind: Call.Kind, at now: Instant = now, refund: Refund? = nil) throws -> Call {
     let sandbox = ProviderName("sandbox")
     let sheet = SandboxProvider(
       wire: Wire(client: .shared, timeout: .seconds(1)), bankURL: "", publicURL: "", verifier: verifier
@@ -25,7 +25,7 @@ import Testing
       .order
     let pay = Command.pay(id, key: IdempotencyKey("k")!, provider: sandbox, method: nil)
     let paying = try #require(decide(order, pay, by: .payOnce, now: now, rules: rules).order)
-    return Call(kind, of: try #require(paying.payments.first), description: nil)
+    return Call(kind, of: try #require(paying.payments.first), refund: refund, description: nil)
   }
 
   /// What is proven by how a server behaves.

@@ -22,10 +22,9 @@ struct LivingHouse: Sendable {
 
   init() {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-    let rules = Rules(sheets: [bank.name: bank.sheet], enabled: [bank.name])
-    let engine = Engine(stores: [store], providers: [bank], rules: rules, clock: clock, logger: logger)
+    let engine = Engine(stores: [store], accounts: [ProviderAccount(bank)], clock: clock, logger: logger)
     services = WebServices(
-      engine: engine, reading: store.orders, directory: store.orders, providers: [bank], randomness: CountingDice(),
+      engine: engine, reading: store.orders, directory: store.orders, randomness: CountingDice(),
       publicURL: "http://pay.example", redirectOrigins: [], demo: nil, logger: logger)
   }
 
@@ -134,8 +133,8 @@ final class ScriptedBank: Provider {
     if let refund = call.refund {
       return .refund(.init(refund: refund.id, provider: name, call: call.number, verdict: .succeeded(refund.amount)))
     }
-    let verdict = state.withLock { call.kind == .charge ? $0.charge : $0.query } ?? .succeeded(call.payment.amount)
-    return .payment(.init(payment: call.payment.id, provider: name, call: call.number, verdict: verdict))
+    let verdict = state.withLock { call.kind == .charge ? $0.charge : $0.query } ?? .succeeded(call.amount)
+    return .payment(.init(payment: call.payment, provider: name, call: call.number, verdict: verdict))
   }
 
   func read(_ notice: Notice, now: Instant) -> NoticeReading { state.withLock { $0.notice } }
