@@ -8,7 +8,7 @@ import uuid
 import httpx
 
 from support.gate import restart_with_files, running
-from support.hostile import Observer, attacking
+from support.hostile import Observer, attacking, within
 from support.machine import together
 
 FILES = 256
@@ -71,14 +71,22 @@ def test_a_storm_of_hostile_clients(tmp_path):
             end = time.monotonic() + SECONDS
             for failed in filter(None, together(8, lambda number: buyers.buy(number, end))):
                 raise failed
+
+        def took(share):
+            return within(observer.times, share)
+
+        def calm(share):
+            return within(observer.calm, share)
+
         print(f"{buyers.paid} bought, told to come later {buyers.later} times; {observer.largest} MB; /healthz "
-              f"{observer.time(0.5) * 1000:.0f} ms, 99 % {observer.time(0.99) * 1000:.0f} ms; {statuses}")
+              f"{took(0.5) * 1000:.0f} ms, 99 % {took(0.99) * 1000:.0f} ms, the bank {calm(0.5) * 1000:.0f} and "
+              f"{calm(0.99) * 1000:.0f} ms; {statuses}")
         assert gate.process.process.poll() is None and gate.process.process.pid == pid
         assert not buyers.wrong, buyers.wrong[:3]
         assert buyers.paid >= 8
         assert not observer.wrong, observer.wrong[:3]
         # The machine that tests is not the one that serves: a debug build shares two cores with its attackers.
-        assert observer.time(0.5) < 0.1 and observer.time(0.95) < 1
+        assert took(0.5) < 0.1 + 2 * calm(0.5) and took(0.95) < 1 + 2 * calm(0.95)
         assert observer.largest < 300
         assert statuses and all(int(it.split()[1]) < 500 or it.endswith("503") for it in statuses), statuses
         for order in orders:
