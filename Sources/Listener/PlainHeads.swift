@@ -3,7 +3,7 @@ import NIOCore
 import NIOHTTPTypes
 
 /// Gives a server heads of requests that are printable ASCII throughout, so that whatever compares, splits and hashes
-/// them afterwards, also in libraries, costs what it should (`PaymentCore/OutsideText`).
+/// them afterwards, also in libraries, costs what it should (`PaymentCore/Values/OutsideText`).
 ///
 /// In a header field a tab between question marks stands for any other byte, and only the value's end is kept: so it names no
 /// key, no login, no language and no origin, and the last entry of a list, which a proxy of ours may have added, stays what

@@ -133,7 +133,7 @@ import Testing
   }
 
   /// Swift compares and hashes text by what it looks like: quadratic in a run of combining marks, and not what was sent.
-  /// `PaymentCore/OutsideText` and `Web/FormFields` have what is used instead.
+  /// `PaymentCore/Values/OutsideText` and `Web/FormFields` have what is used instead.
   @Test func textFromOutsideIsComparedAsBytes() throws {
     let outer = ["Contract", "Web", "Bank"]
     // What compares or hashes every text that it is given, in our hands or in a library's.

@@ -194,26 +194,6 @@ package struct Payment: Hashable, Sendable {
   }
 }
 
-/// What the buyer has to do for a payment to go on.
-package enum NextAction: Hashable, Sendable {
-  /// Go to this page of the provider.
-  case redirect(url: String)
-  /// Scan a QR code with this content.
-  case qrCode(content: String)
-  /// Confirm with the provider's own script and this secret.
-  case clientSecret(String)
-}
-
-/// Why a provider did not take the money.
-package struct Failure: Hashable, Sendable {
-  package let code: String
-  package let message: String
-  package init(code: String, message: String) {
-    self.code = code
-    self.message = message
-  }
-}
-
 extension Payment {
   package var status: Status {
     switch state {

@@ -1,0 +1,107 @@
+import PaymentCore
+
+/// The orders of one transaction while its commands are decided, in the order in which they came.
+struct Batch {
+  private struct Slot {
+    let before: Order?
+    var order: Order
+    var isDecided = false
+    /// Whether its calls wait for the next sweep.
+    var isHeld = false
+  }
+  private struct Reference: Hashable {
+    let merchant: MerchantID
+    let text: String
+  }
+
+  private let now: Instant
+  private let rules: Rules
+  private let dueEnd: WakePlace?
+  private var slots: [Slot] = []
+  private var indexes: [OrderID: Int] = [:]
+  private var references: [Reference: OrderID] = [:]
+  private var strays: [OrderID: [Case]]
+  private(set) var changeset = Changeset()
+  private(set) var published: [Order] = []
+
+  init(now: Instant, rules: Rules, loaded: Loaded) {
+    self.now = now
+    self.rules = rules
+    dueEnd = loaded.dueEnd
+    strays = Dictionary(grouping: loaded.strays, by: \.id.order)
+    slots.reserveCapacity(loaded.orders.count)
+    for order in loaded.orders { add(order, before: order) }
+  }
+
+  private mutating func add(_ order: Order, before: Order?) {
+    indexes[order.id] = slots.count
+    references[Reference(merchant: order.registration.merchant, text: order.registration.reference)] = order.id
+    slots.append(Slot(before: before, order: order))
+  }
+
+  mutating func decide(_ work: Lane.Work) -> Lane.Answer {
+    switch work {
+    case .command(let command, let caller): return .outcome(decide(command, by: caller))
+    case .sweep:
+      let due = slots.indices.filter { slots[$0].order.wakeAt.map { $0 <= now } ?? false }
+      for index in due { _ = decide(.wake(slots[index].order.id), by: .payOnce) }
+      return .swept(due.count, next: dueEnd)
+    case .recover:
+      let leased = slots.indices.filter { slots[$0].order.isLeased }
+      for index in leased {
+        _ = decide(.recover(slots[index].order.id), by: .payOnce)
+        // A lease that is taken here would be void by the next page.
+        slots[index].isHeld = true
+      }
+      return .swept(leased.count, next: dueEnd)
+    case .probe:
+      changeset.probe = now
+      return .written
+    }
+  }
+
+  private mutating func decide(_ command: Command, by caller: Caller) -> Outcome {
+    let id: OrderID? =
+      if case .register(let registration, _, _) = command {
+        references[Reference(merchant: registration.merchant, text: registration.reference)]
+      } else {
+        command.order
+      }
+    let index = id.flatMap { indexes[$0] }
+    let decision = PaymentCore.decide(
+      index.map { slots[$0].order }, strays: id.flatMap { strays[$0] } ?? [], command, by: caller, now: now,
+      rules: rules)
+    if let stray = decision.stray { note(stray) }
+    guard let order = decision.order else { return decision.outcome }
+    if let index {
+      slots[index].order = order
+      slots[index].isDecided = true
+    } else {
+      add(order, before: nil)
+      slots[slots.count - 1].isDecided = true
+    }
+    for event in decision.events { changeset.events.append((order, event)) }
+    return decision.outcome
+  }
+
+  private mutating func note(_ stray: Case) {
+    changeset.strays.append(stray)
+    strays[stray.id.order, default: []].removeAll { $0.id == stray.id }
+    strays[stray.id.order, default: []].append(stray)
+  }
+
+  /// Takes the leases of what is due now, as far as the dispatcher has room, and puts off the rest.
+  mutating func leaseCalls(_ dispatcher: Dispatcher) -> [Call] {
+    var calls: [Call] = []
+    for index in slots.indices where slots[index].isDecided {
+      if !slots[index].isHeld {
+        calls += slots[index].order.takeCalls(now, rules: rules) { dispatcher.admit($0.provider) }
+      }
+      let slot = slots[index]
+      guard slot.before != slot.order else { continue }
+      changeset.orders.append(.init(before: slot.before, after: slot.order))
+      published.append(slot.order)
+    }
+    return calls
+  }
+}

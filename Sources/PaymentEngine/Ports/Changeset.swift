@@ -1,0 +1,26 @@
+package import PaymentCore
+
+/// What a batch of commands made.
+package struct Changeset: Sendable {
+  package struct Change: Sendable {
+    /// The order as it was loaded; `nil` when it is new.
+    package let before: Order?
+    package let after: Order
+    package init(before: Order?, after: Order) {
+      self.before = before
+      self.after = after
+    }
+  }
+  package var orders: [Change] = []
+  /// In the order in which they happened.
+  package var events: [(order: Order, event: Event)] = []
+  /// Money of orders that are not stored: a new case, where one that is there already stays as it is; or one that was
+  /// resolved, which is a conflict where it was resolved already.
+  package var strays: [Case] = []
+  /// When somebody wanted to know whether the store can be written; it is written as a row of its own.
+  package var probe: Instant?
+
+  package init() {}
+
+  package var isEmpty: Bool { orders.isEmpty && strays.isEmpty && probe == nil }
+}

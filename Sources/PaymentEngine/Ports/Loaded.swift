@@ -1,0 +1,26 @@
+package import PaymentCore
+
+/// What was found in some scopes.
+package struct Loaded: Sendable {
+  package var orders: [Order]
+  package var unreadable: [UnreadableOrder]
+  /// The cases of money that came for orders which were named by their ids and are not there.
+  package var strays: [Case] = []
+  /// The last place that a scope of due orders came to, if it found as many as it may: there may be more behind it.
+  package var dueEnd: WakePlace?
+  /// How far the clock of this machine is certainly ahead of the store's own, negative where it is behind; `nil` for a store
+  /// without a clock.
+  package var clockLead: Duration?
+
+  package init(_ orders: [Order] = [], unreadable: [UnreadableOrder] = []) {
+    self.orders = orders
+    self.unreadable = unreadable
+  }
+
+  /// All of them.
+  /// - Throws: a fault that names one that cannot be read.
+  package func whole() throws(Fault) -> [Order] {
+    if let order = unreadable.first { throw order.fault }
+    return orders
+  }
+}

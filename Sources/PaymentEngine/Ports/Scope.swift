@@ -1,0 +1,34 @@
+package import PaymentCore
+
+/// What a batch of commands needs to see and to hold still.
+package enum Scope: Hashable, Sendable {
+  case order(OrderID)
+  case reference(MerchantID, String)
+  /// Orders whose `wakeAt` is not after the instant, the longest overdue first, at most `limit`, beginning behind a place;
+  /// those that another node holds are left out.
+  case due(Instant, after: WakePlace? = nil, limit: Int)
+}
+
+/// Where an order stands among those that are to be woken: also one that cannot be read has a place, so that it can be
+/// passed over.
+package struct WakePlace: Hashable, Comparable, Sendable {
+  package let at: Int64
+  /// The order's id as it stands there.
+  package let id: String
+
+  package init(at: Int64, id: String) {
+    self.at = at
+    self.id = id
+  }
+
+  /// `nil` for an order at rest.
+  package init?(_ order: Order) {
+    guard let at = order.wakeAt else { return nil }
+    self.init(at: at.milliseconds, id: order.id.text)
+  }
+
+  /// Before every order.
+  package static let start = WakePlace(at: .min, id: "")
+
+  package static func < (left: WakePlace, right: WakePlace) -> Bool { (left.at, left.id) < (right.at, right.id) }
+}

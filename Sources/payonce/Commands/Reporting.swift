@@ -1,0 +1,25 @@
+import ArgumentParser
+import Foundation
+import NIOCore
+import PaymentEngine
+
+extension IOError {
+  /// What the system says, without the name of the function that was told so.
+  var inWords: String { String(cString: strerror(errnoCode)) }
+}
+
+extension AsyncParsableCommand {
+  /// Runs a command and says what is wrong with the setup in one line.
+  func reporting(_ work: () async throws -> Void) async throws {
+    let complaint: String
+    do { return try await work() } catch let error as SetupError {
+      complaint = error.description
+    } catch let fault as Fault {
+      complaint = "The store does not work at the moment (\(fault.reason)). Is its disk full, or is it busy? Try again."
+    } catch let error as IOError {
+      complaint = "It cannot go on: \(error.inWords)."
+    }
+    explain(complaint)
+    throw ExitCode(2)
+  }
+}

@@ -1,0 +1,25 @@
+import Foundation
+
+/// Holds a file for this process alone, as long as it lives: a second server on the same store would not be told of what
+/// the first one does.
+func holdAlone(_ path: String) throws {
+  let lock = path + ".lock"
+  let file = Glibc.open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+  guard file >= 0 else { throw SetupError("The file \(lock) cannot be made: \(String(cString: strerror(errno))).") }
+  guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+    close(file)
+    throw SetupError("\(path) is in use by another PayOnce server. Stop that one, or choose another file.")
+  }
+}
+
+/// Makes the folder of a file, if need be.
+func makeFolder(of path: String) throws {
+  let folder = (path as NSString).deletingLastPathComponent
+  var made = folder.hasPrefix("/") ? "/" : ""
+  for part in folder.split(separator: "/") {
+    made += part + "/"
+    guard mkdir(made, 0o777) == 0 || errno == EEXIST else {
+      throw SetupError("The folder \(folder) cannot be made: \(String(cString: strerror(errno))).")
+    }
+  }
+}
