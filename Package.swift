@@ -47,6 +47,7 @@ if inner {
   let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
   let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
   let nio: [Target.Dependency] = ["NIOCore", "NIOHTTP1", "NIOPosix"].map { .product(name: $0, package: "swift-nio") }
+  let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
   let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 
   dependencies += [
@@ -83,20 +84,39 @@ if inner {
     .testTarget(
       name: "ProvidersTests", dependencies: ["PaymentCore", "PaymentEngine", "Providers", client] + nio,
       swiftSettings: settings),
-    .systemLibrary(name: "CQREncode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
     .target(
-      name: "Web",
+      name: "Site",
       dependencies: [
-        "PaymentCore", "PaymentEngine", "Contract", "CQREncode", crypto, hummingbird, hummingbirdCore, httpTypes,
-        logging, mustache,
+        "PaymentCore", "PaymentEngine", "Contract", crypto, hummingbird, httpTypes, logging, mustache,
       ] + nio,
       resources: [.embedInCode("Pages")],
+      swiftSettings: settings),
+    .target(
+      name: "API",
+      dependencies: ["PaymentCore", "PaymentEngine", "Contract", "Site", hummingbird, httpTypes, logging, nioCore],
+      resources: [.embedInCode("OpenAPI")],
+      swiftSettings: settings),
+    .systemLibrary(name: "CQREncode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
+    .target(
+      name: "Checkout",
+      dependencies: [
+        "PaymentCore", "PaymentEngine", "Contract", "Site", "CQREncode", hummingbird, httpTypes, mustache, nioCore,
+      ],
+      resources: [.embedInCode("Pages")],
+      swiftSettings: settings),
+    .target(
+      name: "Demo",
+      dependencies: ["PaymentCore", "PaymentEngine", "Contract", "Site", hummingbird, httpTypes, mustache, nioCore],
+      resources: [.embedInCode("Pages")],
+      swiftSettings: settings),
+    .target(
+      name: "Web", dependencies: ["PaymentEngine", "Site", "API", "Checkout", "Demo", hummingbird],
       swiftSettings: settings),
     .testTarget(
       name: "WebTests",
       dependencies: [
-        "PaymentCore", "PaymentEngine", "Simulation", "Web", hummingbird, httpTypes, logging,
-        .product(name: "HummingbirdTesting", package: "hummingbird"),
+        "PaymentCore", "PaymentEngine", "Contract", "Simulation", "Site", "API", "Checkout", "Demo", "Web", hummingbird,
+        httpTypes, logging, nioCore, nioEmbedded, .product(name: "HummingbirdTesting", package: "hummingbird"),
       ], swiftSettings: settings),
     .target(
       name: "Listener",
@@ -116,8 +136,8 @@ if inner {
       name: "payonce",
       dependencies: [
         "CMalloc", "CTimex",
-        "PaymentCore", "PaymentEngine", "Contract", "PostgresStore", "SQLiteStore", "Providers", "Web", "Bank",
-        "Listener", "Simulation",
+        "PaymentCore", "PaymentEngine", "Contract", "PostgresStore", "SQLiteStore", "Providers", "Site", "Demo", "Web",
+        "Bank", "Listener", "Simulation",
         hummingbird, hummingbirdCore, client, httpTypes, logging, lifecycle, sqlite,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

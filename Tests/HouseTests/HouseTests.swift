@@ -23,10 +23,22 @@ import Testing
       "PaymentCore", "PaymentEngine", "FoundationEssentials", "Crypto", "AsyncHTTPClient", "NIOCore", "NIOHTTP1",
       "NIOPosix",
     ],
-    "Web": [
-      "PaymentCore", "PaymentEngine", "Contract", "CQREncode", "FoundationEssentials", "Crypto", "Hummingbird",
-      "HummingbirdCore", "HTTPTypes", "Logging", "Mustache", "NIOCore", "NIOHTTP1", "Synchronization",
+    "Site": [
+      "PaymentCore", "PaymentEngine", "Contract", "FoundationEssentials", "Crypto", "Hummingbird", "HTTPTypes",
+      "Logging", "Mustache", "NIOCore", "NIOHTTP1", "Synchronization",
     ],
+    "API": [
+      "PaymentCore", "PaymentEngine", "Contract", "Site", "Hummingbird", "HTTPTypes", "Logging", "NIOCore",
+    ],
+    "Checkout": [
+      "PaymentCore", "PaymentEngine", "Contract", "Site", "CQREncode", "Hummingbird", "HTTPTypes", "Mustache",
+      "NIOCore", "Synchronization",
+    ],
+    "Demo": [
+      "PaymentCore", "PaymentEngine", "Contract", "Site", "FoundationEssentials", "Hummingbird", "HTTPTypes",
+      "Mustache", "NIOCore", "Synchronization",
+    ],
+    "Web": ["PaymentEngine", "Site", "API", "Checkout", "Demo", "Hummingbird"],
     "Listener": [
       "HummingbirdCore", "HTTPTypes", "Logging", "NIOCore", "NIOHTTP1", "NIOHTTPTypes", "Synchronization",
     ],
@@ -37,6 +49,9 @@ import Testing
       "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "ServiceLifecycle", "Synchronization",
     ],
   ]
+
+  /// The rooms that answer requests.
+  static let web = ["Site", "API", "Checkout", "Demo", "Web"]
 
   /// The one target that may import everything, and have the real clock and dice.
   static let program = "payonce"
@@ -118,24 +133,23 @@ import Testing
       "Simulation",
     ]
     try Self.forbid(dice + "|" + clocks + "|ContinuousClock", in: deciding)
-    // How long a request took, and how long its body has been on its way, is all that Web measures by itself.
+    // How long a request took, and how long its body has been on its way, is all that the web's rooms measure by themselves.
     // A connection's time is its event loop's.
-    try Self.forbid(dice + "|" + clocks, in: ["Web", "Listener"])
+    try Self.forbid(dice + "|" + clocks, in: Self.web + ["Listener"])
   }
 
   @Test func moneyIsCountedInIntegers() throws {
-    let targets = [
-      "PaymentCore", "PaymentEngine", "Contract", "OrderRows", "SQLiteStore", "Providers", "Web", "Simulation",
-    ]
+    let targets =
+      ["PaymentCore", "PaymentEngine", "Contract", "OrderRows", "SQLiteStore", "Providers", "Simulation"] + Self.web
     let floating = #"\b(Double|Float|Float32|Float64|CGFloat|Decimal)\b|/ 100\b|pow\("#
     // The spread of a wait and the leap years are no money.
     try Self.forbid(floating, in: targets, except: ["jitterPercent", "yearOfEra"])
   }
 
   /// Swift compares and hashes text by what it looks like: quadratic in a run of combining marks, and not what was sent.
-  /// `PaymentCore/Values/OutsideText` and `Web/FormFields` have what is used instead.
+  /// `PaymentCore/Values/OutsideText` and `Site/FormFields` have what is used instead.
   @Test func textFromOutsideIsComparedAsBytes() throws {
-    let outer = ["Contract", "Web", "Bank"]
+    let outer = ["Contract", "Bank"] + Self.web
     // What compares or hashes every text that it is given, in our hands or in a library's.
     try Self.forbid(
       #"Set<String>|\(rawValue:|\.init\(rawValue|URLEncodedFormDecoder|\.cookies\b|: JSON\b.*=="#, in: outer)
@@ -143,7 +157,7 @@ import Testing
     try Self.forbid(#"queryParameters"#, in: outer, except: [#"URI("/?" + form.replacing"#])
     // What a form or a query held, before anything is known of it.
     let raw = #"(queryText\([^)]*\)|\b[fF]orm\??\[[^\]]*\])\??"#
-    try Self.forbid(raw + #"(\.(has|lower|upper|contains\(|split\(|prefix\()| [=!]= ")"#, in: ["Web"])
+    try Self.forbid(raw + #"(\.(has|lower|upper|contains\(|split\(|prefix\()| [=!]= ")"#, in: Self.web)
     // The parsers: here text is bytes, but for addresses, whose bytes are looked at first.
     let parsing = #"\.hasPrefix|\.hasSuffix|\.lowercased|\.uppercased|\.split\(separator: "|\.contains\("|\[String: "#
     for line in try Self.lines(of: "Contract") where !line.file.contains("WebAddress") {

@@ -1,11 +1,12 @@
+import Demo
 import Hummingbird
 import HummingbirdTesting
 import Logging
 import PaymentCore
 import PaymentEngine
+import Site
 import Synchronization
-
-@testable import Web
+import Web
 
 /// A store with one merchant and no order or one, which can be told to fail.
 final class FakeHouse: Store, Reading, Directory {
@@ -135,17 +136,26 @@ final class CountingDice: Randomness {
   }
 }
 
+/// The gate of a test: its engine, which does not run by itself, and its routes, made anew each time.
+struct TestGate: Sendable {
+  let engine: Engine
+  let routes: @Sendable () -> Routes
+
+  func router() -> Router<WebContext> { routes().router }
+}
+
 extension FakeHouse {
-  func services(clock: StillClock = StillClock()) -> WebServices {
-    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+  func gate(clock: StillClock = StillClock()) -> TestGate {
     let engine = Engine(
-      stores: [self], accounts: [], clock: clock, logger: logger)
+      stores: [self], accounts: [], clock: clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     let demo = DemoShop(
       merchant: Self.merchant, bankURL: "http://bank.example", network: { "good" }, setNetwork: { _ in },
       books: { _ in nil })
-    return WebServices(
-      engine: engine, reading: self, directory: self, randomness: CountingDice(),
-      publicURL: "http://pay.example", redirectOrigins: [], demo: demo, logger: logger)
+    return TestGate(engine: engine) {
+      Gate.routes(
+        engine: engine, reading: self, directory: self, randomness: CountingDice(), publicURL: "http://pay.example",
+        redirectOrigins: [], demo: demo)
+    }
   }
 
   /// Makes a key of the merchant.

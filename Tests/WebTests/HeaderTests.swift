@@ -3,9 +3,8 @@ import Hummingbird
 import HummingbirdTesting
 import PaymentCore
 import PaymentEngine
+import Site
 import Testing
-
-@testable import Web
 
 /// What every page has in its head, also the page that says what went wrong: its address holds the buyer's token.
 @Suite struct HeaderTests {
@@ -36,7 +35,7 @@ import Testing
     let token = FakeHouse.order.checkoutToken.text
     let none = "ck_" + String(repeating: "0", count: 52)
     let nowhere = "/return/\(PaymentID(order: FakeHouse.order.id, ordinal: 1).text)"
-    try await Application(router: house.services().router()).test(.router) { client in
+    try await Application(router: house.gate().router()).test(.router) { client in
       func page(_ path: String, _ status: HTTPResponse.Status) async throws {
         try await client.execute(uri: path, method: .get) { Self.expectPage($0, status, path) }
       }
@@ -63,7 +62,7 @@ import Testing
   @Test func pagesAreFramedByTheirShopAlone() async throws {
     let house = FakeHouse()
     house.know()
-    try await Application(router: house.services().router()).test(.router) { client in
+    try await Application(router: house.gate().router()).test(.router) { client in
       for (path, framedBy) in [
         ("/checkout/\(FakeHouse.order.checkoutToken.text)", "\(FakeHouse.origin) 'self'"), ("/demo", "'none'"),
         // It says nothing of an order, and whose it would be nobody knows.
@@ -83,7 +82,7 @@ import Testing
     let key = try await house.newKey()
     house.know()
     let checkout = "/checkout/\(FakeHouse.order.checkoutToken.text)"
-    try await Application(router: house.services().router()).test(.router) { client in
+    try await Application(router: house.gate().router()).test(.router) { client in
       for path in [
         "/v1/orders", "/v1/orders/\(FakeHouse.order.id.text)", "/v1/events", "/v1/nothing", checkout + "/status",
         checkout + "/mark", "/payonce.js", "/openapi.json", "/healthz", "/nothing",

@@ -6,10 +6,10 @@ import Logging
 import PaymentCore
 import PaymentEngine
 import Simulation
+import Site
 import Synchronization
 import Testing
-
-@testable import Web
+import Web
 
 /// A gate at work, in this process: a store in memory, the engine, and a bank that does as a test says.
 struct LivingHouse: Sendable {
@@ -18,25 +18,28 @@ struct LivingHouse: Sendable {
   let store = FailingStore()
   let bank = ScriptedBank()
   let clock = HastyClock()
-  let services: WebServices
+  let gate: TestGate
 
   init() {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let engine = Engine(stores: [store], accounts: [ProviderAccount(bank)], clock: clock, logger: logger)
-    services = WebServices(
-      engine: engine, reading: store.orders, directory: store.orders, randomness: CountingDice(),
-      publicURL: "http://pay.example", redirectOrigins: [], demo: nil, logger: logger)
+    let orders = store.orders
+    gate = TestGate(engine: engine) {
+      Gate.routes(
+        engine: engine, reading: orders, directory: orders, randomness: CountingDice(),
+        publicURL: "http://pay.example", redirectOrigins: [], demo: nil)
+    }
   }
 
-  var router: Router<WebContext> { services.router() }
+  var router: Router<WebContext> { gate.router() }
   /// How many requests and pages wait for news.
-  var waiting: Int { services.engine.changes.count }
+  var waiting: Int { gate.engine.changes.count }
 
   /// Opens the house to a visitor who has a key of its merchant, and closes it in order.
   func open(_ visit: @Sendable (Visitor) async throws -> Void) async throws {
     let visitorsKey = try await newKey("tea", Self.merchant, from: 0)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { await services.engine.run() }
+      group.addTask { await gate.engine.run() }
       let result: Result<Void, any Error>
       do {
         result = .success(
@@ -45,7 +48,7 @@ struct LivingHouse: Sendable {
           })
       } catch { result = .failure(error) }
       bank.letGo()
-      services.engine.stop()
+      gate.engine.stop()
       _ = try await group.next()
       try result.get()
     }

@@ -1,13 +1,13 @@
 import HTTPTypes
 import Hummingbird
+import Logging
 import NIOCore
 import NIOEmbedded
 import PaymentCore
 import PaymentEngine
+import Site
 import Synchronization
 import Testing
-
-@testable import Web
 
 /// Who waits for news gets it when there is some, and is not kept for ever.
 @Suite struct WaitTests {
@@ -162,7 +162,7 @@ private final class Listener: Sendable {
       head: .init(method: .get, scheme: "http", authority: "localhost", path: path),
       body: .init(buffer: ByteBuffer()))
     let context = WebContext(
-      source: .init(channel: NIOAsyncTestingChannel(), logger: house.services.logger))
+      source: .init(channel: NIOAsyncTestingChannel(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
     let response = try await house.router.buildResponder().respond(to: request, context: context)
     #expect(response.status == .ok)
     try await response.body.write(Ear(listener: self))

@@ -3,6 +3,7 @@ import Foundation
 import NIOCore
 import PaymentCore
 import PaymentEngine
+import Site
 import Web
 
 /// The server that `bench` loads: that of `serve`, with a provider that answers at once.
@@ -21,11 +22,11 @@ struct BenchServerCommand: AsyncParsableCommand {
       let opened = try store.location().open(lanes: lanes)
       let engine = Engine(
         stores: opened.writing, accounts: [ProviderAccount(InstantProvider())], clock: SystemClock(), logger: logger)
-      let services = WebServices(
-        engine: engine, reading: opened.reading, directory: opened.directory,
-        randomness: SystemRandomness(), publicURL: "http://\(address)", redirectOrigins: [], demo: nil, logger: logger)
+      let routes = Gate.routes(
+        engine: engine, reading: opened.reading, directory: opened.directory, randomness: SystemRandomness(),
+        publicURL: "http://\(address)", redirectOrigins: [], demo: nil)
       let places = try Descriptors.all.gatePlaces(lanes: lanes, hasBank: false)
-      try await Server.run(engine, services, at: address, places: places, logger: logger)
+      try await Server.run(engine, routes, at: address, places: places, logger: logger)
     }
   }
 }

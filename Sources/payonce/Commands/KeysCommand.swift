@@ -3,7 +3,7 @@ import Contract
 import Foundation
 import PaymentCore
 import PaymentEngine
-import Web
+import Site
 
 struct KeysCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

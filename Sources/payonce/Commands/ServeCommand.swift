@@ -1,6 +1,7 @@
 import ArgumentParser
 import AsyncHTTPClient
 import Contract
+import Demo
 import Foundation
 import Logging
 import NIOCore
@@ -109,11 +110,10 @@ struct ServeCommand: AsyncParsableCommand {
     if hasDemo, let bankURL {
       demo = try await Self.demoShop(opened.directory, bankURL: bankURL, client: client)
     }
-    let services = WebServices(
+    let routes = Gate.routes(
       engine: engine, reading: opened.reading, directory: opened.directory,
       randomness: SystemRandomness(), publicURL: publicURL,
-      redirectOrigins: bankURL.map { [$0] } ?? [],
-      demo: demo, logger: logger)
+      redirectOrigins: bankURL.map { [$0] } ?? [], demo: demo)
 
     Setting.warnOfOthers(logger)
     for remark in playground.remarks { logger.warning("\(remark)") }
@@ -124,7 +124,7 @@ struct ServeCommand: AsyncParsableCommand {
     // It may come later, and the gate does without it.
     async let looked: Void = Self.warn(ofSilent: otherBank?.text, client, logger)
     try await Server.run(
-      engine, recovering: location.isShared ? nil : newEngine(), services, at: address, places: places,
+      engine, recovering: location.isShared ? nil : newEngine(), routes, at: address, places: places,
       beside: ownBank?.running.services(announcing: false) ?? [], logger: logger)
     await looked
   }

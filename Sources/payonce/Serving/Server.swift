@@ -7,8 +7,8 @@ import NIOCore
 import PaymentCore
 import PaymentEngine
 import ServiceLifecycle
+import Site
 import UnixSignals
-import Web
 
 /// The gate in this process: an engine, and HTTP before it.
 enum Server {
@@ -19,12 +19,12 @@ enum Server {
   ///   - places: how many connections there may be.
   ///   - beside: what runs with it and ends last.
   static func run(
-    _ engine: Engine, recovering: Engine? = nil, _ services: WebServices, at address: ListenAddress, places: Int,
+    _ engine: Engine, recovering: Engine? = nil, _ routes: Routes, at address: ListenAddress, places: Int,
     beside: [any Service] = [], logger: Logger
   ) async throws {
     let listener = Listener(places: places, refusal: full)
     let web = Application(
-      router: services.router(), server: listener.server,
+      router: routes.router, server: listener.server,
       configuration: address.configuration(of: listener, backlog: 4096, logger),
       onServerRunning: { _ in announce("listening on http://\(address)") }, logger: logger)
     let threads = (1...engine.journal.lanes.count).map { LaneThread(name: "lane \($0)") }

@@ -11,7 +11,7 @@ from support.gate import origins, web
 from support.machine import ROOT, until
 
 pytestmark = pytest.mark.browser
-PAGE = (ROOT / "Sources/Web/Pages/own-page.mustache").read_text()
+PAGE = (ROOT / "Sources/Demo/Pages/own-page.mustache").read_text()
 
 
 class Shop:
@@ -299,4 +299,4 @@ def test_the_recipe_is_the_page(gate):
     recipe = (ROOT / "docs/own-page.md").read_text()
     shown = PAGE.replace("{{gate}}", "https://pay.example").replace("{{title}}", "Jasmine tea")
     assert shown.replace("{{checkout}}", "THE ORDER'S checkout_url") in recipe
-    assert len((ROOT / "Sources/Web/Pages/payonce.js").read_bytes()) < 10_000
+    assert len((ROOT / "Sources/Checkout/Pages/payonce.js").read_bytes()) < 10_000

@@ -1,0 +1,37 @@
+import Contract
+import PaymentCore
+package import PaymentEngine
+package import Site
+
+/// All that programs ask of the gate: shops, providers and whoever watches over the server.
+package struct APIRoutes {
+  private let engine: Engine
+  private let reading: any Reading
+  private let directory: any Directory
+  private let randomness: any Randomness
+  private let rendering: Rendering
+
+  package init(
+    engine: Engine, reading: any Reading, directory: any Directory, randomness: any Randomness, publicURL: String
+  ) {
+    self.engine = engine
+    self.reading = reading
+    self.directory = directory
+    self.randomness = randomness
+    rendering = Rendering(publicURL: publicURL)
+  }
+
+  package func add(to routes: Routes) {
+    let shops = ShopRoutes(
+      routes: routes, keys: KeyRing(directory: directory, clock: engine.clock), reading: reading)
+    OrderRoutes(engine: engine, reading: reading, randomness: randomness, rendering: rendering).add(to: shops)
+    PaymentRoutes(
+      reading: reading, rendering: rendering,
+      payments: PaymentRequests(engine: engine, reading: reading, rendering: rendering)
+    ).add(to: shops)
+    RefundRoutes(engine: engine, reading: reading, rendering: rendering).add(to: shops)
+    EventRoutes(reading: reading, rendering: rendering).add(to: shops)
+    NoticeRoutes(engine: engine).add(to: routes)
+    HealthRoutes(engine: engine, directory: directory).add(to: routes)
+  }
+}

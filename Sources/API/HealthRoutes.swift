@@ -1,0 +1,29 @@
+import Contract
+import Hummingbird
+import NIOCore
+import PaymentEngine
+import Site
+
+/// How the server is, and what it is: `openapi.json` describes all of its routes.
+struct HealthRoutes: Sendable {
+  let engine: Engine
+  let directory: any Directory
+
+  func add(to routes: Routes) {
+    // Whether the process answers at all; the benchmark measures the server by it.
+    routes.on(.get, "/healthz") { _, _ in .json(Array(#"{"status":"ok"}"#.utf8)) }
+    // Whether it can do its work: a store that can be read but not written takes no payment.
+    routes.on(.get, "/readyz") { _, _ in
+      try await engine.journal.probe()
+      var writer = JSONWriter()
+      let store = try await directory.storeID()
+      writer.object {
+        $0.string("status", "ready")
+        $0.string("store", store)
+      }
+      return .json(writer.bytes)
+    }
+    let description = ByteBuffer(bytes: PackageResources.openapi_json)
+    routes.on(.get, "/openapi.json") { _, _ in .json(description) }
+  }
+}

@@ -1,0 +1,41 @@
+import HTTPTypes
+import Hummingbird
+import PaymentCore
+import PaymentEngine
+import Site
+
+/// Routes that only a shop's key opens. Whoever adds one is told whose key it is, and cannot forget to ask for it.
+struct ShopRoutes {
+  typealias Handler = @Sendable (Request, WebContext, MerchantID) async throws -> Response
+
+  let routes: Routes
+  let keys: KeyRing
+  let reading: any Reading
+
+  /// - Parameter query: the parameters that it knows; another one is refused.
+  func on(
+    _ method: HTTPRequest.Method, _ path: String, query: [String] = [], _ handler: @escaping Handler
+  ) {
+    let admit: Routes.Admission = { [keys, reading] request, context in
+      try await Self.admit(context, of: try await keys.merchant(of: request), reading)
+    }
+    routes.on(method, path, query: query, admit: admit) { [keys] request, context in
+      try await handler(request, context, try await keys.merchant(of: request))
+    }
+  }
+
+  /// Lets a request through that is about what is there.
+  private static func admit(_ context: WebContext, of merchant: MerchantID, _ reading: any Reading) async throws {
+    guard let path = context.endpointPath, context.parameters.get("id") != nil else { return }
+    let caller = Caller.merchant(merchant)
+    if path.hasPrefix("/v1/payments") {
+      let id: PaymentID = try context.id()
+      _ = try await reading.order(id.order, for: caller).payment(id).orNotFound("payment")
+    } else if path.hasPrefix("/v1/refunds") {
+      let id: RefundID = try context.id()
+      _ = try await reading.order(id.order, for: caller).refund(id).orNotFound("refund")
+    } else {
+      _ = try await reading.order(context.id(), for: caller)
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import Contract
+import HTTPTypes
+import Hummingbird
+import PaymentCore
+import Site
+
+/// A page for somebody who may just have paid: also what goes wrong is said in words.
+enum ErrorPage {
+  /// Answers with such a page where the work fails.
+  /// - Parameter again: where to look once more; the checkout page, if not said otherwise.
+  static func guarding(
+    _ request: Request, _ context: WebContext, again: String? = nil, _ work: () async throws -> Response
+  ) async throws -> Response {
+    do { return try await work() } catch let refusal as Refusal {
+      context.note.code = refusal.code.rawValue
+      return noSuchCheckout(request)
+    } catch  where Problems.isGone(error) {
+      throw error
+    } catch {
+      let problem = Problems.problem(of: error, context)
+      let page = again ?? "/checkout/\(context.parameters.get("token") ?? "")"
+      return unavailable(request, again: page, status: .init(code: problem.status))
+    }
+  }
+
+  /// A page without a form and without an order: a shop's frame shows it, too, instead of the browser's own error.
+  private static let anybody = ["*"]
+
+  private static func unavailable(_ request: Request, again path: String, status: HTTPResponse.Status) -> Response {
+    let language = Language(request)
+    let html = SharedPages.missing.fill([
+      "lang": language.tag,
+      "headline": language.say("One moment, please", "请稍候"),
+      "text": language.say(
+        "We cannot look at your order right now. If you have pressed Pay, do not pay again: nothing is lost.",
+        "暂时无法查看您的订单。如果您已点击支付，请不要重复支付，款项不会丢失。"),
+      "again": path,
+      "againLabel": language.say("Look again", "重新查看"),
+    ])
+    return .page(html, status: status, framedBy: anybody)
+  }
+
+  private static func noSuchCheckout(_ request: Request) -> Response {
+    let language = Language(request)
+    let html = SharedPages.missing.fill([
+      "lang": language.tag,
+      "headline": language.say("There is no such order", "订单不存在"),
+      "text": language.say(
+        "The address is incomplete or out of date. Please go back to the shop.", "地址不完整或已失效，请返回商家。"),
+    ])
+    return .page(html, status: .notFound, framedBy: anybody)
+  }
+}

@@ -1,0 +1,26 @@
+import PaymentCore
+import Site
+
+extension Order.Registration {
+  /// Where the shop wants its buyers to go on to: once nothing is left to do here, or while the order is not paid.
+  /// The shop's own number tells it which order it was about, and proves nothing.
+  func shopURL(isOver: Bool) -> String? {
+    guard let url = isOver ? returnURL ?? cancelURL : cancelURL ?? returnURL else { return nil }
+    let parts = url.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
+    let address = parts[0]
+    let separator = !address.contains("?") ? "?" : address.hasSuffix("?") || address.hasSuffix("&") ? "" : "&"
+    let fragment = parts.count > 1 ? "#\(parts[1])" : ""
+    return "\(address)\(separator)reference=\(Self.encoded(reference))\(fragment)"
+  }
+
+  /// As a value in a query: what RFC 3986 does not call unreserved is escaped.
+  private static func encoded(_ text: String) -> String {
+    var bytes: [UInt8] = []
+    for byte in text.utf8 {
+      bytes += byte.isUnreserved ? [byte] : "%".utf8 + [hexadecimal[Int(byte >> 4)], hexadecimal[Int(byte & 15)]]
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static let hexadecimal = Array("0123456789ABCDEF".utf8)
+}

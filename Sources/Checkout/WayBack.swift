@@ -1,0 +1,27 @@
+import HTTPTypes
+import Hummingbird
+import PaymentCore
+import Site
+
+/// The way back from a provider: it names the payment, since a provider should not see the buyer's secret, and this cookie
+/// leads on to the page of the browser that went there.
+enum WayBack {
+  private static let cookie = "payonce_back"
+
+  static func path(_ payment: PaymentID) -> String { "/return/\(payment.text)" }
+
+  /// Remembers who goes to the provider's page, if the payment leads there.
+  static func remember(_ payment: Payment, _ token: CheckoutToken, isSecure: Bool, in response: inout Response) {
+    guard case .redirect? = payment.nextAction else { return }
+    response.setCookie(
+      Cookie(
+        name: cookie, value: token.text, maxAge: life, path: path(payment.id), secure: isSecure, httpOnly: true,
+        sameSite: .lax))
+  }
+
+  private static let life = 30 * 86_400
+
+  static func token(_ request: Request) -> CheckoutToken? {
+    request.cookie(cookie).flatMap { CheckoutToken(text: String(decoding: $0, as: UTF8.self)) }
+  }
+}

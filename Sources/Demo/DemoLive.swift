@@ -1,0 +1,38 @@
+import Contract
+import PaymentCore
+import Site
+
+/// What the panel shows of an order while it is open: its timeline and the bank's books, in words.
+struct DemoLive: Encodable {
+  struct Moment: Encodable {
+    let at: String
+    let text: String
+  }
+  struct Entry: Encodable {
+    let text: String
+    let amount: String
+  }
+  let version: Int
+  let status: String
+  /// `nil` when the bank does not answer, and so are the next three.
+  let network: String?
+  let kept: String?
+  let books: [Entry]?
+  /// How often the bank took money.
+  let charges: Int?
+  let prevented: String
+  let events: [Moment]
+
+  init(_ order: Order, _ events: [Event], of shop: DemoShop, _ language: Language) async {
+    async let network = shop.network()
+    let books = await shop.books(order.payments.map(\.id))
+    version = order.version
+    status = DemoWords.status(order, language)
+    kept = books.map { DemoWords.kept($0, DemoProduct.currency, language) }
+    self.books = books.map { DemoWords.entries($0, language).map { Entry(text: $0.text, amount: $0.amount) } }
+    charges = books.map { $0.charges.count { $0.status == "succeeded" } }
+    prevented = DemoWords.prevented(order.duplicates.count, language)
+    self.events = events.map { Moment(at: $0.at.rfc3339, text: DemoWords.event($0, language)) }
+    self.network = await network
+  }
+}

@@ -1,0 +1,83 @@
+import HTTPTypes
+package import Hummingbird
+import Logging
+import PaymentCore
+package import PaymentEngine
+
+/// The outermost layer: every request gets an id, and every answer a line in the log.
+package struct Envelope: RouterMiddleware {
+  private let randomness: any Randomness
+
+  package init(randomness: any Randomness) { self.randomness = randomness }
+
+  package func handle(
+    _ request: Request, context: WebContext, next: (Request, WebContext) async throws -> Response
+  ) async throws -> Response {
+    let start = ContinuousClock.now
+    let id = Self.acceptable(request.headers[.requestID]) ?? String(randomness.next(), radix: 36)
+    var context = context
+    context.logger[metadataKey: "hb.request.id"] = "\(id)"
+    var response = try await next(request, context)
+    // A body would be taken for the next answer.
+    if request.method == .head { response = response.createHeadResponse() }
+    response.headers[.requestID] = id
+    response.headers[.contentTypeOptions] = "nosniff"
+    // Where no route was found there is a word in its place, or nothing.
+    let path = context.endpointPath.flatMap { $0.utf8.first == UInt8(ascii: "/") ? $0 : nil }
+    context.logger.log(
+      level: response.status == .notModified || context.note.isMinor ? .debug : .info,
+      "\(request.method.rawValue) \(path ?? Self.short(request.uri.path))",
+      metadata: Self.metadata(context, response, ContinuousClock.now - start))
+    return response
+  }
+
+  private static func metadata(_ context: WebContext, _ response: Response, _ time: Duration) -> Logger.Metadata {
+    var metadata = subject(context, response)
+    metadata["status"] = "\(response.status.code)"
+    metadata["ms"] = "\(time.wholeMilliseconds)"
+    if let code = context.note.code { metadata["code"] = "\(code)" }
+    return metadata
+  }
+
+  /// A path that there is not, as it can stand in a log: what is long may be a secret.
+  static func short(_ path: String) -> String {
+    let parts = path.utf8.prefix(256).split(separator: UInt8(ascii: "/"))
+    let shown = parts.prefix(4).map { part -> String in
+      let isPlain = part.count <= 20 && part.allSatisfy { (0x21...0x7E).contains($0) }
+      return isPlain ? String(decoding: part, as: UTF8.self) : "…"
+    }
+    return "/" + (shown + (parts.count > 4 ? ["…"] : [])).joined(separator: "/")
+  }
+
+  /// The ids of what a request was about: of the path, and of what it made. Never a checkout token.
+  private static func subject(_ context: WebContext, _ response: Response) -> Logger.Metadata {
+    var metadata: Logger.Metadata = [:]
+    let made = response.headers[.location]?.split(separator: "/").last.map(String.init)
+    for id in [context.parameters.get("id"), made].compactMap({ $0 }) {
+      if let payment = PaymentID(text: id) {
+        metadata["payment"] = "\(id)"
+        metadata["order"] = "\(payment.order.text)"
+      } else if let refund = RefundID(text: id) {
+        metadata["refund"] = "\(id)"
+        metadata["order"] = "\(refund.order.text)"
+      } else if OrderID(text: id) != nil {
+        metadata["order"] = "\(id)"
+      }
+    }
+    if let token = context.parameters.get("token").flatMap({ CheckoutToken(text: $0) }) {
+      metadata["order"] = "\(token.order.text)"
+    }
+    return metadata
+  }
+
+  /// The caller's own request id, if it is one that can stand in a log.
+  private static func acceptable(_ id: String?) -> String? {
+    guard let id, (1...64).contains(id.utf8.count),
+      id.utf8.allSatisfy({ byte in
+        let scalar = UnicodeScalar(byte)
+        return scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789-_.".unicodeScalars.contains(scalar))
+      })
+    else { return nil }
+    return id
+  }
+}
