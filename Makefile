@@ -15,4 +15,4 @@ format: # as `make test` wants it
 pictures: # of every page, in both languages, light and dark: /tmp/payonce-pictures; and those of the README
 	scripts/install.sh test
 	swift build --product payonce
-	PAYONCE_README=docs/pictures .build/python/bin/pytest --quiet -n 2 Tests/BlackBox/test_states.py
+	PAYONCE_README=docs/pictures .build/python/bin/pytest --quiet -n 2 Tests/BlackBox/pages/test_states.py

@@ -29,15 +29,15 @@ part "simulation" scripts/simulate.sh
 pytest=(timeout 1200 .build/python/bin/pytest --quiet --color=no)
 # Most of a test is waiting, and so is most of a storm, for its calm.
 on_postgres=(env PAYONCE_TEST_STORE=postgres)
-quiet=(-n 4 --ignore Tests/BlackBox/test_storms.py --ignore Tests/BlackBox/test_schema.py Tests/BlackBox)
+quiet=(-n 4 --ignore Tests/BlackBox/storms/test_storms.py --ignore Tests/BlackBox/gate/test_schema.py Tests/BlackBox)
 part "black-box and browser tests" "${pytest[@]}" "${quiet[@]}"
 # With its output, which says by which seed a run is repeated.
-part "what openapi.json says, by schemathesis" "${pytest[@]}" --capture no Tests/BlackBox/test_schema.py
+part "what openapi.json says, by schemathesis" "${pytest[@]}" --capture no Tests/BlackBox/gate/test_schema.py
 # But for the pages, which know of no store.
 part "the same on PostgreSQL, with several nodes and fail-over" "${on_postgres[@]}" "${pytest[@]}" "${quiet[@]}" \
   -m "not browser"
-part "storms" "${pytest[@]}" -n 5 Tests/BlackBox/test_storms.py
-part "storms on PostgreSQL" "${on_postgres[@]}" "${pytest[@]}" -n 5 Tests/BlackBox/test_storms.py
+part "storms" "${pytest[@]}" -n 5 Tests/BlackBox/storms/test_storms.py
+part "storms on PostgreSQL" "${on_postgres[@]}" "${pytest[@]}" -n 5 Tests/BlackBox/storms/test_storms.py
 
 echo
 printf '%s\n' "${timings[@]}"
