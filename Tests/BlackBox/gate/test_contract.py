@@ -2,13 +2,15 @@
 
 import json
 import re
+from datetime import datetime, timedelta, timezone
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
 
 from support.gate import web
+from support.machine import until
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +20,14 @@ def document(shared_gate):
 
 def test_the_document_is_valid(document):
     validate(document)
+
+
+FORMATS = FormatChecker(())
+
+
+@FORMATS.checks("date-time", ValueError)
+def is_a_moment(value):
+    return not isinstance(value, str) or value.endswith("Z") and datetime.fromisoformat(value)
 
 
 class Checked:
@@ -42,7 +52,7 @@ class Checked:
             schema = described["content"][kind]["schema"]
             if "json" in kind:
                 root = {**schema, "components": self.document["components"]}
-                Draft202012Validator(root).validate(response.json())
+                Draft202012Validator(root, format_checker=FORMATS).validate(response.json())
         self.seen.add((method.lower(), template.split("?")[0]))
         return response
 
@@ -104,6 +114,87 @@ def test_a_tour(gate, document):
         ("get", "/checkout/{token}/stream"), ("post", "/providers/{name}/notices"),
         ("get", "/checkout/{token}/payments/{id}/code.svg"), ("get", "/checkout/{token}/mark"),
     }, "these have tests of their own"
+
+
+def plain(document, began):
+    """The document with `...` for each moment since `began` and for a deadline of a quarter of an hour."""
+    def passes(name, value):
+        if not name.endswith(("_at", "_since")) or value is None:
+            return value
+        at, now = datetime.fromisoformat(value), datetime.now(timezone.utc)
+        quarter = timedelta(minutes=15) * (name == "expires_at")
+        return ... if began <= at - quarter <= now else value
+    return {name: plain(value, began) if isinstance(value, dict) else passes(name, value) for name, value in document.items()}
+
+
+def test_every_field_says_what_is_so(gate):
+    """Where the document allows null, both null and what stands there otherwise are looked at."""
+    # Moments are in whole milliseconds.
+    began = datetime.now(timezone.utc) - timedelta(milliseconds=1)
+    body = {"reference": "fields " + gate.key[-8:], "amount": 1999, "currency": "CNY", "description": "茶", "metadata": {"a": "7"},
+            "return_url": "https://shop.example/thanks", "cancel_url": "https://shop.example/cart", "late_payment": "accept"}
+    order = gate.call("POST", "/v1/orders", json=body).json()
+
+    def said(document):
+        return plain(document, began)
+
+    opened = {
+        **body, "id": order["id"], "status": "open", "close_reason": None, "amount_refunded": 0, "duplicates_prevented": 0,
+        "checkout_url": order["checkout_url"], "payment": None, "expires_at": ..., "created_at": ..., "paid_at": None,
+        "closed_at": None}
+    assert said(order) == opened
+    acting = gate.pay(order, method="action").json()
+    back = f"{gate.url}/return/{acting['id']}"
+    waiting = {
+        "id": f"pay_{order['id'][4:]}01", "order": order["id"], "provider": "sandbox", "method": "action", "amount": 1999,
+        "currency": "CNY", "amount_received": None, "currency_received": None, "amount_refunded": 0, "amount_refundable": 0,
+        "status": "requires_action", "surplus": None, "captured_at": None, "unknown_since": None,
+        "next_action": {"type": "redirect", "url": f"{gate.bank.url}/pay/{acting['id']}?back={back}"}, "failure": None,
+        "provider_reference": None, "close_requested_at": None, "expires_at": ..., "created_at": ..., "updated_at": ...}
+    assert said(acting) == waiting
+    assert said(gate.now(order)) == {**opened, "payment": waiting}
+    assert gate.call("POST", f"/v1/orders/{order['id']}/payments", headers={"Idempotency-Key": "another"},
+                     json={"provider": "sandbox"}).status_code == 409
+    closed = gate.call("POST", f"/v1/payments/{acting['id']}/close").json()
+    assert said(closed) == {**waiting, "status": "closed", "next_action": None, "close_requested_at": ...}
+    assert said(gate.now(order)) == {**opened, "duplicates_prevented": 1}
+
+    taken = gate.pay(order).json()
+    paid = {
+        **waiting, "id": f"pay_{order['id'][4:]}02", "method": "ok", "amount_received": 1999, "currency_received": "CNY",
+        "amount_refundable": 1999, "status": "succeeded", "captured_at": ..., "next_action": None}
+    assert said(taken) == paid
+    refunds = f"/v1/payments/{taken['id']}/refunds"
+    refund = gate.call("POST", refunds, json={"amount": 99, "reason": "chipped"}, headers={"Idempotency-Key": "1"}).json()
+    assert said(refund) == {
+        "id": f"ref_{order['id'][4:]}01", "payment": taken["id"], "order": order["id"], "amount": 99, "currency": "CNY",
+        "cause": "requested", "reason": "chipped", "status": "succeeded", "failure": None, "unknown_since": None,
+        "created_at": ..., "updated_at": ...}
+    assert said(gate.now(order)) == {
+        **opened, "status": "paid", "amount_refunded": 99, "duplicates_prevented": 1, "paid_at": ...,
+        "payment": {**paid, "amount_refunded": 99, "amount_refundable": 1900}}
+    assert said(gate.call("POST", f"/v1/orders/{gate.order()['id']}/close").json()).items() >= {
+        "status": "closed", "close_reason": "cancelled", "payment": None, "paid_at": None, "closed_at": ...,
+        "description": None, "return_url": None, "cancel_url": None, "late_payment": "refund"}.items()
+
+    doubtful = gate.order()
+    gate.bank.faults(lose_request=1)
+    number = gate.pay(doubtful, method="declined", wait=0).json()["id"]
+    doubt = until(lambda: (it := gate.get(f"/v1/payments/{number}"))["unknown_since"] and it, what="the doubt")
+    tried = {**waiting, "id": f"pay_{doubtful['id'][4:]}01", "order": doubtful["id"], "method": "declined", "next_action": None}
+    assert said(doubt) == {**tried, "status": "processing", "unknown_since": ...}
+    gate.bank.faults()
+    declined = until(lambda: (it := gate.get(f"/v1/payments/{number}"))["failure"] and it, 60, "the refusal")
+    failure = {"code": "declined", "message": "The bank declined the payment."}
+    assert said(declined) == {**tried, "status": "failed", "failure": failure}
+
+    other = gate.order(amount=700)
+    gate.bank.faults(wrong_amount=1)
+    odd = gate.pay(other).json()
+    gate.bank.faults()
+    odd = until(lambda: (it := gate.get(f"/v1/payments/{odd['id']}"))["surplus"] and it, what="what is too much")
+    assert (odd["surplus"], odd["amount"], odd["amount_refundable"]) == ("mismatch", 700, 0)
+    assert odd["amount_received"] != 700 and odd["currency_received"] == "CNY" and said(odd)["captured_at"] is ...
 
 
 def test_the_feed_and_the_lists(gate):

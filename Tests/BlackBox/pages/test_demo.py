@@ -5,7 +5,7 @@ import re
 import pytest
 from selenium.webdriver.support.ui import Select
 
-from support.browser import browser, choose, click, demo_order, find, press, until_page
+from support.browser import browser, choose, click, demo_order, find, press, texts, until_page
 from support.gate import running, web
 from support.machine import until
 
@@ -38,14 +38,13 @@ def test_two_clicks_one_charge(gate):
         until_page(lambda: page_state(driver) == "paid", what="the page")
         # Counted where they happen.
         until_page(lambda: find(driver, "#outcome").text == "2 presses, 1 request, 1 charge", what="both presses")
-        assert [it.text for it in driver.find_elements("css selector", "#books li span")] == ["Charge 1 · taken", "CN¥38.00"]
+        assert texts(driver, "#books li span") == ["Charge 1 · taken", "CN¥38.00"]
         # Two devices, two keys: the bank charged once all the same.
         find(driver, "#devices").click()
         until_page(lambda: "order_paid" in find(driver, "#outcome").text, what="the refusals")
         until_page(lambda: find(driver, "#prevented").text.endswith("refused: 2"), what="the count")
         until_kept(driver, "One charge: CN¥38.00")
-        told = [it.text for it in driver.find_elements("css selector", "#timeline li span")
-                if "obody knows" not in it.text]
+        told = [it for it in texts(driver, "#timeline li span") if "obody knows" not in it]
         assert told[:4] == ["The shop registers the order", "Payment 1 is stored, then sent to the bank",
                             "The bank took the money", "The order is paid"]
 

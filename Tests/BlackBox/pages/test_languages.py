@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from support.browser import browser, find, new_tab, press, until_page, until_state
+from support.browser import browser, choose, find, new_tab, press, until_page, until_state
 from support.gate import web
 
 pytestmark = pytest.mark.browser
@@ -35,10 +35,14 @@ def test_a_language_chosen_in_another_tab(gate):
         first = driver.current_window_handle
         new_tab(driver)
         driver.get(order["checkout_url"] + "?lang=zh")
+        choose(driver, "declined")
         press(driver)
-        until_state(driver, "paid")
-        assert find(driver, "h1").text == "支付成功"
+        until_state(driver, "failed")
+        assert find(driver, "h1").text == "银行拒绝了付款"
+        # It is left before the order is paid, so that the last script to ask for anything is that of the other tab.
+        driver.get("about:blank")
         driver.switch_to.window(first)
+        gate.pay(order)
         until_state(driver, "paid")
         assert find(driver, "h1").text.startswith("Paid") and find(driver, "html").get_attribute("lang") == "en"
         # What its script asked for has not undone the choice.

@@ -230,6 +230,11 @@ def find(driver, selector):
     return driver.find_element(By.CSS_SELECTOR, selector)
 
 
+def texts(driver, selector):
+    """Of all that there are at one moment, however often the page replaces them."""
+    return driver.execute_script("return [...document.querySelectorAll(arguments[0])].map((it) => it.innerText)", selector)
+
+
 def click(driver, selector):
     """A click on a page that may be replaced under it."""
     until_page(lambda: find(driver, selector).click() or True, what=f"a click on {selector}")
