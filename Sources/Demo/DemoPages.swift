@@ -145,7 +145,7 @@ struct DemoPages: Sendable {
       ], request, framedBy: ["'self'"])
   }
 
-  /// A shop's own page with `payonce.js`, as docs/own-page.md shows it.
+  /// A shop's own page with `payonce.js`, as docs/guides/own-page.md shows it.
   /// - Parameter gate: where PayOnce is, seen from the page; the demo's visitor may have come by another name.
   func ownPage(_ order: Order, gate: String) -> String {
     Self.own.fill([

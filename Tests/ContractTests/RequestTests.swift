@@ -74,11 +74,11 @@ import Testing
     #expect(refusal.errors[0].message.contains(says), "\(refusal.errors[0].message)")
   }
 
-  /// docs/problems.md names every refusal, with its status, in the order of precedence.
+  /// docs/reference/problems.md names every refusal, with its status, in the order of precedence.
   @Test func everyRefusalIsDocumented() throws {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
-    let text = try String(contentsOf: root.appending(path: "docs/problems.md"), encoding: .utf8)
+    let text = try String(contentsOf: root.appending(path: "docs/reference/problems.md"), encoding: .utf8)
     let rows = text.matches(of: /\| `([a-z_]+)` \| ([0-9]+)/).map { "\($0.1) \($0.2)" }
     let refusals = RefusalCode.allCases.map { "\($0.rawValue) \($0.status)" }
     #expect(Array(rows.prefix(refusals.count)) == refusals)

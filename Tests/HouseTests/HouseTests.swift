@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The rules of docs/architecture.md that a compiler does not check, checked on the text of the sources.
+/// The rules of docs/internals/architecture.md that a compiler does not check, checked on the text of the sources.
 @Suite struct HouseTests {
   /// What each target may import beside the standard library.
   static let imports: [String: Set<String>] = [

@@ -1,5 +1,5 @@
 // PayOnce for a page of your own
-/** Its states: docs/own-page.md
+/** Its states: docs/guides/own-page.md
  * @typedef {'ready'|'submitting'|'action'|'confirming'|'paid'|'failed'|'closed'} State
  * @typedef {{provider: string, method: string}} Choice
  * @typedef {{id: string, status: string, next_action: ?{type: string, url?: string}}} Payment

@@ -26,8 +26,8 @@ package struct SandboxProvider: Provider {
     self.verifier = verifier
   }
 
-  /// Source: the sandbox bank is ours, see docs/sandbox-bank.md. A close is confirmed, but methods that wait for
-  /// the buyer can be made to take the money within a minute after it.
+  /// Source: the sandbox bank is ours, see docs/reference/sandbox-bank.md. A close is confirmed, but methods that wait
+  /// for the buyer can be made to take the money within a minute after it.
   package let sheet = CapabilitySheet(
     methods: ["ok", "declined", "action", "qr", "slow", "lost", "late"], createMovesMoney: true, burning: .close,
     finalRejections: ["invalid_charge"],

@@ -11,7 +11,7 @@ final class Auditor: @unchecked Sendable {
   private(set) var stories: [OrderID: [String]] = [:]
 
   struct Violation: Sendable, CustomStringConvertible {
-    /// The invariant, as docs/domain.md numbers it.
+    /// The invariant, as docs/internals/domain.md numbers it.
     let rule: String
     let detail: String
     let order: OrderID?

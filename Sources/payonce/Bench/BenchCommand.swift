@@ -16,7 +16,7 @@ struct BenchCommand: AsyncParsableCommand {
         http      a server in a process of its own, over 1, 32 and 128 connections
         no-op     the same server's GET /healthz
 
-      See docs/benchmarks.md for figures and what limits them. Build with -c release, or they mean nothing.
+      See docs/reference/benchmarks.md for figures and what limits them. Build with -c release, or they mean nothing.
       """,
     subcommands: [BenchServerCommand.self])
 

@@ -11,7 +11,7 @@ struct SimulateCommand: AsyncParsableCommand {
       and forgets, and banks that lose, delay, double and lie. The code that decides about payments is the one that
       `serve` runs. An auditor who trusts only the banks' books looks for a broken invariant.
 
-      Exits 1 when one breaks, with the seed and the story of the order. See docs/simulation.md.
+      Exits 1 when one breaks, with the seed and the story of the order. See docs/internals/simulation.md.
       """)
 
   @Option(help: "How many worlds.")

@@ -186,7 +186,7 @@ def test_where_to_look_instead(gate):
 
 
 def test_every_problem_is_what_its_page_says(gate):
-    """Each row of docs/problems.md that a shop can bring about, brought about."""
+    """Each row of docs/reference/problems.md that a shop can bring about, brought about."""
     order, other = gate.order(), gate.order()
     paid = gate.pay(other).json()
     gate.pay(order, key="first", method="action")
@@ -217,7 +217,7 @@ def test_every_problem_is_what_its_page_says(gate):
         "method_not_allowed": gate.call("DELETE", "/v1/orders"),
         "content_too_large": gate.call("POST", "/v1/orders", content=b"x" * 70_000),
     }
-    page = (ROOT / "docs" / "problems.md").read_text()
+    page = (ROOT / "docs/reference/problems.md").read_text()
     rows = {code: int(status) for code, status in re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.M)}
     for code, response in brought.items():
         is_problem(response, rows[code], code)

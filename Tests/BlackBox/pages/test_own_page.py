@@ -294,9 +294,9 @@ def test_a_bank_is_met_outside_of_the_frame(gate, allowed):
 
 
 def test_the_recipe_is_the_page(gate):
-    """docs/own-page.md shows the very page that is tried here, and it is under thirty lines."""
+    """docs/guides/own-page.md shows the very page that is tried here, and it is under thirty lines."""
     assert PAGE.count("\n") < 30
-    recipe = (ROOT / "docs/own-page.md").read_text()
+    recipe = (ROOT / "docs/guides/own-page.md").read_text()
     shown = PAGE.replace("{{gate}}", "https://pay.example").replace("{{title}}", "Jasmine tea")
     assert shown.replace("{{checkout}}", "THE ORDER'S checkout_url") in recipe
     assert len((ROOT / "Sources/Checkout/Pages/payonce.js").read_bytes()) < 10_000

@@ -36,7 +36,7 @@ class Buyers:
             self.paid += 1
 
     def _ask(self, method, path, status, headers=None, **arguments):
-        """The same request until it is answered, as docs/problems.md tells everybody to do."""
+        """The same request until it is answered, as docs/reference/problems.md tells everybody to do."""
         headers = {"Authorization": f"Bearer {self.gate.key}", **(headers or {})}
         last = time.monotonic() + 60
         while True:

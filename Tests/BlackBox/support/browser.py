@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 from support.gate import Gate, web
 from support.machine import until
 
-# Notes down every change of what a page shows: PayOnce's own, and the one of docs/own-page.md. The console is the one
+# Notes down every change of what a page shows: PayOnce's own, and the one of docs/guides/own-page.md. The console is the one
 # place that outlives a page.
 WITNESS = """
 (() => {
