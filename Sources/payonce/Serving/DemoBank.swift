@@ -1,9 +1,9 @@
 import AsyncHTTPClient
+import Demo
 import Foundation
 import NIOCore
 import NIOHTTP1
 import PaymentCore
-import Web
 
 /// What the demo asks the sandbox bank, beside paying: how it behaves, and what is in its books.
 struct DemoBank: Sendable {
