@@ -13,18 +13,16 @@ let settings: [SwiftSetting] = [
 ]
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 
 var dependencies: [Package.Dependency] = [
-  .package(url: "https://github.com/apple/swift-log.git", exact: "1.16.2"),
-  .package(url: "https://github.com/apple/swift-metrics.git", exact: "2.13.0"),
+  .package(url: "https://github.com/apple/swift-log.git", exact: "1.16.2")
 ]
 
 var products: [Product] = []
 
 var targets: [Target] = [
   .target(name: "PaymentCore", swiftSettings: settings),
-  .target(name: "PaymentEngine", dependencies: ["PaymentCore", logging, metrics], swiftSettings: settings),
+  .target(name: "PaymentEngine", dependencies: ["PaymentCore", logging], swiftSettings: settings),
   .target(name: "Simulation", dependencies: ["PaymentCore", "PaymentEngine", logging], swiftSettings: settings),
   .testTarget(name: "HouseTests", swiftSettings: settings),
   .testTarget(name: "PaymentCoreTests", dependencies: ["PaymentCore"], swiftSettings: settings),
@@ -136,7 +134,7 @@ if inner {
       name: "payonce",
       dependencies: [
         "CMalloc", "CTimex",
-        "PaymentCore", "PaymentEngine", "Contract", "PostgresStore", "SQLiteStore", "Providers", "Site", "Demo", "Web",
+        "PaymentCore", "PaymentEngine", "Contract", "OrderRows", "PostgresStore", "SQLiteStore", "Providers", "Site", "Demo", "Web",
         "Bank", "Listener", "Simulation",
         hummingbird, hummingbirdCore, client, httpTypes, logging, lifecycle, sqlite,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),

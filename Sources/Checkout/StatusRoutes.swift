@@ -27,7 +27,7 @@ struct StatusRoutes: Sendable {
     }
     routes.on(.get, "/checkout/:token/stream", query: [], admit: orders.admit) { request, context in
       let order = try await orders.order(behind: context)
-      try engine.changes.checkPlaceForPage()
+      try engine.listeners.checkPlaceForPage()
       return try await stream(order, as: .page(from: Peer.address(of: request, context.channel)))
     }
   }
@@ -48,8 +48,8 @@ struct StatusRoutes: Sendable {
   private func changed(
     _ order: Order, beyond version: Int?, within wait: Duration, _ request: Request, _ context: WebContext
   ) async throws -> Order {
-    let listener = Changes.Listener.page(from: Peer.address(of: request, context.channel))
-    return try await engine.changes.withSubscription(to: order.id, as: listener) { subscription in
+    let kind = Listeners.Kind.page(from: Peer.address(of: request, context.channel))
+    return try await engine.listeners.withSubscription(to: order.id, as: kind) { subscription in
       let isMet: @Sendable (Order) -> Bool = { order in
         version.map { order.version > $0 } ?? (order.livePayment == nil && order.status != .closing)
       }
@@ -66,11 +66,11 @@ struct StatusRoutes: Sendable {
   private static let heartbeat: Duration = .seconds(15)
 
   /// Server-sent events: the buyer's view, now and whenever it changes.
-  private func stream(_ order: Order, as listener: Changes.Listener) async throws -> Response {
+  private func stream(_ order: Order, as kind: Listeners.Kind) async throws -> Response {
     let shop = try await orders.shop(of: order).shownName
     // Nobody listens before the body is really written: the answer to a HEAD has none.
     let body = ResponseBody { writer in
-      try await engine.changes.withSubscription(to: order.id, as: listener) { subscription in
+      try await engine.listeners.withSubscription(to: order.id, as: kind) { subscription in
         // A buyer who went away is noticed by the next heartbeat. Hummingbird could say so at once, but stops the program
         // when the request of whom it watches has a body that never ends.
         var order = (try? await reading.order(order.id)) ?? order

@@ -20,7 +20,7 @@ extension Engine {
   ) async throws -> (reply: Reply, order: Order) {
     guard let id = command.order else { preconditionFailure("nobody waits for an order that has no id yet") }
     // Listening begins first, so that no change is missed between the answer and the wait.
-    return try await changes.withSubscription(to: id) { subscription in
+    return try await listeners.withSubscription(to: id) { subscription in
       let reply = try await perform(command, by: caller)
       guard let order = reply.order else { preconditionFailure("nobody waits for what is only noted") }
       subscription.begin(with: order)

@@ -4,7 +4,7 @@ package import PaymentCore
 /// The rooms of the engine wired together: one journal, one dispatcher, one sweeper, one place where changes are heard.
 package struct Engine: Sendable {
   package let journal: Journal
-  package let changes: Changes
+  package let listeners: Listeners
   package let rules: Rules
   package let clock: any Clock
   private let accounts: [ProviderAccount]
@@ -22,23 +22,23 @@ package struct Engine: Sendable {
     clock: any Clock, logger: Logger
   ) {
     let rules = Rules(schedule: limits.schedule, accounts: accounts.map(\.account))
-    let changes = Changes(clock: clock, places: limits.places)
+    let listeners = Listeners(clock: clock, places: limits.places)
     let dispatcher = Dispatcher(accounts: accounts, limits: limits, clock: clock, logger: logger)
     let unreadable = UnreadableOrders(logger: logger)
     let timekeeper = Timekeeper(clock: clock, tolerance: rules.schedule.clockTolerance, logger: logger)
     journal = Journal(
       lanes: stores.map {
         Lane(
-          store: $0, rules: rules, clock: clock, timekeeper: timekeeper, dispatcher: dispatcher, changes: changes,
+          store: $0, rules: rules, clock: clock, timekeeper: timekeeper, dispatcher: dispatcher, listeners: listeners,
           unreadable: unreadable, limits: limits, logger: logger)
       })
     sweeper = Sweeper(journal: journal, dispatcher: dispatcher, limits: limits, clock: clock, logger: logger)
     poll = shared.map {
-      StorePoll(reading: $0, changes: changes, interval: limits.pollInterval, clock: clock, logger: logger)
+      StorePoll(reading: $0, listeners: listeners, interval: limits.pollInterval, clock: clock, logger: logger)
     }
     self.accounts = accounts
     self.limits = limits
-    self.changes = changes
+    self.listeners = listeners
     self.dispatcher = dispatcher
     self.rules = rules
     self.clock = clock
@@ -74,7 +74,7 @@ package struct Engine: Sendable {
       }
       await withTaskGroup(of: Void.self) { rest in
         rest.addTask { await sweeper.run() }
-        rest.addTask { await changes.run() }
+        rest.addTask { await listeners.run() }
         rest.addTask { await dispatcher.run(reportingTo: journal) }
       }
       journal.close()
@@ -117,11 +117,11 @@ package struct Engine: Sendable {
   }
 
   /// Lets those go who wait for changes. The first step of an orderly end, so that open requests are answered.
-  package func stopWaiting() { changes.stop() }
+  package func stopWaiting() { listeners.stop() }
 
   /// Ends `run` once the calls under way are done.
   package func stop() {
-    changes.stop()
+    listeners.stop()
     dispatcher.stop()
   }
 }

@@ -17,7 +17,7 @@ package struct Limits: Sendable {
   /// How often a shared store is asked for what other nodes did.
   package var pollInterval: Duration = .milliseconds(500)
   /// How many may wait for changes.
-  package var places = Changes.Places()
+  package var places = Listeners.Places()
 
   package init() {}
 }

@@ -44,7 +44,7 @@ package struct PostgresDirectory: Directory {
     try await readers.use { connection throws(PostgresFailure) in
       let results = try connection.run([PostgresCall(sql: sql, arguments)], within: PostgresSession.limit)
       do { return try parse(results[0]) } catch {
-        throw .statement(code: PostgresFailure.unreadable, message: "\(error)")
+        throw PostgresFailure(reading: error)
       }
     }
   }

@@ -1,9 +1,12 @@
+import OrderRows
 import PaymentEngine
 
 /// Why a round trip to the server did not do what it should.
 enum PostgresFailure: Error {
   /// The server refused a statement, on a connection that lives: nothing of its transaction counts.
   case statement(code: String, message: String)
+  /// A row does not hold what the schema promises.
+  case unreadable(table: String)
   /// The connection is gone or does not answer. What was sent may have been done.
   case lost(String)
 
@@ -21,20 +24,24 @@ enum PostgresFailure: Error {
     }
   }
 
+  /// - Parameter error: thrown by whoever read a row.
+  init(reading error: any Error) {
+    self = .unreadable(table: (error as? UnreadableRow)?.table ?? "\(type(of: error))")
+  }
+
   /// What it means as long as nothing can have been committed.
   var fault: Fault {
     switch self {
-    // Serialization, deadlock, a lock that was not had, a value or row that cannot be, and the guards of the schema:
+    // Serialization, deadlock, a lock that was not had, a value that cannot be, and the guards of the schema:
     // decided again, alone if need be, it shows who is at fault.
-    case .statement(let code, _) where ["40001", "40P01", "55P03", Self.unreadable].contains(code): .conflict
+    case .statement(let code, _) where ["40001", "40P01", "55P03"].contains(code): .conflict
     case .statement(let code, _) where code.hasPrefix("22") || code.hasPrefix("23"): .conflict
     case .statement(let code, let message): .unavailable("PostgreSQL \(code): \(message)")
+    case .unreadable(let table): .unavailable("a row of \(table) cannot be read")
     case .lost(let message): .unavailable("PostgreSQL: \(message)")
     }
   }
 
   /// How a statement says that it did not find the rows that it should change.
   static let divisionByZero = "22012"
-  /// What is said of a row that does not hold what the schema promises.
-  static let unreadable = "XX001"
 }

@@ -91,7 +91,7 @@ package struct PostgresReading: Reading {
         kinds.map { PostgresCall(sql: Waiting.select($0, limit: limit)) }, within: PostgresSession.limit)
       do {
         return try zip(kinds, results).flatMap { kind, result in try result.rows.map { try Waiting(kind, $0) } }
-      } catch { throw .statement(code: PostgresFailure.unreadable, message: "\(error)") }
+      } catch { throw PostgresFailure(reading: error) }
     }
   }
 
@@ -164,6 +164,6 @@ package struct PostgresReading: Reading {
   ) throws(PostgresFailure) -> [(position: Int64?, event: Event)] {
     do {
       return try result.rows.map { ($0.integer(at: Columns.events.all.count), try Event($0)) }
-    } catch { throw .statement(code: PostgresFailure.unreadable, message: "\(error)") }
+    } catch { throw PostgresFailure(reading: error) }
   }
 }

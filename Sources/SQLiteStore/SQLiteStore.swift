@@ -1,5 +1,5 @@
 import GRDB
-import OrderRows
+package import OrderRows
 import PaymentCore
 package import PaymentEngine
 
@@ -60,21 +60,9 @@ package struct SQLiteStore: Store {
   }
 }
 
-extension Changeset {
-  /// What would be run for this, for a measurement of what SQLite itself can do: each statement, with a function
-  /// that binds its values.
-  package var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] {
-    var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] = []
-    rows { change in
-      let (sql, arguments) = change.statement
-      statements.append((sql, { arguments.bind(to: $0) }))
-    }
-    return statements
-  }
-}
-
 extension RowChange {
-  fileprivate var statement: (sql: String, arguments: Arguments) {
+  /// What writes it.
+  package var statement: (sql: String, arguments: Arguments) {
     switch self {
     case .insert(let table, let arguments): (TableSQL.of(table).insert, arguments)
     case .update(let table, let arguments): (TableSQL.of(table).update, arguments)

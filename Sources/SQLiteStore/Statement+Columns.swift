@@ -56,7 +56,7 @@ extension Statement {
 
 extension Arguments {
   /// - Returns: the first code that is not `SQLITE_OK`, if there is one.
-  func bind(to statement: SQLiteStatement) -> Int32 {
+  package func bind(to statement: OpaquePointer) -> Int32 {
     for (index, argument) in enumerated() {
       let place = Int32(index + 1)
       let code = argument?.cell.bind(to: statement, at: place) ?? sqlite3_bind_null(statement, place)

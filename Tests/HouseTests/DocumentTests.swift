@@ -61,7 +61,7 @@ import Testing
     #expect(seen > 30)
   }
 
-  /// In words, too: `Sources/PaymentCore/Decide.swift`, and with `::` what stands in such a file.
+  /// In words, too: `Sources/PaymentCore/Decide/Decide.swift`, and with `::` what stands in such a file.
   @Test func everyFileThatIsNamedIsThere() throws {
     let name = /`((?:Sources|Tests|scripts|docs)\/[\w.\/+-]*)(?:::(\w+))?`/
     var seen = 0

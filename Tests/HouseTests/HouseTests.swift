@@ -6,7 +6,7 @@ import Testing
   /// What each target may import beside the standard library.
   static let imports: [String: Set<String>] = [
     "PaymentCore": [],
-    "PaymentEngine": ["PaymentCore", "Logging", "Metrics", "Synchronization"],
+    "PaymentEngine": ["PaymentCore", "Logging", "Synchronization"],
     "CLibPQ": [],
     "CMalloc": [],
     "CTimex": [],

@@ -21,81 +21,84 @@ COPY = ROOT / ".build-mutants" / "tree"
 TARGETS = ["PaymentCore", "PaymentEngine", "Simulation", "simulate"]
 SEEDS = int(os.environ.get("PAYONCE_MUTANT_SEEDS", "3000"))
 
-CORE = "Sources/PaymentCore/"
-ENGINE = "Sources/PaymentEngine/"
-WIRE = "Sources/Simulation/SimulatedProvider.swift"
+WIRE = "SimulatedProvider.swift"
 
-# name: (file, what stands there, what stands there instead)
+# name: (file, what stands there, what stands there instead, and so on in pairs)
 MUTANTS = {
     "each attempt has a trade number of its own": (
-        WIRE, "case (.charge, _): return .create(call.payment)",
-        "case (.charge, _): return .create(call.payment.renumbered(call.payment.id.ordinal + 10 * call.number))"),
+        WIRE, "case (.charge, _): return .create(call)",
+        "case (.charge, _): return .create(call.renumbered(call.payment.ordinal + 10 * call.number))"),
     "a trade number is not the order's and an ordinal": (
-        WIRE, "case (.charge, _): return .create(call.payment)",
-        "case (.charge, _): return .create(call.payment.renumbered("
-        "1 + Int(call.payment.createdAt.milliseconds % 1000)))"),
+        WIRE, "case (.charge, _): return .create(call)",
+        "case (.charge, _): return .create(call.renumbered("
+        "1 + Int(call.expiresAt.milliseconds % 1000)))"),
     "a time-out is a failure": (
-        CORE + "Decider+Evidence.swift", "case .unknown(let reason): doubt(index, reason)",
-        "case .unknown(let reason):\n"
-        "      order.payments[index].failure = Failure(code: \"timeout\", message: reason)\n"
-        "      return end(index, .failed)"),
+        "Decider+Evidence.swift", "case .unknown(let reason): doubt(index, reason)",
+        "case .unknown(let reason): return end(index, failure: Failure(code: \"timeout\", message: reason))"),
     "not found is closed": (
-        CORE + "Decider+Evidence.swift", "case .notFound: break", "case .notFound: return end(index, .closed)"),
+        "Decider+Evidence.swift", "case .notFound: break", "case .notFound: return end(index)"),
     "every refusal is final": (
-        CORE + "Decider+Evidence.swift", "if isFirst, sheet.finalRejections.contains(failure.code) {",
+        "Decider+Evidence.swift", "if isFirst, sheet.finalRejections.contains(failure.code) {",
         "if isFirst || !sheet.methods.isEmpty {"),
     "the next payment begins before the close is confirmed": (
-        CORE + "Decider+Payments.swift", "guard order.payments[index].mayHaveLeft else { return end(index, .closed) }",
-        "guard order.payments[index].mayHaveLeft, order.status != .open else { return end(index, .closed) }"),
+        "Decider+Payments.swift", "if order.payments[index].requestClose(now: now), !order.payments[index].mayHaveLeft { end(index) }",
+        "if order.payments[index].requestClose(now: now), !order.payments[index].mayHaveLeft || order.status == .open {\n"
+        "      end(index)\n"
+        "    }"),
     "nobody asks about the earlier payment": (
-        CORE + "Due.swift", "payments.allSatisfy { !$0.isWatched || $0.calls.answeredAskAt != nil }",
+        "Due.swift", "payments.allSatisfy { !$0.isWatched || $0.calls.answeredAskAt != nil }",
         "payments.allSatisfy { $0.isWatched || !$0.isWatched }"),
     "a payment under way does not hold the next one back": (
-        CORE + "Decider+Evidence.swift", "if verdict.finding == .pending {",
+        "Decider+Evidence.swift", "if verdict.finding == .pending {",
         "if verdict.finding == .pending, payment.isLive {"),
     "a charge that is put off goes by old answers": (
-        CORE + "Decider+Evidence.swift",
+        "Decider+Evidence.swift",
         "return order.askWatched(at: order.payments[index].calls.nextAt ?? now)", "return"),
     "leases are not respected": (
-        CORE + "CallState.swift", "until: now.advanced(by: schedule.lease))",
+        "CallState.swift", "until: now.advanced(by: schedule.lease))",
         "until: now.advanced(by: .milliseconds(1) + schedule.leaseMargin / 100_000))"),
     "money is moved again while it may be leaving": (
-        CORE + "CallState.swift", "movingUntil = now.advanced(by: schedule.moving)",
+        "CallState.swift", "movingUntil = now.advanced(by: schedule.moving)",
         "movingUntil = now.advanced(by: schedule.lease)"),
     "a wrong clock decides": (
-        ENGINE + "Timekeeper.swift", "if error != nil { throw .clockWrong }",
+        "Timekeeper.swift", "if error != nil { throw .clockWrong }",
         "if error != nil, tolerance < .zero { throw .clockWrong }"),
     "an order that the shop closed is opened again": (
-        CORE + "Decider+Orders.swift", "case (_, .expired?): break", "case (_, .expired?), (.closed, .cancelled?): break"),
+        "Decider+Orders.swift", "case (_, .expired?): break", "case (_, .expired?), (.closed, .cancelled?): break"),
     "a close of an expired order changes nothing": (
-        CORE + "Decider+Orders.swift", "case .closed where order.closeReason == .expired:",
+        "Decider+Orders.swift", "case .closed where order.closeReason == .expired:",
         "case .closed where order.closeReason == .expired && order.payments.isEmpty:"),
     "nobody comes back for a lapsed lease": (
-        CORE + "CallState.swift", "return lease?.until ?? nextAt", "return lease == nil ? nextAt : nil"),
+        "CallState.swift", "return lease?.until ?? nextAt", "return lease == nil ? nextAt : nil"),
     "calls leave before the commit": (
-        ENGINE + "Lane.swift", "do throws(Fault) { try store.save(batch.changeset) } catch {",
-        "dispatcher.enqueue(calls, leasedAt: uptime)\n"
-        "    do throws(Fault) { try store.save(batch.changeset) } catch {"),
+        "Lane.swift", "        return (batch.changeset, (answers, batch.published))",
+        "        dispatcher.enqueue(calls, leasedAt: uptime)\n"
+        "        return (batch.changeset, (answers, batch.published))"),
     "an unknown commit counts as one": (
-        ENGINE + "Lane.swift", "      dispatcher.release(calls)\n      throw error\n",
-        "      if error != .unknownCommit {\n        dispatcher.release(calls)\n        throw error\n      }\n"),
+        "Lane.swift", "    var calls: [Call] = []\n",
+        "    var calls: [Call] = []\n    var made: ([Result<Answer, Fault>], [Order]) = ([], [])\n",
+        "return (batch.changeset, (answers, batch.published))",
+        "made = (answers, batch.published)\n        return (batch.changeset, made)",
+        "      dispatcher.release(calls)\n      throw error\n",
+        "      guard error == .unknownCommit else {\n        dispatcher.release(calls)\n        throw error\n      }\n"
+        "      listeners.publish(made.1)\n      dispatcher.enqueue(calls, leasedAt: uptime)\n      return made.0\n"),
     "an old notice overwrites newer truth": (
-        CORE + "Decider+Evidence.swift", "} else if payment.isLive {",
+        "Decider+Evidence.swift", "} else if payment.isLive {",
         "} else if payment.isLive || payment.status == .succeeded {"),
     "success after an end is not taken": (
-        CORE + "Decider+Evidence.swift", "if payment.status != .succeeded { succeed(index, received: received) }",
+        "Decider+Evidence.swift", "if payment.status != .succeeded { succeed(index, received: received) }",
         "if payment.isLive { succeed(index, received: received) }"),
     "the amount is not looked at": (
-        CORE + "Decider+Evidence.swift", "if received != asked { return .mismatch }",
+        "Decider+Evidence.swift", "if received != asked { return .mismatch }",
         "if received.currency != asked.currency { return .mismatch }"),
     "a second payment is kept": (
-        CORE + "Decider+Evidence.swift", "case (.paid, _): return .duplicate",
+        "Decider+Evidence.swift", "case (.paid, _): return .duplicate",
         "case (.paid, _): return order.refunds.isEmpty ? .duplicate : nil"),
     "money for an order that the shop closed is kept": (
-        CORE + "Decider+Evidence.swift", "case (.closing, _), (.closed, _): return .late",
+        "Decider+Evidence.swift", "case (.closing, _), (.closed, _): return .late",
         "case (.closing, _), (.closed, _): return nil"),
     "surplus is not returned": (
-        CORE + "Decider+Evidence.swift",
+        "Decider+Evidence.swift",
         "if received.amount > 0 { startRefund(payment.id, amount: received, cause: .surplus) }",
         "if received.amount > 1_000_000 { startRefund(payment.id, amount: received, cause: .surplus) }"),
     "a refund that is asked for again has a new number": (
@@ -104,28 +107,27 @@ MUTANTS = {
         "      let fresh = RefundID(order: id.order, ordinal: refund.id.ordinal + 20 * call.number)\n"
         "      return .refund(fresh, of: id, refund.amount)"),
     "refunds do not reserve their amount": (
-        CORE + "Order.swift", "$0.payment == payment.id && $0.status != .failed }",
+        "Order.swift", "$0.payment == payment.id && $0.status != .failed }",
         "$0.payment == payment.id && $0.status == .succeeded }"),
     "a soft close is not watched": (
-        CORE + "Decider+Evidence.swift", "return end(index, payment.failure == nil ? .closed : .failed, watchUntil: watch)",
-        "return end(index, payment.failure == nil ? .closed : .failed, watchUntil: watch < now ? watch : nil)"),
+        "Decider+Evidence.swift", "return end(index, watchUntil: payment.expiresAt.advanced(by: rules.schedule.watchMargin))",
+        "let watch = payment.expiresAt.advanced(by: rules.schedule.watchMargin)\n"
+        "      return end(index, watchUntil: watch < now ? watch : nil)"),
     "late money is not waited for": (
-        CORE + "Decider+Evidence.swift", "let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0 + rules.schedule.watchMargin) }",
+        "Decider+Evidence.swift", "let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0 + rules.schedule.watchMargin) }",
         "let late = sheet.lateMoney[payment.method].flatMap { $0 < .zero ? now : nil }"),
     "a forgotten key is used again": (
-        CORE + "Due.swift", "return now.since(first.at) < repeatWindow",
+        "Due.swift", "return now.since(first.at) < repeatWindow",
         "return now.since(first.at) < repeatWindow * 100"),
     "a decline is an end": (
-        CORE + "Decider+Evidence.swift",
-        "case .declined(let failure, let action):\n      order.payments[index].failure = failure\n"
-        "      known(index, action: action)",
-        "case .declined(let failure, let action):\n      order.payments[index].failure = failure\n"
-        "      known(index, action: action)\n      return end(index, .failed)"),
+        "Decider+Evidence.swift",
+        "      order.payments[index].decline(failure)\n      known(index, action: action)",
+        "      order.payments[index].decline(failure)\n      known(index, action: action)\n      return end(index)"),
     "the deadline closes nothing": (
-        CORE + "Decider+Time.swift", "if order.status == .open, now >= order.expiresAt { startClosing(.expired) }",
+        "Decider+Time.swift", "if order.status == .open, now >= order.expiresAt { startClosing(.expired) }",
         "if order.status == .open, now >= order.expiresAt, order.payments.isEmpty { startClosing(.expired) }"),
     "a repeat of a key that failed is a new payment": (
-        CORE + "Decider+Payments.swift", "let earlier = order.payments.first { $0.key == key }",
+        "Decider+Payments.swift", "let earlier = order.payments.first { $0.key == key }",
         "let earlier = order.payments.first { $0.key == key && $0.status != .failed }"),
 }
 
@@ -156,11 +158,12 @@ FOUND_BY_MODEL_ALONE = {"a charge that is put off goes by old answers"}
 
 # What a wrong trade number is made with.
 RENUMBERED = """
-extension Payment {
-  fileprivate func renumbered(_ ordinal: Int) -> Payment {
-    Payment(
-      id: PaymentID(order: id.order, ordinal: min(1023, ordinal)), key: key, provider: provider, method: method,
-      amount: amount, createdAt: createdAt, expiresAt: expiresAt)
+extension Call {
+  fileprivate func renumbered(_ ordinal: Int) -> Call {
+    let other = Payment(
+      id: PaymentID(order: payment.order, ordinal: min(1023, ordinal)), key: IdempotencyKey("k")!, provider: provider,
+      method: method, askedMethod: nil, amount: amount, createdAt: expiresAt, expiresAt: expiresAt)
+    return Call(kind, of: other, description: description)
   }
 }
 """
@@ -227,13 +230,15 @@ def main(names):
     shutil.rmtree(COPY, ignore_errors=True)
     missed = []
     for name in names or MUTANTS:
-        file, before, after = MUTANTS[name]
+        file, *changes = MUTANTS[name]
         fresh_copy()
-        text = (COPY / file).read_text()
-        if text.count(before) != 1:
-            raise SystemExit(f"'{name}' does not fit {file} any more: found {text.count(before)} times: {before}")
-        text = text.replace(before, after) + (RENUMBERED if "renumbered" in after else "")
-        (COPY / file).write_text(text)
+        [place] = COPY.rglob(file)
+        text = place.read_text()
+        for before, after in zip(changes[::2], changes[1::2]):
+            if text.count(before) != 1:
+                raise SystemExit(f"'{name}' does not fit {file} any more: found {text.count(before)} times: {before}")
+            text = text.replace(before, after) + (RENUMBERED if "renumbered" in after else "")
+        place.write_text(text)
         build()
         began = time.monotonic()
         head, broken = simulate() if name not in FOUND_BY_MODEL_ALONE else ("-", "by the small model alone")

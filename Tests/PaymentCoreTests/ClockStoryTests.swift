@@ -3,8 +3,8 @@ import Testing
 
 /// Clocks that are wrong, and processes that are gone.
 @Suite struct ClockStoryTests {
-  private func paying() -> World {
-    var world = World()
+  private func paying() -> OrderStory {
+    var world = OrderStory()
     world.register()
     world.pay("a", "ok")
     return world
@@ -15,7 +15,7 @@ import Testing
     world.answer(.unknown("reset"))
     let before = world.order!.updatedAt
     world.now = world.now.advanced(by: .seconds(-29))
-    world.send(.check(PaymentID(order: World.id, ordinal: 1)))
+    world.send(.check(PaymentID(order: OrderStory.id, ordinal: 1)))
     #expect(world.order!.updatedAt >= before)
   }
 
@@ -25,14 +25,14 @@ import Testing
     world.answer(.unknown("reset"))
     let now = world.now
     world.now = now.advanced(by: .seconds(365 * 86_400))
-    world.send(.check(PaymentID(order: World.id, ordinal: 1)))
+    world.send(.check(PaymentID(order: OrderStory.id, ordinal: 1)))
     #expect(world.calling() == .query)
     world.now = now.advanced(by: .seconds(60))
-    world.send(.wake(World.id))
+    world.send(.wake(OrderStory.id))
     #expect(world.order!.updatedAt == world.now)
     #expect(world.payment().calls.lease?.askedAt == world.now, "it is asked about now")
     #expect(world.order!.wakeAt!.since(world.now) < .seconds(60))
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     #expect(world.payment().status == .succeeded)
   }
 
@@ -40,7 +40,7 @@ import Testing
     var world = paying()
     #expect(world.calling() == .charge)
     world.now = world.now.advanced(by: .seconds(1))
-    world.send(.recover(World.id))
+    world.send(.recover(OrderStory.id))
     #expect(world.calling() == .query, "it is asked about at once")
     #expect(world.payment().unknownSince == world.now)
     world.answer(.notFound)
@@ -49,10 +49,10 @@ import Testing
 
   @Test func aRefundOfADeadProcessIsAskedAboutAtOnce() {
     var world = paying()
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     world.refund(key: "r", amount: 500)
     #expect(world.callingRefund() == .refund)
-    world.send(.recover(World.id))
+    world.send(.recover(OrderStory.id))
     #expect(world.callingRefund() == .queryRefund)
     world.answerRefund(1, .notFound)
     #expect(world.callingRefund() == .refund)
@@ -60,7 +60,7 @@ import Testing
 
   @Test func aRefundIsNotRepeatedWhileAFrozenNodeMaySendIt() {
     var world = paying()
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     world.refund(key: "r", amount: 500)
     let sent = world.now
     world.pass(.seconds(20))
@@ -76,7 +76,7 @@ import Testing
   /// What was not found while the first one could still arrive is no reason to believe a later refusal.
   @Test func aRefundThatArrivesAtTheLastMomentIsNotCalledFailed() {
     var world = paying()
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     world.refund(key: "r", amount: 500)
     let sent = world.now
     world.pass(.seconds(20))
@@ -95,12 +95,12 @@ import Testing
   }
 
   @Test func aRefundWhoseKeyIsForgottenIsNotCalledFailedWhileItMayArrive() {
-    var world = World(
+    var world = OrderStory(
       CapabilitySheet(
         methods: ["ok"], repeatWindow: .seconds(15), createMovesMoney: false, burning: .createThenClose))
     world.register()
     world.pay("a", "ok")
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     world.refund(key: "r", amount: 500)
     world.pass(.seconds(20))
     #expect(world.callingRefund() == .queryRefund)
@@ -110,14 +110,14 @@ import Testing
       if world.callingRefund() == nil { world.wake() }
       world.answerRefund(1, .notFound)
     }
-    #expect(world.now.since(World.start) >= .seconds(40))
+    #expect(world.now.since(OrderStory.start) >= .seconds(40))
   }
 
   @Test func onlyWhatIsUnderWayIsRecovered() {
     var world = paying()
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     let before = world.order!
-    world.send(.recover(World.id))
+    world.send(.recover(OrderStory.id))
     #expect(world.order == before)
   }
 }

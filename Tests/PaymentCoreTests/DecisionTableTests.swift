@@ -24,8 +24,8 @@ import Testing
     cancelled    | same | reference_reused | same | idempotency_key_reused | order_closed | new | new | new | payment_not_refundable | order_closed | noted
     """
 
-  private static func world(_ state: String) -> World {
-    var world = World()
+  private static func world(_ state: String) -> OrderStory {
+    var world = OrderStory()
     if state == "nothing" { return world }
     world.register()
     switch state {
@@ -43,36 +43,36 @@ import Testing
     case "closing":
       world.answer(.pending(.redirect(url: "https://bank.example")))
       world.pass(.seconds(900))
-    case "paid": world.answer(.succeeded(World.price))
+    case "paid": world.answer(.succeeded(OrderStory.price))
     case "refunded":
-      world.answer(.succeeded(World.price))
+      world.answer(.succeeded(OrderStory.price))
       world.refund(key: "earlier")
     case "cancelled":
       world.answer(.failed(Failure(code: "declined", message: "")))
-      world.send(.closeOrder(World.id))
+      world.send(.closeOrder(OrderStory.id))
     default: break
     }
     return world
   }
 
   private static func command(_ column: String) -> Command {
-    let payment = PaymentID(order: World.id, ordinal: 1)
+    let payment = PaymentID(order: OrderStory.id, ordinal: 1)
     func pay(_ key: String, _ method: String) -> Command {
-      .pay(World.id, key: IdempotencyKey(key)!, provider: World.sandbox, method: method)
+      .pay(OrderStory.id, key: IdempotencyKey(key)!, provider: OrderStory.sandbox, method: method)
     }
     switch column {
-    case "register": return .register(World.registration(), id: World.id, checkoutSecret: 1)
+    case "register": return .register(OrderStory.registration(), id: OrderStory.id, checkoutSecret: 1)
     case "register other":
-      return .register(World.registration(amount: Money(5, World.cny)), id: World.id, checkoutSecret: 1)
+      return .register(OrderStory.registration(amount: Money(5, OrderStory.cny)), id: OrderStory.id, checkoutSecret: 1)
     case "pay a": return pay("a", "ok")
     case "pay a/late": return pay("a", "late")
     case "pay new": return pay("n", "ok")
-    case "close order": return .closeOrder(World.id)
+    case "close order": return .closeOrder(OrderStory.id)
     case "close pay": return .closePayment(payment)
     case "check": return .check(payment)
     case "refund": return .refund(payment, key: IdempotencyKey("r")!, .init(amount: nil))
-    case "reopen": return .reopenOrder(World.id, expiresIn: nil)
-    default: return .wake(World.id)
+    case "reopen": return .reopenOrder(OrderStory.id, expiresIn: nil)
+    default: return .wake(OrderStory.id)
     }
   }
 
@@ -96,14 +96,14 @@ import Testing
 
   @Test func precedenceIsTheOrderOfTheList() {
     // An amount that the provider does not take comes before a key that is reused, and a disabled provider last.
-    var world = World()
+    var world = OrderStory()
     world.register()
     world.pay("a", "ok")
     world.sheet = CapabilitySheet(
       methods: ["ok", "late"], currencies: ["USD"], createMovesMoney: true, burning: .close)
     #expect(world.pay("a", "late").code == .amountNotSupported)
     #expect(world.pay("a", "ok").isRepeat, "a repeat is answered whatever changed since")
-    world.rules.accounts = [Account(World.sandbox, World.burning, isEnabled: false)]
+    world.rules.accounts = [Account(OrderStory.sandbox, OrderStory.burning, isEnabled: false)]
     #expect(world.pay("b", "ok").code == .paymentInProgress)
     world.answer(.failed(Failure(code: "declined", message: "")))
     #expect(world.pay("b", "ok").code == .providerNotEnabled)
@@ -111,7 +111,7 @@ import Testing
   }
 
   @Test func othersOrdersAreNotFound() {
-    var world = World()
+    var world = OrderStory()
     world.register()
     world.pay("a", "ok")
     for command in ["pay a", "pay new", "close order", "reopen", "close pay", "check", "refund"].map(Self.command) {

@@ -3,8 +3,8 @@ import Testing
 
 /// Card testing: a robot that tries card after card on one order, and the buyer whose order it is.
 @Suite struct DeclineBrakeTests {
-  private func declined(_ count: Int) -> World {
-    var world = World()
+  private func declined(_ count: Int) -> OrderStory {
+    var world = OrderStory()
     world.register()
     for number in 0..<count {
       #expect(world.pay("robot-\(number)", "ok").code == nil, "try \(number)")
@@ -21,7 +21,7 @@ import Testing
     var world = declined(4)
     #expect(!world.types.contains("payment.throttled"))
     #expect(world.pay("fifth", "ok").code == nil)
-    world.answer(5, .succeeded(World.price))
+    world.answer(5, .succeeded(OrderStory.price))
     #expect(world.order!.status == .paid)
   }
 
@@ -44,12 +44,13 @@ import Testing
   }
 
   @Test func inTheEndTheOrderTakesNoMorePayments() {
-    var world = World()
+    var world = OrderStory()
     world.register()
     world.order = nil
     world.send(
       .register(
-        .init(merchant: World.merchant, reference: "r-1", amount: World.price, expiresIn: 30 * 86_400), id: World.id,
+        .init(merchant: OrderStory.merchant, reference: "r-1", amount: OrderStory.price, expiresIn: 30 * 86_400),
+        id: OrderStory.id,
         checkoutSecret: 99))
     var tries = 0
     while tries < 100 {
@@ -83,7 +84,7 @@ import Testing
 
   /// Tries that were given up are no declines, and have a bound of their own.
   @Test func aHundredTriesAreTheMost() {
-    var world = World()
+    var world = OrderStory()
     world.register()
     for number in 1...Order.maximumPayments {
       #expect(world.pay("try-\(number)", "ok").code == nil)

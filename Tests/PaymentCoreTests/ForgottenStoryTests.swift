@@ -5,33 +5,33 @@ import Testing
 @Suite struct ForgottenStoryTests {
   private static let other = ProviderName("other")
 
-  private func open(_ sheet: CapabilitySheet = World.burning) -> World {
-    var world = World(sheet)
-    world.rules.accounts.append(Account(Self.other, World.burning))
+  private func open(_ sheet: CapabilitySheet = OrderStory.burning) -> OrderStory {
+    var world = OrderStory(sheet)
+    world.rules.accounts.append(Account(Self.other, OrderStory.burning))
     world.register()
     return world
   }
 
-  private func paid(refunding amounts: [Int64] = []) -> World {
+  private func paid(refunding amounts: [Int64] = []) -> OrderStory {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     for amount in amounts { world.refund(key: "r\(amount)", amount: amount) }
     return world
   }
 
   private func back(_ amount: Int64, _ reference: String = "re_1") -> PaymentEvidence.Return {
-    .init(reference: reference, amount: Money(amount, World.cny), isDispute: false)
+    .init(reference: reference, amount: Money(amount, OrderStory.cny), isDispute: false)
   }
 
   /// Sends what another provider says about the first payment's number.
-  private func hearOther(_ world: inout World) {
+  private func hearOther(_ world: inout OrderStory) {
     world.send(
       .evidence(
         .payment(
           .init(
-            payment: PaymentID(order: World.id, ordinal: 1), provider: Self.other, call: nil,
-            verdict: .succeeded(World.price)))))
+            payment: PaymentID(order: OrderStory.id, ordinal: 1), provider: Self.other, call: nil,
+            verdict: .succeeded(OrderStory.price)))))
   }
 
   // MARK: Payments
@@ -44,7 +44,7 @@ import Testing
     #expect(world.payment().isLive)
     #expect(world.order?.cases.map(\.reason) == [.unknownPayment])
     #expect(world.order?.cases.map(\.provider) == [Self.other])
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     #expect(world.order?.cases[0].resolvedAt == nil, "the other provider's money is still there")
   }
 
@@ -55,29 +55,29 @@ import Testing
     var resolved = world
     resolved.send(.resolve(world.order!.cases[0].id, .settledOutside))
     #expect(resolved.pay("a").code == nil)
-    let again = world.send(.pay(World.id, key: IdempotencyKey("b")!, provider: Self.other, method: nil))
+    let again = world.send(.pay(OrderStory.id, key: IdempotencyKey("b")!, provider: Self.other, method: nil))
     #expect(again.code == nil, "there the payment finds itself")
   }
 
   @Test func anotherAmountForTakenMoneyIsACase() {
     var world = paid()
-    for _ in 1...2 { world.evidence(1, .succeeded(Money(1000, World.cny))) }
+    for _ in 1...2 { world.evidence(1, .succeeded(Money(1000, OrderStory.cny))) }
     #expect(world.order?.cases.map(\.reason) == [.wrongAmount])
-    #expect(world.payment().received == World.price)
+    #expect(world.payment().received == OrderStory.price)
   }
 
   @Test func anImpossibleAmountIsDoubt() {
     for amount in [Int64.max, .min, -1] {
       var world = open()
       world.pay("a")
-      world.answer(.succeeded(Money(amount, World.cny)))
+      world.answer(.succeeded(Money(amount, OrderStory.cny)))
       #expect(world.payment().status == .processing)
       #expect(world.payment().unknownSince != nil)
     }
   }
 
-  private func adopt(_ world: inout World, _ ordinal: Int = 1, at provider: ProviderName = World.sandbox) {
-    world.send(.adopt(PaymentID(order: World.id, ordinal: ordinal), provider))
+  private func adopt(_ world: inout OrderStory, _ ordinal: Int = 1, at provider: ProviderName = OrderStory.sandbox) {
+    world.send(.adopt(PaymentID(order: OrderStory.id, ordinal: ordinal), provider))
   }
 
   @Test func forgottenMoneyMakesItsOrderPaid() {
@@ -86,14 +86,14 @@ import Testing
     #expect(world.calling() == .query)
     #expect(world.pay("b").code == nil, "another payment may be wanted meanwhile, and waits")
     #expect(world.calling(2) == nil)
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     #expect(world.order?.status == .paid && world.order?.keptPayment?.id.ordinal == 1)
     #expect(world.payment(2).status == .closed)
     #expect(world.types.contains("order.paid"))
   }
 
   @Test func aForgottenPaymentIsNeverSent() {
-    for sheet in [World.burning, World.forgetting, World.unscanned] {
+    for sheet in [OrderStory.burning, OrderStory.forgetting, OrderStory.unscanned] {
       var world = open(sheet)
       adopt(&world)
       var asked = 0
@@ -114,7 +114,7 @@ import Testing
     #expect(world.calling() == .close)
     world.answer(.closed)
     // It may have had a method whose money comes late.
-    let late = World.burning.lateMoney["late"]! + world.rules.schedule.watchMargin
+    let late = OrderStory.burning.lateMoney["late"]! + world.rules.schedule.watchMargin
     #expect(world.payment().watchUntil == world.now.advanced(by: late) && world.order?.status == .open)
     #expect(world.pay("b").code == nil && world.calling(2) == nil && world.calling() == .query)
     world.answer(.closed)
@@ -123,13 +123,14 @@ import Testing
 
   @Test func forgottenMoneyBeyondTheNextNumberHoldsPaymentsBack() {
     var world = open()
-    let later = PaymentID(order: World.id, ordinal: 2)
+    let later = PaymentID(order: OrderStory.id, ordinal: 2)
     world.send(
       .evidence(
-        .payment(.init(payment: later, provider: World.sandbox, call: nil, verdict: .succeeded(World.price)))))
+        .payment(.init(payment: later, provider: OrderStory.sandbox, call: nil, verdict: .succeeded(OrderStory.price))))
+    )
     #expect(world.pay("a").code == .paymentInProgress, "under the first number it would be taken again")
     for ordinal in [1, 2] { adopt(&world, ordinal) }
-    world.answer(2, .succeeded(World.price))
+    world.answer(2, .succeeded(OrderStory.price))
     #expect(world.order?.keptPayment?.id == later && world.order?.cases[0].resolvedAt != nil)
   }
 
@@ -138,12 +139,12 @@ import Testing
     world.pass(.seconds(1000))
     #expect(world.order?.status == .closed)
     adopt(&world)
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     #expect(world.payment().surplus == .late && world.callingRefund() == .refund)
 
     var other = paid()
     adopt(&other, 2)
-    other.answer(2, .succeeded(World.price))
+    other.answer(2, .succeeded(OrderStory.price))
     #expect(other.payment(2).surplus == .duplicate && other.callingRefund() == .refund)
   }
 
@@ -162,7 +163,7 @@ import Testing
 
   @Test func aForgottenRefundFindsItself() {
     var world = paid(refunding: [500])
-    world.answerRefund(1, .succeeded(Money(300, World.cny)))
+    world.answerRefund(1, .succeeded(Money(300, OrderStory.cny)))
     #expect(world.refund().status == .succeeded)
     #expect(world.order?.amountRefunded == 300)
     #expect(world.refund(key: "r500", amount: 500).isRepeat, "the same request is the same refund")
@@ -175,19 +176,19 @@ import Testing
         .evidence(
           .refund(
             .init(
-              refund: RefundID(order: World.id, ordinal: 7), provider: World.sandbox, call: nil,
-              verdict: .succeeded(World.price)))))
+              refund: RefundID(order: OrderStory.id, ordinal: 7), provider: OrderStory.sandbox, call: nil,
+              verdict: .succeeded(OrderStory.price)))))
     }
     #expect(world.order?.cases.map(\.reason) == [.disputed])
   }
 
   @Test func aRefundIsNotSentAgainOnceItsKeyIsForgotten() {
-    var world = open(World.forgetting)
+    var world = open(OrderStory.forgetting)
     world.pay("a")
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     world.refund(key: "1")
     world.answerRefund(1, .unknown("reset"))
-    while world.now.since(World.start) < .seconds(23 * 3600) {
+    while world.now.since(OrderStory.start) < .seconds(23 * 3600) {
       if world.callingRefund() != nil { world.answerRefund(1, .unknown("reset")) }
       world.wake()
     }
@@ -199,15 +200,16 @@ import Testing
   }
 
   @Test func aRefundThatMayBeRepeatedIsNotOnceItWasPutOffBeyondTheWindow() {
-    var world = open(World.forgetting)
+    var world = open(OrderStory.forgetting)
     world.pay("a")
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     world.refund(key: "1")
     world.answerRefund(1, .unknown("reset"))
     world.wake()
     let evidence = Evidence.refund(
       .init(
-        refund: world.refund().id, provider: World.sandbox, call: world.refund().calls.lease?.number, verdict: .notFound
+        refund: world.refund().id, provider: OrderStory.sandbox, call: world.refund().calls.lease?.number,
+        verdict: .notFound
       ))
     world.order = decide(world.order, .evidence(evidence), by: .payOnce, now: world.now, rules: world.rules).order
     #expect(world.order?.due(world.now, rules: world.rules).map(\.kind) == [.refund])
@@ -219,7 +221,7 @@ import Testing
     var world = paid(refunding: [500])
     world.answerRefund(1, .refused(Failure(code: "busy", message: "")))
     #expect(world.refund().status == .failed)
-    world.answerRefund(1, .succeeded(Money(500, World.cny)))
+    world.answerRefund(1, .succeeded(Money(500, OrderStory.cny)))
     #expect(world.refund().status == .succeeded)
     #expect(world.order?.amountRefunded == 500)
   }
@@ -227,7 +229,7 @@ import Testing
   @Test func successOfARefundThatWasProvenToFailIsOld() {
     var world = paid(refunding: [500])
     world.answerRefund(1, .failed(Failure(code: "account_closed", message: "")))
-    world.answerRefund(1, .succeeded(Money(500, World.cny)))
+    world.answerRefund(1, .succeeded(Money(500, OrderStory.cny)))
     #expect(world.refund().status == .failed)
   }
 
@@ -240,7 +242,7 @@ import Testing
       world.refund(key: key, amount: amount)
       world.answerRefund(Int(key)!, .notSent)
     }
-    world.evidence(1, .succeeded(World.price), returns: [back(1000)])
+    world.evidence(1, .succeeded(OrderStory.price), returns: [back(1000)])
     #expect(world.refund(1).amount.amount == 500)
     #expect(world.refund(2).amount.amount == 499)
     #expect(world.order.map { $0.refundable($0.payments[0]) } == 0)
@@ -250,17 +252,17 @@ import Testing
   @Test func aReturnThatLeavesEnoughTakesNothingOff() {
     var world = paid(refunding: [500])
     world.answerRefund(1, .notSent)
-    world.evidence(1, .succeeded(World.price), returns: [back(300)])
+    world.evidence(1, .succeeded(OrderStory.price), returns: [back(300)])
     #expect(world.refund(1).amount.amount == 500)
   }
 
   @Test func returnsWithoutEndOrSenseAreCasesAndNoCrash() {
     var world = paid()
     let many = (1...1100).map { back(1, "re_\($0)") }
-    world.evidence(1, .succeeded(World.price), returns: many)
+    world.evidence(1, .succeeded(OrderStory.price), returns: many)
     #expect(world.order!.refunds.count <= RefundID.maximum)
-    let absurd = PaymentEvidence.Return(reference: "x", amount: Money(.max, World.cny), isDispute: false)
-    world.evidence(1, .succeeded(World.price), returns: [absurd, absurd, back(-5, "y")])
+    let absurd = PaymentEvidence.Return(reference: "x", amount: Money(.max, OrderStory.cny), isDispute: false)
+    world.evidence(1, .succeeded(OrderStory.price), returns: [absurd, absurd, back(-5, "y")])
     #expect(world.order!.cases.contains { $0.amount.amount == .max })
     #expect(world.order!.amountRefunded < 2000)
   }
@@ -268,9 +270,9 @@ import Testing
   @Test func aNewRefundOfSurplusReturnsOnlyWhatIsLeft() {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(Money(1000, World.cny)))
+    world.answer(.succeeded(Money(1000, OrderStory.cny)))
     world.answerRefund(1, .failed(Failure(code: "account_closed", message: "")))
-    world.evidence(1, .succeeded(Money(1000, World.cny)), returns: [back(400)])
+    world.evidence(1, .succeeded(Money(1000, OrderStory.cny)), returns: [back(400)])
     let item = world.order!.cases.first { $0.reason == .refundFailed }!
     world.send(.resolve(item.id, .newRefund))
     #expect(world.order!.refunds.last!.amount.amount == 600)
@@ -279,9 +281,9 @@ import Testing
   @Test func surplusReturnedAtTheProviderNeedsNoPersonAnyMore() {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(Money(1000, World.cny)))
+    world.answer(.succeeded(Money(1000, OrderStory.cny)))
     world.answerRefund(1, .failed(Failure(code: "account_closed", message: "")))
-    world.evidence(1, .succeeded(Money(1000, World.cny)), returns: [back(1000)])
+    world.evidence(1, .succeeded(Money(1000, OrderStory.cny)), returns: [back(1000)])
     let item = world.order!.cases.first { $0.reason == .refundFailed }!
     #expect(item.resolvedAt != nil)
     #expect(world.send(.resolve(item.id, .newRefund)).code == .invalidRequest)

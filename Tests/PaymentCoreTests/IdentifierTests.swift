@@ -3,9 +3,9 @@ import Testing
 
 @Suite struct IdentifierTests {
   @Test func textIsCanonicalSortedAndShort() {
-    let early = OrderID(at: World.start, merchant: World.merchant, reference: "a", random: .max)
+    let early = OrderID(at: OrderStory.start, merchant: OrderStory.merchant, reference: "a", random: .max)
     let late = OrderID(
-      at: World.start.advanced(by: .milliseconds(1)), merchant: World.merchant, reference: "a", random: 0)
+      at: OrderStory.start.advanced(by: .milliseconds(1)), merchant: OrderStory.merchant, reference: "a", random: 0)
     #expect(early.text < late.text)
     #expect(early < late)
     #expect(OrderID(text: early.text) == early)
@@ -26,11 +26,13 @@ import Testing
   }
 
   @Test func equalReferencesMeetInOneLane() {
-    let ids = (0..<50).map { OrderID(at: World.start, merchant: World.merchant, reference: "same", random: UInt64($0)) }
+    let ids = (0..<50).map {
+      OrderID(at: OrderStory.start, merchant: OrderStory.merchant, reference: "same", random: UInt64($0))
+    }
     #expect(Set(ids.map(\.laneBits)).count == 1)
     // A fixed hash: the same in every process and version, since stored ids are compared with it.
-    #expect(OrderID.laneBits(merchant: MerchantID("mer_test"), reference: "r-1") == World.id.laneBits)
-    let spread = Set((0..<500).map { OrderID.laneBits(merchant: World.merchant, reference: "r\($0)") % 8 })
+    #expect(OrderID.laneBits(merchant: MerchantID("mer_test"), reference: "r-1") == OrderStory.id.laneBits)
+    let spread = Set((0..<500).map { OrderID.laneBits(merchant: OrderStory.merchant, reference: "r\($0)") % 8 })
     #expect(spread.count == 8)
   }
 

@@ -2,7 +2,7 @@ import PaymentCore
 
 /// What must hold of an order whatever happened to it, and of every step from one state to the next.
 /// - Returns: what is broken, in words; empty when nothing is.
-func broken(_ world: World, after before: World, _ command: Command?) -> [String] {
+func broken(_ world: OrderStory, after before: OrderStory, _ command: Command?) -> [String] {
   guard let order = world.order else { return [] }
   var broken: [String] = []
   func hold(_ holds: Bool, _ rule: String) { if !holds { broken.append(rule) } }

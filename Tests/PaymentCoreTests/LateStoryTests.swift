@@ -5,15 +5,17 @@ import Testing
 @Suite struct LateStoryTests {
   private let action = PaymentEvidence.Verdict.pending(.redirect(url: "https://bank.example"))
 
-  private func open(_ sheet: CapabilitySheet = World.burning, late: Order.Registration.LatePayment = .refund) -> World {
-    var world = World(sheet)
+  private func open(_ sheet: CapabilitySheet = OrderStory.burning, late: Order.Registration.LatePayment = .refund)
+    -> OrderStory
+  {
+    var world = OrderStory(sheet)
     world.register(late: late)
     return world
   }
 
   /// An order whose first payment was closed softly, with a second one that waits for it.
-  private func waiting() -> World {
-    var world = open(World.unscanned)
+  private func waiting() -> OrderStory {
+    var world = open(OrderStory.unscanned)
     world.pay("a")
     world.answer(action)
     world.close()
@@ -24,10 +26,10 @@ import Testing
   }
 
   /// The same, when the answer has come and the second charge is put off for a minute.
-  private func putOff() -> World {
+  private func putOff() -> OrderStory {
     var world = waiting()
     let evidence = PaymentEvidence(
-      payment: world.payment(1).id, provider: World.sandbox, call: world.payment(1).calls.lease?.number,
+      payment: world.payment(1).id, provider: OrderStory.sandbox, call: world.payment(1).calls.lease?.number,
       verdict: .notFound)
     world.order =
       decide(world.order, .evidence(.payment(evidence)), by: .payOnce, now: world.now, rules: world.rules).order
@@ -48,7 +50,7 @@ import Testing
     ]
       as [PaymentEvidence.Verdict]
     {
-      var world = open(World.unscanned)
+      var world = open(OrderStory.unscanned)
       world.pay("a")
       let old = world.payment().calls.lease!.number
       world.wake()
@@ -69,7 +71,7 @@ import Testing
   }
 
   @Test func onlyTheVeryFirstCallCanProveThatNothingLeft() {
-    var world = open(World.forgetting)
+    var world = open(OrderStory.forgetting)
     world.pay("a")
     world.answer(.unknown("reset"))
     world.close()
@@ -120,7 +122,7 @@ import Testing
   }
 
   @Test func whatItsProviderNeverTakesAndNeverKnewCanBeClosed() {
-    var world = open(World.forgetting)
+    var world = open(OrderStory.forgetting)
     world.pay("a")
     world.answer(.unknown("reset"))
     world.close()
@@ -232,7 +234,7 @@ import Testing
     world.answer(.failed(Failure(code: "declined", message: "")))
     world.now = world.now.advanced(by: .seconds(900))
     var closing = world
-    closing.send(.closeOrder(World.id))
+    closing.send(.closeOrder(OrderStory.id))
     #expect(closing.order?.closeReason == .cancelled)
     #expect(closing.types.suffix(2) == ["order.closed", "order.closed"])
     var paying = world
@@ -241,7 +243,7 @@ import Testing
     late.pay("a")
     late.answer(.failed(Failure(code: "declined", message: "")))
     late.now = late.now.advanced(by: .seconds(900))
-    late.evidence(1, .succeeded(World.price))
+    late.evidence(1, .succeeded(OrderStory.price))
     #expect(late.payment().surplus == .late)
   }
 }

@@ -3,18 +3,18 @@ import Testing
 
 /// What a refund request believes to be so, and how many there can be.
 @Suite struct RefundStateTests {
-  private func paid() -> World {
-    var world = World()
+  private func paid() -> OrderStory {
+    var world = OrderStory()
     world.register()
     world.pay("a", "ok")
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     return world
   }
 
-  private func refund(_ world: inout World, _ key: String, _ amount: Int64?, expecting: Int64?) -> Outcome {
+  private func refund(_ world: inout OrderStory, _ key: String, _ amount: Int64?, expecting: Int64?) -> Outcome {
     let wanted = Refund.Request(amount: amount, expectedRefunded: expecting)
     return world.send(
-      .refund(PaymentID(order: World.id, ordinal: 1), key: IdempotencyKey(key)!, wanted))
+      .refund(PaymentID(order: OrderStory.id, ordinal: 1), key: IdempotencyKey(key)!, wanted))
   }
 
   /// Two clerks return the same cup.
@@ -62,18 +62,18 @@ import Testing
   }
 
   @Test func surplusIsNothingToAskFor() {
-    var world = World()
+    var world = OrderStory()
     world.register()
     world.pay("a", "ok")
-    world.answer(.succeeded(Money(1, World.cny)))
+    world.answer(.succeeded(Money(1, OrderStory.cny)))
     #expect(world.order!.view(world.payment()).amountRefundable == 0)
   }
 
   @Test func theProvidersWordsAreInTheCase() {
-    var world = World()
+    var world = OrderStory()
     world.register()
     world.pay("a", "ok")
-    world.answer(.succeeded(Money(1, World.cny)))
+    world.answer(.succeeded(Money(1, OrderStory.cny)))
     world.answerRefund(1, .refused(Failure(code: "no_balance", message: "There is not enough money.")))
     let data = world.events.last { $0.type == .caseOpened }!.data
     #expect(data["code"] == .text("no_balance"))
@@ -85,15 +85,15 @@ import Testing
   @Test func returnsBeyondTheBoundAreACaseAndNotTheEnd() {
     var world = paid()
     let returns = (1...1500).map {
-      PaymentEvidence.Return(reference: "re_\($0)", amount: Money(1, World.cny), isDispute: false)
+      PaymentEvidence.Return(reference: "re_\($0)", amount: Money(1, OrderStory.cny), isDispute: false)
     }
-    world.evidence(1, .succeeded(World.price), returns: returns)
+    world.evidence(1, .succeeded(OrderStory.price), returns: returns)
     #expect(world.order!.refunds.count == 400)
     #expect(world.order!.cases.contains { $0.reason == .disputed })
     // What comes after them still has numbers: the shop's refunds, and money that goes back by itself.
     #expect(refund(&world, "r", 1, expecting: nil).code == nil)
-    world.send(.adopt(PaymentID(order: World.id, ordinal: 2), World.sandbox))
-    world.evidence(2, .succeeded(World.price))
+    world.send(.adopt(PaymentID(order: OrderStory.id, ordinal: 2), OrderStory.sandbox))
+    world.evidence(2, .succeeded(OrderStory.price))
     #expect(world.payment(2).surplus == .duplicate)
     #expect(world.order!.refunds.last!.cause == .surplus)
   }

@@ -6,8 +6,10 @@ import Testing
   private let action = PaymentEvidence.Verdict.pending(.redirect(url: "https://bank.example"))
   private let declined = Failure(code: "declined", message: "no")
 
-  private func open(_ sheet: CapabilitySheet = World.burning, late: Order.Registration.LatePayment = .refund) -> World {
-    var world = World(sheet)
+  private func open(_ sheet: CapabilitySheet = OrderStory.burning, late: Order.Registration.LatePayment = .refund)
+    -> OrderStory
+  {
+    var world = OrderStory(sheet)
     world.register(late: late)
     return world
   }
@@ -23,9 +25,9 @@ import Testing
     #expect(world.payment().unknownSince == world.now)
     #expect(world.calling() == nil)
     world.wake()
-    #expect(world.now.since(World.start) == .seconds(1))
+    #expect(world.now.since(OrderStory.start) == .seconds(1))
     #expect(world.calling() == .query)
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     #expect(world.order?.status == .paid)
     #expect(world.payment().unknownSince == nil)
     #expect(world.order?.wakeAt == nil)
@@ -46,17 +48,18 @@ import Testing
   }
 
   @Test func aForgottenKeyIsNeverSentAgain() {
-    var world = open(World.forgetting)
+    var world = open(OrderStory.forgetting)
     world.order = nil
     world.send(
       .register(
-        .init(merchant: World.merchant, reference: "r-1", amount: World.price, expiresIn: 30 * 86_400), id: World.id,
+        .init(merchant: OrderStory.merchant, reference: "r-1", amount: OrderStory.price, expiresIn: 30 * 86_400),
+        id: OrderStory.id,
         checkoutSecret: 99))
     world.pay("a")
     world.answer(.unknown("time-out"))
-    while world.now.since(World.start) < .seconds(24 * 3600) {
+    while world.now.since(OrderStory.start) < .seconds(24 * 3600) {
       world.wake()
-      #expect(world.calling() == .query || world.now.since(World.start) < .seconds(23 * 3600))
+      #expect(world.calling() == .query || world.now.since(OrderStory.start) < .seconds(23 * 3600))
       world.answer(world.calling() == .query ? .notFound : .unknown("time-out"))
     }
     #expect(world.payment().unknownSince != nil)
@@ -71,7 +74,7 @@ import Testing
     #expect(world.calling() == .query)
     #expect(world.payment().unknownSince != nil)
     // To ask harms nobody; but whoever froze may still be about to send it.
-    while world.now < World.start.advanced(by: .seconds(40)) {
+    while world.now < OrderStory.start.advanced(by: .seconds(40)) {
       #expect(world.calling() == .query)
       world.answer(.notFound)
       world.wake()
@@ -95,26 +98,26 @@ import Testing
   }
 
   @Test func theSameReferenceIsTheSameOrderAfterAnUpgrade() {
-    var world = World()
-    let registration = Order.Registration(merchant: World.merchant, reference: "r-1", amount: World.price)
-    let register = Command.register(registration, id: World.id, checkoutSecret: 99)
+    var world = OrderStory()
+    let registration = Order.Registration(merchant: OrderStory.merchant, reference: "r-1", amount: OrderStory.price)
+    let register = Command.register(registration, id: OrderStory.id, checkoutSecret: 99)
     world.send(register)
-    #expect(world.order!.expiresAt == World.start.advanced(by: .seconds(900)))
+    #expect(world.order!.expiresAt == OrderStory.start.advanced(by: .seconds(900)))
     world.rules.schedule.orderLife = .seconds(3600)
     #expect(world.send(register).isRepeat)
-    #expect(world.order!.expiresAt == World.start.advanced(by: .seconds(900)))
+    #expect(world.order!.expiresAt == OrderStory.start.advanced(by: .seconds(900)))
   }
 
   @Test func whenTheProviderTookItIsKept() {
     var world = open()
     world.pay("a")
-    let moment = World.start.advanced(by: .seconds(-3))
+    let moment = OrderStory.start.advanced(by: .seconds(-3))
     world.send(
       .evidence(
         .payment(
           .init(
-            payment: PaymentID(order: World.id, ordinal: 1), provider: World.sandbox, call: 1,
-            verdict: .succeeded(World.price), capturedAt: moment))))
+            payment: PaymentID(order: OrderStory.id, ordinal: 1), provider: OrderStory.sandbox, call: 1,
+            verdict: .succeeded(OrderStory.price), capturedAt: moment))))
     #expect(world.payment().capturedAt == moment)
   }
 
@@ -123,7 +126,8 @@ import Testing
     world.order = nil
     world.send(
       .register(
-        .init(merchant: World.merchant, reference: "r-1", amount: World.price, expiresIn: 30 * 86_400), id: World.id,
+        .init(merchant: OrderStory.merchant, reference: "r-1", amount: OrderStory.price, expiresIn: 30 * 86_400),
+        id: OrderStory.id,
         checkoutSecret: 99))
     world.pay("a")
     world.answer(.unknown("time-out"))
@@ -141,7 +145,7 @@ import Testing
   @Test func jitterStaysWithinATenthAndDiffersBetweenOrders() {
     var schedule = Schedule()
     schedule.jitterPercent = 10
-    var world = World()
+    var world = OrderStory()
     world.rules.schedule = schedule
     world.register()
     world.pay("a")
@@ -205,7 +209,7 @@ import Testing
   // MARK: Ends
 
   @Test func aDeclineWithSomethingLeftToPayWithIsNoEnd() {
-    var world = open(World.forgetting)
+    var world = open(OrderStory.forgetting)
     world.pay("a")
     world.answer(.pending(.clientSecret("secret")))
     world.wake()
@@ -225,16 +229,16 @@ import Testing
     world.answer(.failed(declined))
     world.pay("b")
     world.answer(2, action)
-    world.evidence(1, .succeeded(World.price))
+    world.evidence(1, .succeeded(OrderStory.price))
     #expect(world.order?.status == .paid)
     #expect(world.order?.keptPayment?.id.ordinal == 1)
     #expect(world.payment(2).closeRequestedAt == world.now, "the other one is given up at once")
     #expect(world.calling(2) == .query)
-    world.answer(2, .succeeded(World.price))
+    world.answer(2, .succeeded(OrderStory.price))
     #expect(world.payment(2).surplus == .duplicate)
     #expect(world.callingRefund() == .refund)
     world.answerRefund(1, .succeeded(nil))
-    #expect(world.refund().amount == World.price)
+    #expect(world.refund().amount == OrderStory.price)
     #expect(world.order?.amountRefunded == 0, "only refunds of the kept payment count")
     #expect(world.order?.wakeAt == nil)
   }
@@ -242,7 +246,7 @@ import Testing
   @Test func anOldNoticeChangesNothing() {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     let order = world.order
     for verdict in [action, .failed(declined), .closed, .notFound, .unknown("?"), .notSent] {
       world.evidence(1, verdict)
@@ -286,7 +290,7 @@ import Testing
     world.pay("a")
     world.answer(action)
     world.pass(.seconds(900))
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     #expect(world.order?.status == .paid)
     #expect(world.order?.closeReason == nil)
   }
@@ -296,9 +300,9 @@ import Testing
     world.pay("a")
     world.answer(action)
     world.pass(.seconds(900))
-    world.send(.closeOrder(World.id))
+    world.send(.closeOrder(OrderStory.id))
     #expect(world.order?.closeReason == .cancelled)
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     #expect(world.payment().surplus == .late)
     #expect(world.order?.status == .closed)
     #expect(world.refund().cause == .surplus)
@@ -316,7 +320,7 @@ import Testing
       #expect(world.payment().isWatched)
       world.wake()
       #expect(world.calling() == .query)
-      world.answer(.succeeded(World.price))
+      world.answer(.succeeded(OrderStory.price))
       #expect(world.payment().surplus == (late == .accept ? nil : .late))
       #expect(world.order?.status == (late == .accept ? .paid : .closed))
       #expect(world.order?.refunds.count == (late == .accept ? 0 : 1))
@@ -357,7 +361,7 @@ import Testing
   }
 
   @Test func aNewPaymentIsNotSentUntilTheWatchedOneAnswered() {
-    var world = open(World.unscanned)
+    var world = open(OrderStory.unscanned)
     world.pay("a")
     world.answer(.pending(.qrCode(content: "wxp://1")))
     world.close()
@@ -377,21 +381,21 @@ import Testing
   }
 
   @Test func aWatchedOneThatTurnsOutPaidEndsTheNewOneUnsent() {
-    var world = open(World.unscanned)
+    var world = open(OrderStory.unscanned)
     world.pay("a")
     world.answer(.pending(.qrCode(content: "wxp://1")))
     world.close()
     world.answer(.notFound)
     world.answer(.closedSoftly)
     world.pay("b")
-    world.answer(1, .succeeded(World.price))
+    world.answer(1, .succeeded(OrderStory.price))
     #expect(world.order?.keptPayment?.id.ordinal == 1)
     #expect(world.payment(2).status == .closed)
     #expect(world.payment(2).mayHaveLeft == false)
   }
 
   @Test func aQueryAskedBeforeTheNewPaymentDoesNotCount() {
-    var world = open(World.unscanned)
+    var world = open(OrderStory.unscanned)
     world.pay("a")
     world.answer(.pending(.qrCode(content: "wxp://1")))
     world.close()
@@ -409,7 +413,7 @@ import Testing
   }
 
   @Test func aSoftlyClosedOneThatWasBegunIsClosedAgain() {
-    var world = open(World.unscanned)
+    var world = open(OrderStory.unscanned)
     world.pay("a")
     world.answer(.pending(.qrCode(content: "wxp://1")))
     world.close()
@@ -423,7 +427,7 @@ import Testing
   }
 
   @Test func whatMayBeOnItsWayUnseenIsBurnt() {
-    var world = open(World.forgetting)
+    var world = open(OrderStory.forgetting)
     world.pay("a")
     world.answer(.unknown("time-out"))
     world.close()
@@ -438,7 +442,7 @@ import Testing
   }
 
   @Test func aBurnThatIsRefusedGoesOnToTheClose() {
-    var world = open(World.forgetting)
+    var world = open(OrderStory.forgetting)
     world.pay("a")
     world.answer(.unknown("time-out"))
     world.close()
@@ -450,7 +454,7 @@ import Testing
   // MARK: Money that is wrong, or unknown
 
   @Test func aWrongAmountGoesBackAndIsShown() {
-    for received in [Money(2000, World.cny), Money(1999, World.usd)] {
+    for received in [Money(2000, OrderStory.cny), Money(1999, OrderStory.usd)] {
       var world = open()
       world.pay("a")
       world.answer(.succeeded(received))
@@ -464,43 +468,44 @@ import Testing
 
   @Test func moneyForAPaymentThatIsNotStoredIsACaseUntilThePaymentIsKnown() {
     var world = open()
-    world.evidence(1, .succeeded(World.price))
-    world.evidence(1, .succeeded(World.price))
+    world.evidence(1, .succeeded(OrderStory.price))
+    world.evidence(1, .succeeded(OrderStory.price))
     #expect(world.order?.cases.map(\.reason) == [.unknownPayment])
     world.pay("a")
     #expect(world.calling() == .charge)
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     #expect(world.order?.status == .paid)
     #expect(world.order?.cases[0].resolvedAt == world.now)
   }
 
   @Test func moneyForAnOrderThatIsNotStoredIsACase() {
     let evidence = PaymentEvidence(
-      payment: PaymentID(order: World.id, ordinal: 2), provider: World.sandbox, call: nil,
-      verdict: .succeeded(World.price))
-    let decision = decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: World.start, rules: World().rules)
+      payment: PaymentID(order: OrderStory.id, ordinal: 2), provider: OrderStory.sandbox, call: nil,
+      verdict: .succeeded(OrderStory.price))
+    let decision = decide(
+      nil, .evidence(.payment(evidence)), by: .payOnce, now: OrderStory.start, rules: OrderStory().rules)
     #expect(decision.stray?.reason == .unknownPayment)
-    #expect(decision.stray?.amount == World.price)
+    #expect(decision.stray?.amount == OrderStory.price)
     #expect(decision.outcome == .success(.noted))
   }
 
   @Test func aCaseOfMoneyWithoutAnOrderIsResolvedOnceByAPerson() throws {
-    let payment = PaymentID(order: World.id, ordinal: 2)
+    let payment = PaymentID(order: OrderStory.id, ordinal: 2)
     let evidence = PaymentEvidence(
-      payment: payment, provider: World.sandbox, call: nil, verdict: .succeeded(World.price))
+      payment: payment, provider: OrderStory.sandbox, call: nil, verdict: .succeeded(OrderStory.price))
     func decided(_ command: Command, _ strays: [Case], by caller: Caller) -> Decision {
-      decide(nil, strays: strays, command, by: caller, now: World.start, rules: World().rules)
+      decide(nil, strays: strays, command, by: caller, now: OrderStory.start, rules: OrderStory().rules)
     }
     let stray = try #require(decided(.evidence(.payment(evidence)), [], by: .payOnce).stray)
     #expect(decided(.evidence(.payment(evidence)), [stray], by: .payOnce).stray == nil, "it is there already")
     let choose = Command.resolve(stray.id, .settledOutside)
-    for caller in [Caller.merchant(World.merchant), .buyer(secret: 1)] {
+    for caller in [Caller.merchant(OrderStory.merchant), .buyer(secret: 1)] {
       #expect(decided(choose, [stray], by: caller).outcome.code == .notFound)
     }
     #expect(decided(choose, [], by: .operator("ann")).outcome.code == .notFound)
     #expect(decided(.resolve(stray.id, .retry), [stray], by: .operator("ann")).outcome.code == .invalidRequest)
     let resolved = try #require(decided(choose, [stray], by: .operator("ann")).stray)
-    #expect(resolved.resolvedAt == World.start && resolved.choice == .settledOutside)
+    #expect(resolved.resolvedAt == OrderStory.start && resolved.choice == .settledOutside)
     let again = decided(choose, [resolved], by: .operator("ben"))
     #expect(again.outcome == .success(.noted) && again.stray == nil, "the same choice again")
     #expect(
@@ -512,7 +517,7 @@ import Testing
   @Test func refundsReserveTheirAmount() {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     #expect(world.refund(key: "1", amount: 1500).code == nil)
     #expect(world.refund(key: "2", amount: 500).code == .refundExceedsPayment)
     #expect(world.refund(key: "1", amount: 1500).isRepeat)
@@ -528,7 +533,7 @@ import Testing
   @Test func aRefundIsQueriedBeforeItIsRepeated() {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(World.price))
+    world.answer(.succeeded(OrderStory.price))
     world.refund(key: "1")
     world.answerRefund(1, .unknown("reset"))
     world.wake()
@@ -542,7 +547,7 @@ import Testing
   @Test func surplusThatTheProviderRefusesToReturnWaitsForAPerson() {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(Money(1, World.cny)))
+    world.answer(.succeeded(Money(1, OrderStory.cny)))
     world.answerRefund(1, .refused(Failure(code: "too_old", message: "")))
     #expect(world.refund().status == .processing)
     #expect(world.order?.cases.last?.reason == .refundRefused)
@@ -556,7 +561,7 @@ import Testing
   @Test func surplusWhoseRefundFailedIsReturnedUnderANewIdOnlyByAPerson() {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(Money(1, World.cny)))
+    world.answer(.succeeded(Money(1, OrderStory.cny)))
     world.answerRefund(1, .succeeded(nil))
     world.answerRefund(1, .failed(Failure(code: "account_closed", message: "")))
     #expect(world.refund().status == .failed)
@@ -569,22 +574,22 @@ import Testing
   @Test func whatWasReturnedAtTheProviderIsRecordedOnceAndTakenOff() {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(World.price))
-    let back = PaymentEvidence.Return(reference: "re_1", amount: Money(1000, World.cny), isDispute: false)
-    world.evidence(1, .succeeded(World.price), returns: [back])
-    world.evidence(1, .succeeded(World.price), returns: [back])
+    world.answer(.succeeded(OrderStory.price))
+    let back = PaymentEvidence.Return(reference: "re_1", amount: Money(1000, OrderStory.cny), isDispute: false)
+    world.evidence(1, .succeeded(OrderStory.price), returns: [back])
+    world.evidence(1, .succeeded(OrderStory.price), returns: [back])
     #expect(world.order?.refunds.count == 1)
     #expect(world.order?.amountRefunded == 1000)
     #expect(world.refund(key: "1", amount: 1000).code == .refundExceedsPayment)
-    let dispute = PaymentEvidence.Return(reference: "dp_1", amount: Money(999, World.cny), isDispute: true)
-    world.evidence(1, .succeeded(World.price), returns: [dispute])
+    let dispute = PaymentEvidence.Return(reference: "dp_1", amount: Money(999, OrderStory.cny), isDispute: true)
+    world.evidence(1, .succeeded(OrderStory.price), returns: [dispute])
     #expect(world.order?.cases.map(\.reason) == [.disputed])
   }
 
   @Test func surplusRefusesTheShopsRefunds() {
     var world = open()
     world.pay("a")
-    world.answer(.succeeded(Money(1, World.cny)))
+    world.answer(.succeeded(Money(1, OrderStory.cny)))
     #expect(world.refund(key: "1", amount: 1).code == .paymentNotRefundable)
   }
 
@@ -606,8 +611,8 @@ import Testing
     var world = open()
     world.pass(.seconds(10))
     world.pay("a")
-    world.now = World.start
-    world.answer(.succeeded(World.price))
-    #expect(world.order?.paidAt == World.start.advanced(by: .seconds(10)))
+    world.now = OrderStory.start
+    world.answer(.succeeded(OrderStory.price))
+    #expect(world.order?.paidAt == OrderStory.start.advanced(by: .seconds(10)))
   }
 }

@@ -5,15 +5,17 @@ import Testing
 /// Walks every sequence of commands up to a length, and asserts the invariants after each step. Sequences that lead to
 /// the same state are walked on together and counted apart.
 @Suite struct WalkTests {
-  @Test(arguments: [("burning", World.burning), ("forgetting", World.forgetting), ("unscanned", World.unscanned)])
+  @Test(arguments: [
+    ("burning", OrderStory.burning), ("forgetting", OrderStory.forgetting), ("unscanned", OrderStory.unscanned),
+  ])
   func everyShortSequence(name: String, sheet: CapabilitySheet) {
-    var start = World(sheet)
+    var start = OrderStory(sheet)
     start.register()
-    var layer: [World: Int] = [start: 1]
+    var layer: [OrderStory: Int] = [start: 1]
     var sequences = 0
     var states = 0
     for _ in 1...Self.length {
-      var next: [World: Int] = [:]
+      var next: [OrderStory: Int] = [:]
       for (world, paths) in layer {
         for step in Self.steps(in: world) {
           var after = world
@@ -37,10 +39,10 @@ import Testing
   /// Seven take a minute in debug; `PAYONCE_WALK=8` goes further.
   private static let length = ProcessInfo.processInfo.environment["PAYONCE_WALK"].flatMap { Int($0) } ?? 6
 
-  typealias Step = (inout World) -> Command?
+  typealias Step = (inout OrderStory) -> Command?
 
   /// What can be done next. Answers are given to calls in flight only; notices may say anything at any time.
-  private static func steps(in world: World) -> [Step] {
+  private static func steps(in world: OrderStory) -> [Step] {
     var steps: [Step] = []
     func add(_ command: Command) {
       steps.append {
@@ -49,22 +51,22 @@ import Testing
       }
     }
     let order = world.order!
-    add(.closeOrder(World.id))
-    if order.closeReason != nil { add(.reopenOrder(World.id, expiresIn: 60)) }
-    if order.isLeased { add(.recover(World.id)) }
+    add(.closeOrder(OrderStory.id))
+    if order.closeReason != nil { add(.reopenOrder(OrderStory.id, expiresIn: 60)) }
+    if order.isLeased { add(.recover(OrderStory.id)) }
     for (key, method) in [("a", "ok"), ("b", "late")] {
-      add(.pay(World.id, key: IdempotencyKey(key)!, provider: World.sandbox, method: method))
+      add(.pay(OrderStory.id, key: IdempotencyKey(key)!, provider: OrderStory.sandbox, method: method))
     }
     steps.append { world in
       world.wake()
-      return .wake(World.id)
+      return .wake(OrderStory.id)
     }
     for payment in order.payments.prefix(2) {
       add(.closePayment(payment.id))
       func evidence(_ verdict: PaymentEvidence.Verdict, _ call: Int?) {
-        add(.evidence(.payment(.init(payment: payment.id, provider: World.sandbox, call: call, verdict: verdict))))
+        add(.evidence(.payment(.init(payment: payment.id, provider: OrderStory.sandbox, call: call, verdict: verdict))))
       }
-      evidence(.succeeded(World.price), nil)
+      evidence(.succeeded(OrderStory.price), nil)
       evidence(.failed(Failure(code: "declined", message: "")), nil)
       if let lease = payment.calls.lease {
         for verdict in answers(to: lease.kind) { evidence(verdict, lease.number) }
@@ -77,14 +79,14 @@ import Testing
         {
           add(
             .evidence(
-              .refund(.init(refund: refund.id, provider: World.sandbox, call: lease.number, verdict: verdict))))
+              .refund(.init(refund: refund.id, provider: OrderStory.sandbox, call: lease.number, verdict: verdict))))
         }
       }
       add(
         .evidence(
           .refund(
             .init(
-              refund: refund.id, provider: World.sandbox, call: nil,
+              refund: refund.id, provider: OrderStory.sandbox, call: nil,
               verdict: .failed(Failure(code: "returned", message: ""))))))
     }
     if order.status == .paid, let kept = order.keptPayment {
@@ -99,7 +101,8 @@ import Testing
     switch kind {
     case .charge:
       return doubt + [
-        .succeeded(World.price), .succeeded(Money(1, World.cny)), .pending(.redirect(url: "https://bank.example")),
+        .succeeded(OrderStory.price), .succeeded(Money(1, OrderStory.cny)),
+        .pending(.redirect(url: "https://bank.example")),
         .failed(Failure(code: "declined", message: "")), .rejected(Failure(code: "invalid_charge", message: "")),
       ]
     case .query:

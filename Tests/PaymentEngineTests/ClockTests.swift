@@ -14,7 +14,7 @@ import Testing
   @Test(arguments: [3600, -3600, 11, -11, 365 * 86_400])
   func aJumpStopsEverythingUntilItIsTakenBack(seconds: Int) async throws {
     let log = FakeLog("ahead_ms", from: .error)
-    let bench = EngineBench(logger: log.logger)
+    let bench = EngineHarness(logger: log.logger)
     try await bench.running {
       let order = try await bench.order("r", expiresIn: 60)
       bench.clock.set(.seconds(seconds))
@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test func aSmallDifferenceIsTolerated() async throws {
-    let bench = EngineBench()
+    let bench = EngineHarness()
     try await bench.running {
       for seconds in [10, -10] {
         bench.clock.set(.seconds(seconds))
@@ -45,7 +45,7 @@ import Testing
 
   /// A virtual machine that was asleep, and whose clock was set right when it woke up.
   @Test func aJumpIsBelievedWhereTheSystemKeepsTheClockRight() async throws {
-    let bench = EngineBench()
+    let bench = EngineHarness()
     try await bench.running {
       let order = try await bench.order("r", expiresIn: 60)
       bench.clock.set(.seconds(3600), isSynchronized: true)
@@ -62,7 +62,7 @@ import Testing
   /// A node that started with a wrong clock cannot know it by itself: the store's own clock says so.
   @Test(arguments: [3600, -3600]) func theStoresClockIsAsked(seconds: Int) async throws {
     let store = FakeStore()
-    let bench = EngineBench(store: store)
+    let bench = EngineHarness(store: store)
     try await bench.running {
       let order = try await bench.order("r", expiresIn: 60)
       store.setClockLead(.seconds(seconds))
@@ -76,7 +76,7 @@ import Testing
   /// The date is mended while a batch is loaded: what was read before is not decided by.
   @Test func whatWasReadBeforeTheClockWasSetDoesNotCount() async throws {
     let store = FakeStore()
-    let bench = EngineBench(store: store)
+    let bench = EngineHarness(store: store)
     try await bench.running {
       let order = try await bench.order("r", expiresIn: 60)
       bench.clock.set(.seconds(3600))
@@ -92,7 +92,7 @@ import Testing
   /// Both were set: the store says that this machine is right.
   @Test func aJumpIsBelievedWhereTheStoreAgrees() async throws {
     let store = FakeStore()
-    let bench = EngineBench(store: store)
+    let bench = EngineHarness(store: store)
     try await bench.running {
       store.setClockLead(.zero)
       bench.clock.set(.seconds(7200))
@@ -109,9 +109,9 @@ import Testing
   private static func crashed(_ count: Int, _ clock: FakeClock) async throws -> FakeStore {
     let store = FakeStore()
     let silent = FakeProvider { _ in .unknown("") }
-    let rules = EngineBench.rules(silent)
+    let rules = EngineHarness.rules(silent)
     for number in 0..<count {
-      let command = EngineBench.register("r-\(number)")
+      let command = EngineHarness.register("r-\(number)")
       var order = decide(nil, command, by: .payOnce, now: clock.now(), rules: rules).order!
       let pay = Command.pay(order.id, key: IdempotencyKey("k")!, provider: silent.name, method: "ok")
       order = decide(order, pay, by: .payOnce, now: clock.now(), rules: rules).order!
@@ -126,13 +126,13 @@ import Testing
     // More than one page of them.
     let store = try await Self.crashed(2500, clock)
     clock.advance(by: .seconds(1))
-    let provider = FakeProvider { _ in .succeeded(Money(1999, EngineBench.cny)) }
-    let dead = EngineBench(store: store, provider: provider, clock: clock)
+    let provider = FakeProvider { _ in .succeeded(Money(1999, EngineHarness.cny)) }
+    let dead = EngineHarness(store: store, provider: provider, clock: clock)
     let count = try await dead.engine.recover(on: [globalConcurrentExecutor])
     #expect(count == 2500)
     #expect(provider.made.isEmpty, "nothing is called before all of them are void")
 
-    let bench = EngineBench(store: store, provider: provider, clock: clock)
+    let bench = EngineHarness(store: store, provider: provider, clock: clock)
     try await bench.running {
       try await bench.untilLater("all answers", within: .seconds(9)) { store.paid == 2500 }
     }
@@ -142,11 +142,11 @@ import Testing
   @Test func whatIsAtRestOrNotDueIsLeftAsItIs() async throws {
     let clock = FakeClock()
     let store = try await Self.crashed(1, clock)
-    let command = EngineBench.register("quiet")
-    let quiet = decide(nil, command, by: .payOnce, now: clock.now(), rules: EngineBench.rules(FakeProvider())).order!
+    let command = EngineHarness.register("quiet")
+    let quiet = decide(nil, command, by: .payOnce, now: clock.now(), rules: EngineHarness.rules(FakeProvider())).order!
     store.put(quiet)
-    #expect(try await EngineBench(store: store, clock: clock).engine.recover(on: [globalConcurrentExecutor]) == 1)
+    #expect(try await EngineHarness(store: store, clock: clock).engine.recover(on: [globalConcurrentExecutor]) == 1)
     #expect(store[quiet.id] == quiet)
-    #expect(try await EngineBench(store: store, clock: clock).engine.recover(on: [globalConcurrentExecutor]) == 0)
+    #expect(try await EngineHarness(store: store, clock: clock).engine.recover(on: [globalConcurrentExecutor]) == 0)
   }
 }

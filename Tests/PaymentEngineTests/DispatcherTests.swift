@@ -14,7 +14,7 @@ import Testing
       }
       return .succeeded(call.amount)
     }
-    let bench = EngineBench(provider: provider)
+    let bench = EngineHarness(provider: provider)
     try await bench.running {
       let order = try await bench.order("r")
       try await bench.pay(order, "k")
@@ -36,7 +36,7 @@ import Testing
       running.withLock { $0.now -= 1 }
       return .succeeded(call.amount)
     }
-    let bench = EngineBench(provider: provider, limits: Limits { $0.calls = 3 })
+    let bench = EngineHarness(provider: provider, limits: Limits { $0.calls = 3 })
     try await bench.running {
       var orders: [OrderID] = []
       for number in 0..<12 {
@@ -56,7 +56,7 @@ import Testing
     let provider = FakeProvider { call in
       isDown.withLock { $0 } ? .notSent : .succeeded(call.amount)
     }
-    let bench = EngineBench(provider: provider)
+    let bench = EngineHarness(provider: provider)
     try await bench.running {
       var orders: [OrderID] = []
       for number in 0..<40 {

@@ -9,7 +9,7 @@ import Testing
     let provider = FakeProvider { call in
       call.kind == .close ? .closed : .pending(.redirect(url: "https://bank.example/pay"))
     }
-    let bench = EngineBench(provider: provider)
+    let bench = EngineHarness(provider: provider)
     try await bench.running {
       let (left, paying) = (try await bench.order("left"), try await bench.order("paying"))
       try await bench.pay(paying, "k")
@@ -26,8 +26,8 @@ import Testing
     let store = FakeStore()
     let clock = FakeClock()
     // The first node dies in the middle of its call: it never reports.
-    let dead = EngineBench(store: store, provider: FakeProvider { _ in .unknown("") }, clock: clock)
-    let order = EngineBench.id("r")
+    let dead = EngineHarness(store: store, provider: FakeProvider { _ in .unknown("") }, clock: clock)
+    let order = EngineHarness.id("r")
     let node = Task {
       await withTaskGroup(of: Void.self) { group in
         for lane in dead.engine.journal.lanes { group.addTask { await lane.run() } }
@@ -40,7 +40,7 @@ import Testing
     let lease = try #require(store[order]?.payments[0].calls.lease)
     #expect(dead.provider.made.isEmpty)
 
-    let alive = EngineBench(store: store, clock: clock)
+    let alive = EngineHarness(store: store, clock: clock)
     try await alive.running {
       try await alive.untilLater("the payment") { store[order]?.status == .paid }
     }
@@ -56,7 +56,7 @@ import Testing
       await gate.pass()
       return .succeeded(call.amount)
     }
-    let bench = EngineBench(provider: provider)
+    let bench = EngineHarness(provider: provider)
     let order = try await bench.running {
       let order = try await bench.order("r")
       try await bench.pay(order, "k")
@@ -74,7 +74,7 @@ import Testing
       // The lane is past the admission and before the hand-over.
       if changes.orders.contains(where: { $0.after.payments.first?.calls.lease != nil }) { stop.withLock { $0?() } }
     }
-    let bench = EngineBench(store: store)
+    let bench = EngineHarness(store: store)
     stop.withLock { $0 = { bench.engine.stop() } }
     let order = try await bench.running {
       let order = try await bench.order("r")
@@ -96,7 +96,7 @@ import Testing
       }
       if isFailing { throw .unavailable("gone") }
     }
-    let bench = EngineBench(store: store)
+    let bench = EngineHarness(store: store)
     try await bench.running {
       let order = try await bench.order("r")
       try await bench.pay(order, "k")
@@ -107,21 +107,21 @@ import Testing
   }
 }
 
-@Suite struct ChangesTests {
-  private static let order = EngineBench.id("r")
+@Suite struct ListenersTests {
+  private static let order = EngineHarness.id("r")
 
   static func version(_ version: Int) -> Order {
     Order(
       restored: order,
       registration: .init(
-        merchant: EngineBench.merchant, reference: "r", amount: Money(1, EngineBench.cny), expiresIn: 900),
+        merchant: EngineHarness.merchant, reference: "r", amount: Money(1, EngineHarness.cny), expiresIn: 900),
       checkoutSecret: 1, createdAt: FakeClock.start, expiresAt: FakeClock.start, status: .open, closeReason: nil,
       paidAt: nil, closedAt: nil, updatedAt: FakeClock.start, version: version, sequence: 1,
       duplicates: PreventedDuplicates(), payments: [], refunds: [], cases: [])
   }
 
   @Test func whatIsPublishedBeforeTheWaitIsHeard() async throws {
-    let changes = Changes(clock: FakeClock())
+    let changes = Listeners(clock: FakeClock())
     let subscription = try changes.subscribe(to: Self.order)
     changes.publish([Self.version(2)])
     // An older state that comes later is no news.
@@ -133,7 +133,7 @@ import Testing
 
   @Test func whoWaitsLongEnoughIsLetGo() async throws {
     let clock = FakeClock()
-    let changes = Changes(clock: clock)
+    let changes = Listeners(clock: clock)
     let subscription = try changes.subscribe(to: Self.order)
     let end = Gate()
     await withTaskGroup(of: Void.self) { group in
@@ -155,21 +155,21 @@ import Testing
     #expect(subscription.isOver)
   }
 
-  static func places(_ change: (inout Changes.Places) -> Void) -> Changes.Places {
-    var places = Changes.Places()
+  static func places(_ change: (inout Listeners.Places) -> Void) -> Listeners.Places {
+    var places = Listeners.Places()
     change(&places)
     return places
   }
 
   /// However many look, there are places for those who pay; and the other way round.
   @Test func pagesAndCommandsHavePlacesOfTheirOwn() throws {
-    let changes = Changes(
+    let changes = Listeners(
       clock: FakeClock(),
       places: Self.places {
         $0.pages = 2
         $0.commands = 1
       })
-    let others = [EngineBench.id("a"), EngineBench.id("b"), EngineBench.id("c")]
+    let others = [EngineHarness.id("a"), EngineHarness.id("b"), EngineHarness.id("c")]
     _ = try changes.subscribe(to: others[0], as: .page(from: nil))
     try changes.checkPlaceForPage()
     _ = try changes.subscribe(to: others[1], as: .page(from: nil))
@@ -182,9 +182,9 @@ import Testing
   }
 
   @Test func theOldestPageOfAnOrderGivesWay() async throws {
-    let changes = Changes(clock: FakeClock(), places: Self.places { $0.pagesOfOrder = 2 })
+    let changes = Listeners(clock: FakeClock(), places: Self.places { $0.pagesOfOrder = 2 })
     let command = try changes.subscribe(to: Self.order)
-    let other = try changes.subscribe(to: EngineBench.id("other"), as: .page(from: nil))
+    let other = try changes.subscribe(to: EngineHarness.id("other"), as: .page(from: nil))
     let pages = try (0..<1000).map { _ in try changes.subscribe(to: Self.order, as: .page(from: nil)) }
     #expect(changes.count == 4)
     #expect(pages.prefix(998).allSatisfy { $0.isOver })
@@ -198,9 +198,9 @@ import Testing
   }
 
   @Test func theOldestPageOfAnAddressGivesWay() throws {
-    let changes = Changes(clock: FakeClock(), places: Self.places { $0.pagesOfAddress = 2 })
+    let changes = Listeners(clock: FakeClock(), places: Self.places { $0.pagesOfAddress = 2 })
     func page(_ name: String, from address: [UInt8]?) throws -> Subscription {
-      try changes.subscribe(to: EngineBench.id(name), as: .page(from: address))
+      try changes.subscribe(to: EngineHarness.id(name), as: .page(from: address))
     }
     let first = try page("a", from: [10])
     let others = [
@@ -215,23 +215,23 @@ import Testing
   }
 
   @Test func oneOrderDoesNotTakeAllPlaces() throws {
-    let changes = Changes(clock: FakeClock(), places: Self.places { $0.commandsOfOrder = 2 })
+    let changes = Listeners(clock: FakeClock(), places: Self.places { $0.commandsOfOrder = 2 })
     _ = try changes.subscribe(to: Self.order)
     _ = try changes.subscribe(to: Self.order)
     _ = try changes.subscribe(to: Self.order, as: .page(from: nil))
     #expect(throws: Fault.overloaded) { try changes.subscribe(to: Self.order) }
-    _ = try changes.subscribe(to: EngineBench.id("other"))
+    _ = try changes.subscribe(to: EngineHarness.id("other"))
   }
 
   /// What waits never fills a server's connections, however few they are.
   @Test(arguments: [16, 100, 700, 8192]) func whoWaitsLeavesConnectionsFree(_ connections: Int) {
-    let places = Changes.Places(connections: connections)
+    let places = Listeners.Places(connections: connections)
     #expect(places.commands + places.pages < connections)
     #expect(places.commandsOfOrder <= max(8, places.commands) && places.pagesOfOrder <= places.pages)
   }
 
   @Test func listenersAreBounded() throws {
-    let changes = Changes(clock: FakeClock(), places: Self.places { $0.commands = 2 })
+    let changes = Listeners(clock: FakeClock(), places: Self.places { $0.commands = 2 })
     let first = try changes.subscribe(to: Self.order)
     _ = try changes.subscribe(to: Self.order)
     #expect(throws: Fault.overloaded) { try changes.subscribe(to: Self.order) }
@@ -242,7 +242,7 @@ import Testing
   }
 
   @Test func aCancelledWaitEnds() async throws {
-    let changes = Changes(clock: FakeClock())
+    let changes = Listeners(clock: FakeClock())
     let subscription = try changes.subscribe(to: Self.order)
     let wait = Task { await subscription.first(within: .seconds(3600)) { _ in true } }
     wait.cancel()

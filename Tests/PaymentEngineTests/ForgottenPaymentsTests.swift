@@ -18,7 +18,7 @@ import Testing
   }
 
   private static func order(_ number: Int) -> OrderID {
-    OrderID(at: start, merchant: EngineBench.merchant, reference: "\(number)", random: UInt64(number))
+    OrderID(at: start, merchant: EngineHarness.merchant, reference: "\(number)", random: UInt64(number))
   }
 
   /// Looks for what was forgotten of orders of which each has the payments that `tea` knows nothing of.
@@ -26,9 +26,9 @@ import Testing
     _ providers: [FakeProvider], orders: Int = 1, paid: Int = 0, attempts: Int = 1
   ) async throws -> (store: SimulatedStore, findings: [ForgottenPayments.Finding], count: Int) {
     let (store, clock) = (SimulatedStore(), FakeClock())
-    _ = try await store.merchant(named: "tea", id: EngineBench.merchant)
+    _ = try await store.merchant(named: "tea", id: EngineHarness.merchant)
     let engine = Engine(
-      stores: [store], accounts: providers.map { ProviderAccount($0) }, clock: clock, logger: EngineBench.logger)
+      stores: [store], accounts: providers.map { ProviderAccount($0) }, clock: clock, logger: EngineHarness.logger)
     let findings = Mutex<[ForgottenPayments.Finding]>([])
     var count = 0
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -36,7 +36,7 @@ import Testing
       group.addTask { await engine.run() }
       for number in 0..<orders {
         let registration = Order.Registration(
-          merchant: EngineBench.merchant, reference: "\(number)", amount: Money(100, EngineBench.cny),
+          merchant: EngineHarness.merchant, reference: "\(number)", amount: Money(100, EngineHarness.cny),
           expiresIn: 1_000_000)
         let id = Self.order(number)
         _ = try await engine.journal.submit(.register(registration, id: id, checkoutSecret: 1), by: .payOnce)
@@ -77,7 +77,7 @@ import Testing
 
   @Test func whatIsFoundIsTakenInUntilNothingMoreIs() async throws {
     let coffee = Self.provider(
-      Self.coffee, [1: .failed(Failure(code: "no_funds", message: "")), 2: .succeeded(Money(100, EngineBench.cny))])
+      Self.coffee, [1: .failed(Failure(code: "no_funds", message: "")), 2: .succeeded(Money(100, EngineHarness.cny))])
     let (store, findings, _) = try await find([Self.provider(Self.tea), coffee])
     #expect(findings.count == 2)
     let order = try #require(store[Self.order(0)])
@@ -86,7 +86,7 @@ import Testing
   }
 
   @Test func aNumberThatNobodyKnowsHidesNoLaterOne() async throws {
-    let money = PaymentEvidence.Verdict.succeeded(Money(100, EngineBench.cny))
+    let money = PaymentEvidence.Verdict.succeeded(Money(100, EngineHarness.cny))
     let (store, findings, _) = try await find([Self.provider(Self.tea, [3: money])])
     #expect(findings.count == 1)
     let order = try #require(store[Self.order(0)])
@@ -100,7 +100,7 @@ import Testing
   }
 
   @Test func moneyUnderTheNumberOfAnotherPaymentIsACase() async throws {
-    let money = PaymentEvidence.Verdict.succeeded(Money(100, EngineBench.cny))
+    let money = PaymentEvidence.Verdict.succeeded(Money(100, EngineHarness.cny))
     let known = Self.provider(Self.tea, [1: .closed])
     let (store, findings, _) = try await find([known, Self.provider(Self.coffee, [1: money])], paid: 1)
     #expect(findings.count == 1)
@@ -119,7 +119,7 @@ import Testing
       guard call.payment.ordinal == 1 else { return .notFound }
       return asked.withLock { asked in
         asked += 1
-        return asked == 1 ? .unknown("") : asked == 2 ? .notSent : .succeeded(Money(100, EngineBench.cny))
+        return asked == 1 ? .unknown("") : asked == 2 ? .notSent : .succeeded(Money(100, EngineHarness.cny))
       }
     }
     let (store, findings, _) = try await find([slow])

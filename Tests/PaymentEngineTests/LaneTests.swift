@@ -11,16 +11,16 @@ import Testing
   private static func lane(
     _ store: FakeStore, clock: FakeClock = FakeClock(), provider: FakeProvider = FakeProvider(),
     limits: Limits = Limits()
-  ) -> (Lane, Dispatcher, Changes) {
-    let rules = EngineBench.rules(provider)
+  ) -> (Lane, Dispatcher, Listeners) {
+    let rules = EngineHarness.rules(provider)
     let dispatcher = Dispatcher(
-      accounts: [ProviderAccount(provider)], limits: limits, clock: clock, logger: EngineBench.logger)
-    let changes = Changes(clock: clock)
+      accounts: [ProviderAccount(provider)], limits: limits, clock: clock, logger: EngineHarness.logger)
+    let changes = Listeners(clock: clock)
     let lane = Lane(
       store: store, rules: rules, clock: clock,
-      timekeeper: Timekeeper(clock: clock, tolerance: rules.schedule.clockTolerance, logger: EngineBench.logger),
-      dispatcher: dispatcher, changes: changes, unreadable: UnreadableOrders(logger: EngineBench.logger),
-      limits: limits, logger: EngineBench.logger)
+      timekeeper: Timekeeper(clock: clock, tolerance: rules.schedule.clockTolerance, logger: EngineHarness.logger),
+      dispatcher: dispatcher, listeners: changes, unreadable: UnreadableOrders(logger: EngineHarness.logger),
+      limits: limits, logger: EngineHarness.logger)
     return (lane, dispatcher, changes)
   }
 
@@ -34,7 +34,7 @@ import Testing
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await lane.run() }
       for number in 0..<100 {
-        group.addTask { _ = try await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce)).get() }
+        group.addTask { _ = try await lane.submit(.command(EngineHarness.register("r-\(number)"), by: .payOnce)).get() }
         if number == 0 { try await until("the first commit") { store.saves == 1 } }
       }
       try await until("a queue of the others") { lane.waiting == 99 }
@@ -52,7 +52,7 @@ import Testing
     let clock = FakeClock()
     let (lane, _, _) = Self.lane(store, clock: clock)
     func register(_ reference: String) async -> Result<Lane.Answer, Fault> {
-      await lane.submit(.command(EngineBench.register(reference), by: .payOnce))
+      await lane.submit(.command(EngineHarness.register(reference), by: .payOnce))
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await lane.run() }
@@ -74,9 +74,9 @@ import Testing
       lane.close()
       try await group.waitForAll()
     }
-    #expect(store[EngineBench.id("r-1")] != nil)
-    #expect(store[EngineBench.id("r-2")] == nil)
-    #expect(store[EngineBench.id("r-3")] != nil)
+    #expect(store[EngineHarness.id("r-1")] != nil)
+    #expect(store[EngineHarness.id("r-2")] == nil)
+    #expect(store[EngineHarness.id("r-3")] != nil)
   }
 
   @Test func aBatchIsBounded() async throws {
@@ -84,7 +84,7 @@ import Testing
     let (lane, _, _) = Self.lane(store, limits: Limits { $0.batch = 7 })
     await withTaskGroup(of: Void.self) { group in
       for number in 0..<50 {
-        group.addTask { _ = await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce)) }
+        group.addTask { _ = await lane.submit(.command(EngineHarness.register("r-\(number)"), by: .payOnce)) }
       }
       while lane.waiting < 50 { await Task.yield() }
       lane.close()
@@ -98,22 +98,22 @@ import Testing
     let (lane, _, _) = Self.lane(store, limits: Limits { $0.queue = 4 })
     await withTaskGroup(of: Void.self) { group in
       for number in 0..<4 {
-        group.addTask { _ = await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce)) }
+        group.addTask { _ = await lane.submit(.command(EngineHarness.register("r-\(number)"), by: .payOnce)) }
       }
       while lane.waiting < 4 { await Task.yield() }
-      let fifth = await lane.submit(.command(EngineBench.register("r-5"), by: .payOnce))
+      let fifth = await lane.submit(.command(EngineHarness.register("r-5"), by: .payOnce))
       #expect(throws: Fault.overloaded) { try fifth.get() }
       lane.close()
       await lane.run()
-      let late = await lane.submit(.command(EngineBench.register("r-6"), by: .payOnce))
+      let late = await lane.submit(.command(EngineHarness.register("r-6"), by: .payOnce))
       #expect(throws: Fault.overloaded) { try late.get() }
     }
-    #expect(store[EngineBench.id("r-3")] != nil && store[EngineBench.id("r-5")] == nil)
+    #expect(store[EngineHarness.id("r-3")] != nil && store[EngineHarness.id("r-5")] == nil)
   }
 
   @Test func aConflictIsDecidedAgain() async throws {
     let store = FakeStore { number, _ throws(Fault) in if number == 2 || number == 3 { throw .conflict } }
-    let bench = EngineBench(store: store)
+    let bench = EngineHarness(store: store)
     try await bench.running {
       let order = try await bench.order("r")
       try await bench.pay(order, "k")
@@ -131,7 +131,7 @@ import Testing
     let failed = await withTaskGroup(of: (Int, Fault?).self) { group in
       for number in 0..<6 {
         group.addTask {
-          let result = await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce))
+          let result = await lane.submit(.command(EngineHarness.register("r-\(number)"), by: .payOnce))
           if case .failure(let fault) = result { return (number, fault) }
           return (number, nil)
         }
@@ -144,7 +144,7 @@ import Testing
       return failed
     }
     #expect(failed == [3: .conflict])
-    #expect(store[EngineBench.id("r-5")] != nil)
+    #expect(store[EngineHarness.id("r-5")] != nil)
   }
 
   /// An order that cannot be had is found by halves: it costs the others of its batch a few transactions, not one each.
@@ -156,7 +156,7 @@ import Testing
     let failures = await withTaskGroup(of: Bool.self) { group in
       for number in 0..<64 {
         group.addTask {
-          let result = await lane.submit(.command(EngineBench.register("r-\(number)"), by: .payOnce))
+          let result = await lane.submit(.command(EngineHarness.register("r-\(number)"), by: .payOnce))
           if case .failure = result { return true }
           return false
         }
@@ -169,14 +169,14 @@ import Testing
       return failures
     }
     #expect(failures == 1)
-    #expect((0..<64).allSatisfy { $0 == 37 || store[EngineBench.id("r-\($0)")] != nil })
+    #expect((0..<64).allSatisfy { $0 == 37 || store[EngineHarness.id("r-\($0)")] != nil })
     // Three tries of all, two halves on each of six levels, and five tries of the one alone (73 before).
     #expect(store.loads.count <= 3 + 2 * 6 + 4, "\(store.loads.count) transactions")
   }
 
   @Test func anOrderThatCannotBeReadIsLeftAloneAndHoldsNobodyUp() async throws {
     let store = FakeStore()
-    let bench = EngineBench(store: store)
+    let bench = EngineHarness(store: store)
     try await bench.running {
       // Many times as many as a sweep takes at once, and due before the one that is looked for.
       var spoilt: [OrderID] = []
@@ -200,9 +200,9 @@ import Testing
   @Test func anOrderThatCannotBeReadIsNamedOnceByAllLanes() async throws {
     let (first, second) = (FakeStore(), FakeStore())
     let log = FakeLog("order", from: .error)
-    let bench = EngineBench(store: first, others: [second], logger: log.logger)
+    let bench = EngineHarness(store: first, others: [second], logger: log.logger)
     // Its commands go to the second lane, and what is due is looked at by the first.
-    let reference = (0...).lazy.map { "r-\($0)" }.first { EngineBench.id($0).laneBits % 2 == 1 }!
+    let reference = (0...).lazy.map { "r-\($0)" }.first { EngineHarness.id($0).laneBits % 2 == 1 }!
     try await bench.running {
       let order = try await bench.order(reference, expiresIn: 60)
       first.put(second[order]!)
@@ -218,7 +218,7 @@ import Testing
     let store = FakeStore { _, changes throws(Fault) in
       if isDown.withLock({ $0 }), !changes.isEmpty { throw .unavailable("the disk is full") }
     }
-    let bench = EngineBench(store: store)
+    let bench = EngineHarness(store: store)
     try await bench.running {
       let order = try await bench.order("r")
       isDown.withLock { $0 = true }
@@ -234,7 +234,7 @@ import Testing
   }
 
   @Test func fiftyBuyersOfOneOrderStartOnePayment() async throws {
-    let bench = EngineBench()
+    let bench = EngineHarness()
     let codes = try await bench.running {
       let order = try await bench.order("r")
       return try await withThrowingTaskGroup(of: RefusalCode?.self) { group in

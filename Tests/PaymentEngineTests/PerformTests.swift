@@ -8,11 +8,11 @@ import Testing
     .pay(order, key: IdempotencyKey(key)!, provider: ProviderName("sandbox"), method: nil)
   }
 
-  private static func bench(_ gate: Gate) -> EngineBench {
-    EngineBench(
+  private static func bench(_ gate: Gate) -> EngineHarness {
+    EngineHarness(
       provider: FakeProvider { _ in
         await gate.pass()
-        return .succeeded(Money(1999, EngineBench.cny))
+        return .succeeded(Money(1999, EngineHarness.cny))
       })
   }
 
@@ -25,12 +25,12 @@ import Testing
         $1.status == .paid
       }
       try await until("the call") { gate.waiting == 1 }
-      #expect(bench.engine.changes.count == 1)
+      #expect(bench.engine.listeners.count == 1)
       gate.open()
       let (reply, order) = try await performed
       #expect(reply == .payment(PaymentID(order: id, ordinal: 1), of: try #require(reply.paid), isRepeat: false))
       #expect(reply.paid?.status == .open && order.status == .paid)
-      #expect(bench.engine.changes.count == 0)
+      #expect(bench.engine.listeners.count == 0)
     }
   }
 
@@ -67,35 +67,35 @@ import Testing
     let store = FakeStore { _, changes throws(Fault) in
       if changes.orders.contains(where: { !$0.after.payments.isEmpty }) { throw .unavailable("gone") }
     }
-    let bench = EngineBench(store: store)
+    let bench = EngineHarness(store: store)
     try await bench.running {
       let id = try await bench.order("r")
       await #expect(throws: Refusal.self) {
-        try await bench.engine.perform(Self.pay(EngineBench.id("other")), by: .payOnce, within: .seconds(9)) { _, _ in
+        try await bench.engine.perform(Self.pay(EngineHarness.id("other")), by: .payOnce, within: .seconds(9)) { _, _ in
           true
         }
       }
       await #expect(throws: Fault.unavailable("gone")) {
         try await bench.engine.perform(Self.pay(id), by: .payOnce, within: .seconds(9)) { _, _ in true }
       }
-      #expect(bench.engine.changes.count == 0)
+      #expect(bench.engine.listeners.count == 0)
     }
   }
 
   /// Another node may have written what the command found; a call may have come home before its request woke up.
   @Test(arguments: [(nil, 2, 2), (1, 2, 2), (2, 2, 2), (3, 2, 3)] as [(Int?, Int, Int)])
   func theNewestStateIsTheFirst(_ published: Int?, _ answered: Int, _ newest: Int) async throws {
-    let changes = Changes(clock: FakeClock())
-    let subscription = try changes.subscribe(to: EngineBench.id("r"))
-    if let published { changes.publish([ChangesTests.version(published)]) }
-    subscription.begin(with: ChangesTests.version(answered))
+    let changes = Listeners(clock: FakeClock())
+    let subscription = try changes.subscribe(to: EngineHarness.id("r"))
+    if let published { changes.publish([ListenersTests.version(published)]) }
+    subscription.begin(with: ListenersTests.version(answered))
     #expect(await subscription.first(within: .zero) { _ in false }?.version == newest)
     subscription.end()
   }
 
   @Test func listeningEndsWithTheWork() async throws {
-    let changes = Changes(clock: FakeClock(), places: ChangesTests.places { $0.commands = 1 })
-    let order = EngineBench.id("r")
+    let changes = Listeners(clock: FakeClock(), places: ListenersTests.places { $0.commands = 1 })
+    let order = EngineHarness.id("r")
     try await changes.withSubscription(to: order) { _ in
       #expect(changes.count == 1)
       await #expect(throws: Fault.overloaded) { try await changes.withSubscription(to: order) { _ in } }

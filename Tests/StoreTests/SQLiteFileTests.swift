@@ -19,7 +19,7 @@ import Testing
   /// - Returns: why it cannot be.
   private static func refusal(_ path: String) -> String? {
     do throws(Fault) {
-      _ = try SQLiteDatabase(path: path, patience: .seconds(10), clock: RealClock())
+      _ = try SQLiteDatabase(path: path, patience: .seconds(60), clock: RealClock())
       return nil
     } catch { return error.reason }
   }

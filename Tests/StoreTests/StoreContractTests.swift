@@ -156,6 +156,22 @@ import Testing
     }
   }
 
+  /// What cannot be read beside orders is the same fault in every store, and names the table.
+  @Test(arguments: StoreKind.withSQL) func aRowThatCannotBeReadIsNamed(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    let (order, registered) = Self.order(merchant, "a")
+    try open.store.write(registered)
+    func expect(_ table: String, _ read: () async throws -> Void) async {
+      await #expect(throws: Fault.unavailable("a row of \(table) cannot be read")) { try await read() }
+    }
+    try open.run("UPDATE events SET data = 'later'")
+    await expect("events") { _ = try await open.reading.events(of: order.id, after: 0, limit: 9) }
+    await expect("events") { _ = try await open.reading.feed(of: merchant, after: 0, limit: 9) }
+    try open.run("UPDATE merchants SET mark = \(kind.isPostgres ? "'\\x00'" : "x'00'")")
+    await expect("merchants") { _ = try await open.directory.mark(of: merchant) }
+  }
+
   /// A sweep comes past what it cannot read, however much that is, and sees each order once.
   @Test(arguments: StoreKind.withSQL) func whatIsDueIsFoundPageByPage(_ kind: StoreKind) async throws {
     let open = try kind.open()

@@ -60,7 +60,7 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
 
   static func openPostgres(_ address: PostgresAddress) -> OpenStore {
     let id = UUID().uuidString
-    let readers = PostgresReaders(address, id: id, patience: .seconds(10), clock: RealClock(), count: 2)
+    let readers = PostgresReaders(address, id: id, patience: .seconds(60), clock: RealClock(), count: 2)
     return OpenStore(
       store: writer(address, id: id), reading: PostgresReading(readers), directory: PostgresDirectory(readers),
       again: { openPostgres(address) },
@@ -87,7 +87,7 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
   }
 
   private static func openSQLite(_ path: String) throws -> OpenStore {
-    let database = try SQLiteDatabase(path: path, patience: .seconds(10), clock: RealClock())
+    let database = try SQLiteDatabase(path: path, patience: .seconds(60), clock: RealClock())
     return OpenStore(
       store: SQLiteStore(database), reading: SQLiteReading(database), directory: SQLiteDirectory(database),
       again: { try openSQLite(path) },

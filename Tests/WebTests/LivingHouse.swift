@@ -33,7 +33,7 @@ struct LivingHouse: Sendable {
 
   var router: Router<WebContext> { gate.router() }
   /// How many requests and pages wait for news.
-  var waiting: Int { gate.engine.changes.count }
+  var waiting: Int { gate.engine.listeners.count }
 
   /// Opens the house to a visitor who has a key of its merchant, and closes it in order.
   func open(_ visit: @Sendable (Visitor) async throws -> Void) async throws {

@@ -28,7 +28,7 @@ package struct Call: Hashable, Sendable {
     package let amount: Money
   }
 
-  init(_ kind: Kind, of payment: Payment, refund: Refund? = nil, description: String?) {
+  package init(_ kind: Kind, of payment: Payment, refund: Refund? = nil, description: String?) {
     self.kind = kind
     number = (refund?.calls.made ?? payment.calls.made) + 1
     self.payment = payment.id

@@ -107,7 +107,7 @@ package final class Dispatcher: Sendable {
   /// Admits no more calls; those under way come to their end.
   package func stop() { wake { $0.isStopping = true } }
 
-  /// Changes the state and lets `run` look at it.
+  /// Listeners the state and lets `run` look at it.
   private func wake(_ change: (inout State) -> Void) {
     let (parked, watch) = state.withLock { state in
       change(&state)

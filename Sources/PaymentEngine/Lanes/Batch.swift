@@ -39,7 +39,7 @@ struct Batch {
     slots.append(Slot(before: before, order: order))
   }
 
-  mutating func decide(_ work: Lane.Work) -> Lane.Answer {
+  mutating func take(_ work: Lane.Work) -> Lane.Answer {
     switch work {
     case .command(let command, let caller): return .outcome(decide(command, by: caller))
     case .sweep:

@@ -40,7 +40,7 @@ package final class Lane: Sendable {
   private let clock: any Clock
   private let timekeeper: Timekeeper
   private let dispatcher: Dispatcher
-  private let changes: Changes
+  private let listeners: Listeners
   private let unreadable: UnreadableOrders
   private let logger: Logger
   private let limits: Limits
@@ -52,7 +52,8 @@ package final class Lane: Sendable {
   ///   - timekeeper: shared with the other lanes, as are
   ///   - unreadable: the orders that cannot be read.
   init(
-    store: any Store, rules: Rules, clock: any Clock, timekeeper: Timekeeper, dispatcher: Dispatcher, changes: Changes,
+    store: any Store, rules: Rules, clock: any Clock, timekeeper: Timekeeper, dispatcher: Dispatcher,
+    listeners: Listeners,
     unreadable: UnreadableOrders, limits: Limits, logger: Logger
   ) {
     self.store = store
@@ -60,7 +61,7 @@ package final class Lane: Sendable {
     self.clock = clock
     self.timekeeper = timekeeper
     self.dispatcher = dispatcher
-    self.changes = changes
+    self.listeners = listeners
     self.unreadable = unreadable
     self.logger = logger
     self.limits = limits
@@ -107,7 +108,7 @@ package final class Lane: Sendable {
         if isClosed { return }
         await park()
       } else {
-        let answers = decide(batch)
+        let answers = answer(batch)
         let entries = state.withLock { state in
           defer { state.batch = [] }
           return state.batch
@@ -150,17 +151,17 @@ package final class Lane: Sendable {
     }
   }
 
-  private func decide(_ work: [Work]) -> [Result<Answer, Fault>] {
-    decide(work[...], attempts: work.count > 1 ? Self.attempts.batch : Self.attempts.single)
+  private func answer(_ work: [Work]) -> [Result<Answer, Fault>] {
+    answer(work[...], attempts: work.count > 1 ? Self.attempts.batch : Self.attempts.single)
   }
 
   /// - Parameter attempts: how many transactions to try for all of the work together.
-  private func decide(_ work: ArraySlice<Work>, attempts: Int) -> [Result<Answer, Fault>] {
+  private func answer(_ work: ArraySlice<Work>, attempts: Int) -> [Result<Answer, Fault>] {
     do throws(Fault) { return try commit(Array(work), attempts) } catch .conflict where work.count > 1 {
       // One command may be what keeps the others from being written. By halves it is found in a few transactions.
       let middle = work.startIndex + work.count / 2
       return [work[..<middle], work[middle...]].flatMap { half in
-        decide(half, attempts: half.count > 1 ? 1 : Self.attempts.single)
+        answer(half, attempts: half.count > 1 ? 1 : Self.attempts.single)
       }
     } catch {
       // The timekeeper has said it once, for all that comes meanwhile.
@@ -195,12 +196,12 @@ package final class Lane: Sendable {
           if let scope, let order = loaded.unreadable.first(where: { $0.isNamed(by: scope) }) {
             return .failure(order.fault)
           }
-          return .success(batch.decide(work))
+          return .success(batch.take(work))
         }
         calls = batch.leaseCalls(dispatcher)
         return (batch.changeset, (answers, batch.published))
       }
-      changes.publish(published)
+      listeners.publish(published)
       dispatcher.enqueue(calls, leasedAt: uptime)
       return answers
     } catch {

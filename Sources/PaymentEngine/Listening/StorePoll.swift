@@ -5,7 +5,7 @@ import PaymentCore
 /// those orders, many in one question.
 struct StorePoll: Sendable {
   let reading: any Reading
-  let changes: Changes
+  let listeners: Listeners
   /// How often the store is asked.
   let interval: Duration
   let clock: any Clock
@@ -17,11 +17,11 @@ struct StorePoll: Sendable {
   /// Asks until it is cancelled.
   func run() async {
     while (try? await clock.sleep(for: interval)) != nil {
-      let heard = changes.heard
+      let heard = listeners.heard
       do throws(Fault) {
         for start in stride(from: 0, to: heard.count, by: Self.limit) {
           let some = heard[start..<min(start + Self.limit, heard.count)]
-          changes.publish(try await reading.changed(since: Dictionary(uniqueKeysWithValues: some)))
+          listeners.publish(try await reading.changed(since: Dictionary(uniqueKeysWithValues: some)))
         }
       } catch {
         logger.warning("what other nodes did is not heard at the moment", metadata: ["fault": "\(error)"])

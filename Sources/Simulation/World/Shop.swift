@@ -209,7 +209,7 @@ final class Shop: @unchecked Sendable {
 
   /// Waits as a long poll or an open page does, on the node that it came to.
   private func listen(to id: PaymentID, on node: Node) async {
-    try? await node.engine.changes.withSubscription(to: id.order) { subscription in
+    try? await node.engine.listeners.withSubscription(to: id.order) { subscription in
       let (limit, began, freezes) = (dice.within(0...8000), world.clock.now, node.executor.freezes)
       let isMet = { @Sendable (order: Order) in order.payment(id).map { !$0.isLive || $0.nextAction != nil } ?? true }
       let heard = await subscription.first(within: .milliseconds(limit), where: isMet)

@@ -1,5 +1,6 @@
 import Foundation
 import GRDBSQLite
+import OrderRows
 import PaymentCore
 import PaymentEngine
 import SQLiteStore
@@ -113,5 +114,17 @@ struct RawCeiling {
       prepared[sql] = statement
       return statement
     }
+  }
+}
+
+extension Changeset {
+  /// What writing this runs: each statement, with a function that binds its values.
+  fileprivate var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] {
+    var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] = []
+    rows { change in
+      let (sql, arguments) = change.statement
+      statements.append((sql, { arguments.bind(to: $0) }))
+    }
+    return statements
   }
 }

@@ -18,7 +18,7 @@ import Testing
         try await client.execute(uri: uri, method: .head) { #expect($0.status == .ok) }
       }
     }
-    #expect(gate.engine.changes.count == 0)
+    #expect(gate.engine.listeners.count == 0)
   }
 
   /// What a browser asks before a shop's page may call is an answer like every other.

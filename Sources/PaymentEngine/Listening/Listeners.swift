@@ -2,9 +2,9 @@ package import PaymentCore
 import Synchronization
 
 /// Who waits for what: requests and pages that want to hear when an order changes.
-package final class Changes: Sendable {
+package final class Listeners: Sendable {
   /// Who listens: each kind has places of its own, so that those who look keep nobody from paying.
-  package enum Listener: Sendable {
+  package enum Kind: Sendable {
     /// A request that waits for the outcome of what it asked for.
     case command
     /// A buyer's page.
@@ -55,7 +55,7 @@ package final class Changes: Sendable {
 
     mutating func add(_ subscription: Subscription) {
       subscriptions[subscription.order, default: []].append(subscription)
-      switch subscription.listener {
+      switch subscription.kind {
       case .command: commands += 1
       case .page(let address):
         pages += 1
@@ -65,7 +65,7 @@ package final class Changes: Sendable {
 
     mutating func remove(_ subscription: Subscription) {
       guard subscriptions.take(subscription, from: subscription.order) else { return }
-      switch subscription.listener {
+      switch subscription.kind {
       case .command: commands -= 1
       case .page(let address):
         pages -= 1
@@ -76,7 +76,7 @@ package final class Changes: Sendable {
     /// Takes the pages out that give way to one more.
     mutating func makeRoom(on order: OrderID, for address: [UInt8]?, _ places: Places) -> [Subscription] {
       var leaving: [Subscription] = []
-      let ofOrder = (subscriptions[order] ?? []).filter(\.listener.isPage)
+      let ofOrder = (subscriptions[order] ?? []).filter(\.kind.isPage)
       if ofOrder.count >= places.pagesOfOrder, let oldest = ofOrder.first { leaving.append(oldest) }
       let ofAddress = address.flatMap { addresses[$0] } ?? []
       if ofAddress.count >= places.pagesOfAddress, let oldest = ofAddress.first { leaving.append(oldest) }
@@ -96,26 +96,26 @@ package final class Changes: Sendable {
   /// Listens to an order for as long as the work takes. What is published from now on is not missed, also before `first`
   /// is called.
   package func withSubscription<Value>(
-    to order: OrderID, as listener: Listener = .command, _ work: (Subscription) async throws -> Value
+    to order: OrderID, as kind: Kind = .command, _ work: (Subscription) async throws -> Value
   ) async throws -> Value {
-    let subscription = try subscribe(to: order, as: listener)
+    let subscription = try subscribe(to: order, as: kind)
     defer { subscription.end() }
     return try await work(subscription)
   }
 
   /// Begins to listen. Other targets use `withSubscription`, which cannot forget the end.
-  func subscribe(to order: OrderID, as listener: Listener = .command) throws(Fault) -> Subscription {
+  func subscribe(to order: OrderID, as kind: Kind = .command) throws(Fault) -> Subscription {
     let subscribed = state.withLock { state -> (Subscription, [Subscription], CheckedContinuation<Void, Never>?)? in
       var leaving: [Subscription] = []
-      switch listener {
+      switch kind {
       case .command:
-        let ofOrder = (state.subscriptions[order] ?? []).count { !$0.listener.isPage }
+        let ofOrder = (state.subscriptions[order] ?? []).count { !$0.kind.isPage }
         guard state.commands < places.commands, ofOrder < places.commandsOfOrder else { return nil }
       case .page(let address):
         leaving = state.makeRoom(on: order, for: address, places)
         guard state.pages < places.pages else { return nil }
       }
-      let subscription = Subscription(order: order, listener: listener, number: state.next, changes: self)
+      let subscription = Subscription(order: order, kind: kind, number: state.next, listeners: self)
       if state.isStopped { subscription.expire(now: nil) }
       state.next += 1
       state.add(subscription)
@@ -141,11 +141,11 @@ package final class Changes: Sendable {
     }
   }
 
-  fileprivate func end(_ subscription: Subscription) {
+  func end(_ subscription: Subscription) {
     state.withLock { $0.remove(subscription) }
   }
 
-  fileprivate func deadline(in duration: Duration) -> Duration { clock.uptime() + duration }
+  func deadline(in duration: Duration) -> Duration { clock.uptime() + duration }
 
   /// Lets those go who have waited long enough, until `stop`.
   package func run() async {
@@ -199,97 +199,5 @@ extension Dictionary where Value == [Subscription] {
     list.remove(at: index)
     self[key] = list.isEmpty ? nil : list
     return true
-  }
-}
-
-/// One listener to one order, used by one task.
-package final class Subscription: Sendable {
-  package let order: OrderID
-  fileprivate let listener: Changes.Listener
-  fileprivate let number: Int
-  private let changes: Changes
-  private let state = Mutex(State())
-
-  private struct State {
-    var latest: Order?
-    var waiting: Waiting?
-    var isOver = false
-  }
-  private struct Waiting {
-    let isMet: @Sendable (Order) -> Bool
-    let deadline: Duration
-    let continuation: CheckedContinuation<Order?, Never>
-  }
-
-  fileprivate init(order: OrderID, listener: Changes.Listener, number: Int, changes: Changes) {
-    self.order = order
-    self.listener = listener
-    self.number = number
-    self.changes = changes
-  }
-
-  /// Waits for the first published state that meets the condition.
-  /// - Returns: that state; when the time is over, the task cancelled or the process stopping, the last one that is known
-  ///   here, if any is.
-  package func first(within duration: Duration, where isMet: @escaping @Sendable (Order) -> Bool) async -> Order? {
-    let deadline = changes.deadline(in: duration)
-    return await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        let answer: Order?? = state.withLock { state in
-          if let latest = state.latest, isMet(latest) { return .some(latest) }
-          if state.isOver || duration <= .zero { return .some(state.latest) }
-          state.waiting = Waiting(isMet: isMet, deadline: deadline, continuation: continuation)
-          return nil
-        }
-        if let answer { continuation.resume(returning: answer) }
-      }
-    } onCancel: {
-      expire(now: nil)
-    }
-  }
-
-  /// Of the latest state that was heard; `-1` when there is none.
-  fileprivate var version: Int { state.withLock { $0.latest?.version ?? -1 } }
-
-  /// Whether waiting is over for good, since the process is stopping, the task was cancelled, or it gave way to another.
-  package var isOver: Bool { state.withLock { $0.isOver } }
-
-  func end() { changes.end(self) }
-
-  /// Takes this state for the first, unless one as new was published meanwhile.
-  func begin(with order: Order) {
-    state.withLock { state in
-      if let latest = state.latest, (latest.version, latest.updatedAt) >= (order.version, order.updatedAt) { return }
-      state.latest = order
-    }
-  }
-
-  fileprivate func hear(_ order: Order) {
-    let waiting = state.withLock { state -> Waiting? in
-      // Lanes publish after they commit, and two publications may cross.
-      if let latest = state.latest, (latest.version, latest.updatedAt) > (order.version, order.updatedAt) { return nil }
-      state.latest = order
-      guard let waiting = state.waiting, waiting.isMet(order) else { return nil }
-      state.waiting = nil
-      return waiting
-    }
-    waiting?.continuation.resume(returning: order)
-  }
-
-  /// Whether `expire` would do something.
-  fileprivate func isDue(_ now: Duration?) -> Bool {
-    guard let now else { return true }
-    return state.withLock { $0.waiting.map { $0.deadline <= now } ?? false }
-  }
-
-  /// - Parameter now: `nil` to let go whatever the time is, and for good.
-  fileprivate func expire(now: Duration?) {
-    let (waiting, latest) = state.withLock { state -> (Waiting?, Order?) in
-      if now == nil { state.isOver = true }
-      guard let waiting = state.waiting, now.map({ waiting.deadline <= $0 }) ?? true else { return (nil, nil) }
-      state.waiting = nil
-      return (waiting, state.latest)
-    }
-    waiting?.continuation.resume(returning: latest)
   }
 }

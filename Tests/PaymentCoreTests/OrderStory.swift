@@ -1,7 +1,7 @@
 import PaymentCore
 
 /// One order and its surroundings as a test tells them: commands go in, calls come out, answers are given to them.
-struct World: Hashable {
+struct OrderStory: Hashable {
   var order: Order?
   var now: Instant
   var rules: Rules
@@ -29,7 +29,7 @@ struct World: Hashable {
     methods: ["ok", "late"], createMovesMoney: false, absence: .notBegun, burning: .none,
     finalRejections: ["invalid_charge"])
 
-  init(_ sheet: CapabilitySheet = World.burning) {
+  init(_ sheet: CapabilitySheet = OrderStory.burning) {
     now = Self.start
     rules = Rules(accounts: [Account(Self.sandbox, sheet)])
     rules.schedule.jitterPercent = 0
@@ -130,7 +130,7 @@ struct World: Hashable {
   func callingRefund(_ ordinal: Int = 1) -> Call.Kind? { refund(ordinal).calls.lease?.kind }
   var types: [String] { events.map(\.type.rawValue) }
 
-  static func == (left: World, right: World) -> Bool { left.order == right.order && left.now == right.now }
+  static func == (left: OrderStory, right: OrderStory) -> Bool { left.order == right.order && left.now == right.now }
   func hash(into hasher: inout Hasher) {
     hasher.combine(order)
     hasher.combine(now)

@@ -19,7 +19,7 @@ func until(_ what: String, _ condition: () async throws -> Bool) async throws {
 }
 
 /// An engine over fakes, with the commands of one merchant.
-struct EngineBench: Sendable {
+struct EngineHarness: Sendable {
   static let merchant = MerchantID("mer_test")
   static let cny = Currency(code: "CNY")!
 
