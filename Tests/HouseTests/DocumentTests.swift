@@ -74,7 +74,7 @@ import Testing
           continue
         }
         guard let what = match.2 else { continue }
-        #expect(try Self.text(path).contains(what), "\(document) names \(what) of \(path): it is not in there")
+        #expect(try Self.text(path).contains(Regex("\\b\(what)\\b")), "\(document) names \(what) of \(path): it is not in there")
       }
     }
     #expect(seen > 10)
