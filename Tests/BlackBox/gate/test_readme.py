@@ -92,10 +92,9 @@ def test_five_minutes_with_curl(tmp_path):
         assert len(answers) == len(steps)
         for answer, (command, shown) in zip(answers, steps):
             # Ids begin with their time, and a long answer stands there in several lines.
-            rest = answer
-            for part in re.sub(r"01m8…|\n +", lambda it: "…" if "…" in it[0] else "", own(shown)).strip().split("…"):
-                assert part in re.sub("\r", "", rest), f"{command}\nsays\n{answer}\nand not\n{shown}"
-                rest = rest.partition(part)[2]
+            parts = re.split("(?:01m8)?…", re.sub(r"\n +", "", own(shown)).strip())
+            pattern = ".*".join(map(re.escape, parts))
+            assert re.search(pattern, answer.replace("\r", ""), re.S), f"{command}\nsays\n{answer}\nand not\n{shown}"
         order = gate.get("/v1/orders?reference=A-1001")["data"][0]
         assert order["status"] == "paid" and len(gate.bank.taken(order)) == 1
         until(lambda: gate.now(order)["amount_refunded"] == 500, 60, what="what goes back")
