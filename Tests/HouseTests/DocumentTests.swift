@@ -74,7 +74,8 @@ import Testing
           continue
         }
         guard let what = match.2 else { continue }
-        #expect(try Self.text(path).contains(Regex("\\b\(what)\\b")), "\(document) names \(what) of \(path): it is not in there")
+        let isInThere = try Self.text(path).contains(Regex("\\b\(what)\\b"))
+        #expect(isInThere, "\(document) names \(what) of \(path): it is not in there")
       }
     }
     #expect(seen > 10)
