@@ -1,12 +1,15 @@
 """What README.md tells a shop to run, run as it stands there."""
 
+import json
+import os
 import re
 import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import datetime
 
-from support.machine import ROOT, until
+from support.gate import running
+from support.machine import PROGRAM, ROOT, until
 
 
 @contextmanager
@@ -62,3 +65,46 @@ def test_a_deadline_is_what_the_readme_says(gate):
         body = {"reference": f"{order['id']} {expires_in}", "amount": 5, "currency": "CNY", "expires_in": expires_in}
         assert gate.call("POST", "/v1/orders", json=body).status_code == status
     assert gate.call("POST", f"/v1/orders/{order['id']}/reopen", json={"expires_in": 900}).status_code == 200
+
+
+def is_shown(shown, answer):
+    """Whether that is the answer, as far as it is not left out (`…`). A long one stands there in several lines."""
+    shown = re.sub(r"\n +", "", shown).strip()
+    try:
+        # The bank's books are in no order.
+        shown, answer = (json.dumps(json.loads(it), sort_keys=True, ensure_ascii=False) for it in (shown, answer))
+    except ValueError:
+        pass
+    # Ids begin with their time.
+    return re.search(".*".join(map(re.escape, re.split("(?:01m8)?…", shown))), answer, re.S)
+
+
+def test_five_minutes_with_curl(tmp_path):
+    """Each block of commands as it stands there, in one shell; what stands under one is what it says."""
+    section = (ROOT / "README.md").read_text().split("## Five minutes with curl\n")[1].split("\n## ")[0]
+    blocks = [re.sub("^    ", "", block, flags=re.M) for block in re.findall(r"(?:^    .*\n)+", section, re.M)]
+    path, _, first = blocks[0].partition("\n")
+    assert path == "export PATH=$PWD/.build/release:$PATH"
+    steps = [[first, ""]]
+    for block in blocks[1:]:
+        if block.startswith(("{", "HTTP", '"')):
+            steps[-1][1] = block
+        else:
+            steps.append([block, ""])
+    # Its time-out is that of a gate whose operator said nothing.
+    with running(tmp_path, call_timeout=10) as gate:
+        def own(text):
+            return text.replace("127.0.0.1:8080", f"127.0.0.1:{gate.port}").replace("127.0.0.1:8090", f"127.0.0.1:{gate.bank.port}")
+
+        script = "set -eu\n" + "\necho; echo ======\n".join(command for command, _ in steps)
+        said = subprocess.run(
+            ["bash", "-c", own(script)], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            env={"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "PAYONCE_STORE": gate.store})
+        assert said.returncode == 0, said.stderr
+        answers = said.stdout.split("\n======\n")
+        assert len(answers) == len(steps)
+        for answer, (command, shown) in zip(answers, steps):
+            assert is_shown(own(shown), answer.replace("\r", "")), f"{command}\nsays\n{answer}\nand not\n{shown}"
+        # Before the last block broke the network, or under it.
+        until(lambda: [it["amount"] for it in gate.bank.books()["refunds"]] == [500], 60, "what goes back")
+        assert [it["status"] for it in gate.bank.books()["charges"]] == ["succeeded"]
