@@ -149,6 +149,17 @@ import Testing
     for package in packages { #expect(package.contains(", exact: \""), "\(package)") }
   }
 
+  /// What tests share is in `Tests/BlackBox/support`: a test can be moved, cut and deleted without another one noticing.
+  @Test func nothingImportsFromATest() throws {
+    let scripts = DocumentTests.files(".py").filter { $0.hasPrefix("Tests/BlackBox/") }
+    #expect(scripts.count > 30)
+    for script in scripts {
+      let imports = try DocumentTests.text(script).matches(
+        of: /(?m)^\s*(?:from|import) (?:\w+\.)*(?:test_\w+|conftest)\b.*/)
+      #expect(imports.isEmpty, "\(script): \(imports.map(\.0))")
+    }
+  }
+
   @Test func theEngineIsStructured() throws {
     let pattern = #"\bTask\s*(\{|\.detached|\(priority)|DispatchQueue|\bThread\b"#
     try Self.forbid(pattern, in: ["PaymentCore", "PaymentEngine"])
