@@ -114,7 +114,8 @@ struct OrderWalk {
       .payment(
         .init(
           payment: payment.id, provider: payment.provider, call: payment.calls.lease?.number, verdict: verdict,
-          reference: Bool.random(using: &dice) ? "ch_123" : nil, returns: returns)))
+          reference: Bool.random(using: &dice) ? "ch_123" : nil, capturedAt: now.advanced(by: .milliseconds(-1234)),
+          returns: returns)))
   }
 
   private mutating func evidence(_ refund: Refund) -> Command {

@@ -94,12 +94,12 @@ import Testing
     try open.store.write(orders[1].changes)
     let other = try Other(address)
     try other.run(
-      "BEGIN", "SELECT last FROM feeds FOR UPDATE", "UPDATE events SET position = 2 WHERE position IS NULL",
-      "UPDATE feeds SET last = 2")
+      "BEGIN", "SELECT last FROM feeds FOR UPDATE", "UPDATE events SET position = 2 WHERE position IS NULL")
     try open.store.write(orders[2].changes)
     async let reading = open.reading.feed(of: merchant, after: 0, limit: 10)
     try await Self.untilBlocked(open)
-    try other.run("COMMIT")
+    // Only now, since an insert beside it waits for this by itself, and for a lock it does not.
+    try other.run("UPDATE feeds SET last = 2", "COMMIT")
     let feed = try await reading
     #expect(feed.map(\.position) == [1, 2, 3])
     #expect(feed.map(\.event.id.order) == orders.map(\.order.id))

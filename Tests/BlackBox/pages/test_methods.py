@@ -44,6 +44,21 @@ def test_another_method_after_a_decline_and_after_a_change_of_mind(gate):
     kept_once(gate, order, tries=3)
 
 
+def test_a_choice_outlives_a_decline(gate):
+    """The form is gone while a payment runs. Who wants to try once more does not choose once more."""
+    order = gate.order()
+    chosen = "return document.querySelector('[name=method]:checked')?.value"
+    with browser() as driver:
+        driver.get(order["checkout_url"])
+        first = driver.execute_script(chosen)
+        choose(driver, "declined")
+        press(driver)
+        until_state(driver, "failed")
+        until_page(lambda: driver.execute_script(chosen) == "sandbox:declined", what="what was chosen before")
+        assert first != "sandbox:declined", "the server would have chosen it by itself"
+    assert len(payments(gate, order)) == 1
+
+
 @pytest.mark.parametrize("has_scripts", [True, False])
 def test_after_many_declined_tries_the_page_says_until_when(gate, has_scripts):
     """And then offers the ways to pay by itself."""

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from support.browser import NETWORK, browser, choose, find, kept_once, payments, press, state, until_page, until_state
+from support.browser import (
+    NETWORK, browser, choose, click, find, kept_once, payments, press, state, until_page, until_state)
 from support.machine import until
 
 pytestmark = pytest.mark.browser
@@ -83,6 +84,32 @@ def test_a_bank_that_takes_longer_than_a_page_without_its_modules(gate):
         assert bank.visits == 1
         bank.shutdown()
     kept_once(gate, order)
+
+
+# How each page of a tab was come to.
+LOADS = """
+try {
+  sessionStorage.loads = (sessionStorage.loads ?? '') + performance.navigation.type + ' ';
+} catch { /* There is no page yet. */ }
+"""
+
+
+def test_a_form_under_way_is_not_called_off(gate):
+    """To load the page again, since there is news, would take back the press whose answer is on its way."""
+    order = gate.order()
+    gate.pay(order, method="action")
+    with browser(before=HURRY + LOADS, lag=None) as driver:
+        cut_off(driver)
+        driver.get(order["checkout_url"])
+        # The form waits for the bank, for longer than the page waits to look.
+        gate.bank.faults(lose_request=1)
+        loads = "return sessionStorage.loads.trim().split(' ').map((it) => ['opened', 'reloaded'][it])"
+        assert driver.execute_script(loads) == ["opened"]
+        click(driver, "#close button")
+        until_page(lambda: len(driver.execute_script(loads)) > 1, 60, "what the form is answered with")
+        assert driver.execute_script(loads)[1] == "opened", "it was loaded again while the form was under way"
+        gate.bank.faults()
+        until(lambda: payments(gate, order)[0]["status"] == "closed", 60, "the end of the close")
 
 
 def test_a_module_that_arrives_late(gate):
