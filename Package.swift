@@ -44,8 +44,9 @@ if inner {
   let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
   let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
   let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
-  let nio: [Target.Dependency] = ["NIOCore", "NIOHTTP1", "NIOPosix"].map { .product(name: $0, package: "swift-nio") }
   let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+  let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+  let nio = [nioCore, nioHTTP1, .product(name: "NIOPosix", package: "swift-nio")]
   let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 
   dependencies += [
@@ -85,8 +86,9 @@ if inner {
     .target(
       name: "Site",
       dependencies: [
-        "PaymentCore", "PaymentEngine", "Contract", crypto, hummingbird, httpTypes, logging, mustache,
-      ] + nio,
+        "PaymentCore", "PaymentEngine", "Contract", crypto, hummingbird, httpTypes, logging, mustache, nioCore,
+        nioHTTP1,
+      ],
       resources: [.embedInCode("Pages")],
       swiftSettings: settings),
     .target(
@@ -134,7 +136,8 @@ if inner {
       name: "payonce",
       dependencies: [
         "CMalloc", "CTimex",
-        "PaymentCore", "PaymentEngine", "Contract", "OrderRows", "PostgresStore", "SQLiteStore", "Providers", "Site", "Demo", "Web",
+        "PaymentCore", "PaymentEngine", "Contract", "OrderRows", "PostgresStore", "SQLiteStore", "Providers", "Site",
+        "Demo", "Web",
         "Bank", "Listener", "Simulation",
         hummingbird, hummingbirdCore, client, httpTypes, logging, lifecycle, sqlite,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -1,5 +1,4 @@
 import Contract
-import PaymentCore
 package import PaymentEngine
 package import Site
 

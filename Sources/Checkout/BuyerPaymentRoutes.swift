@@ -1,5 +1,4 @@
 import Contract
-import HTTPTypes
 import Hummingbird
 import PaymentCore
 import PaymentEngine

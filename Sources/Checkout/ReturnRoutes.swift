@@ -1,5 +1,4 @@
 import Hummingbird
-import Mustache
 import PaymentCore
 import PaymentEngine
 import Site

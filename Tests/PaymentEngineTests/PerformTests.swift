@@ -35,7 +35,7 @@ import Testing
   }
 
   /// A command that changes nothing is published to nobody.
-  @Test func whatIsSoAlreadyIsNotWaitedFor() async throws {
+  @Test(.timeLimit(.minutes(5))) func whatIsSoAlreadyIsNotWaitedFor() async throws {
     let gate = Gate()
     gate.open()
     let bench = Self.bench(gate)

@@ -36,4 +36,12 @@ import Testing
       }
     }
   }
+
+  /// The demo shows its buyers' checkout inside of its own pages; no other shop has pages on this server.
+  @Test func withoutAShowcaseThisServersPagesFrameNothing() async throws {
+    try await LivingHouse().open { visitor in
+      let page = try await visitor.get(try await visitor.order("a").checkout)
+      #expect(page.headers[.init("Content-Security-Policy")!]?.hasSuffix("; frame-ancestors 'none'") == true)
+    }
+  }
 }
