@@ -87,6 +87,22 @@ def test_a_request_has_one_host(gate, hosts):
     assert answer.startswith(b"HTTP/1.1 400")
 
 
+BEHIND = "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("fields", [
+    "Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5",
+    "Content-Length: 5\r\nContent-Length: 6", "Content-Length: 5, 5", "Content-Length: +5", "Content-Length: 0x5",
+    "Transfer-Encoding: chunked, identity", "Transfer-Encoding: xchunked", "Transfer-Encoding : chunked",
+    "X: a\r\n Transfer-Encoding: chunked"])
+def test_where_a_request_ends_is_not_guessed(gate, fields):
+    """A proxy before us may take another end for the right one, and hand on a stranger's request as part of this one."""
+    head = "POST /v1/orders HTTP/1.1\r\nHost: x\r\n"
+    assert said(gate, f"{head}Transfer-Encoding: chunked\r\n\r\n{BEHIND}", 25).count(b"HTTP/1.1 ") == 2
+    answer = said(gate, f"{head}{fields}\r\n\r\n{BEHIND}", 25)
+    assert answer.count(b"HTTP/1.1 ") == 1 and answer.startswith(b"HTTP/1.1 4"), answer
+
+
 def test_a_body_is_asked_for_when_it_is_wanted(gate):
     body = json.dumps({"reference": f"expect {time.time_ns()}", "amount": 1, "currency": "EUR"}).encode()
     head = "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-Continue\r\n" % len(body)
