@@ -160,6 +160,15 @@ import Testing
     }
   }
 
+  @Test func noFileIsLongerThanAReaderCanHold() throws {
+    let files = DocumentTests.files(".swift", ".py", ".js", ".sh", ".c")
+    #expect(files.count > 200)
+    for file in files {
+      let count = try DocumentTests.text(file).count { $0 == "\n" }
+      #expect(count <= 400, "\(file) has \(count) lines")
+    }
+  }
+
   @Test func theEngineIsStructured() throws {
     let pattern = #"\bTask\s*(\{|\.detached|\(priority)|DispatchQueue|\bThread\b"#
     try Self.forbid(pattern, in: ["PaymentCore", "PaymentEngine"])
