@@ -1,4 +1,4 @@
-.PHONY: run test inner format pictures
+.PHONY: run test inner mutants format pictures
 
 run: # PayOnce with its sandbox bank and demo shop
 	@scripts/run.sh
@@ -8,6 +8,10 @@ test: # everything
 
 inner: # the rooms in which payments are decided, alone: seconds
 	PAYONCE_INNER=1 swift test --scratch-path .build-inner
+
+mutants: # deliberate faults in the outer rooms, each of which a test must find: minutes, not part of `make test`
+	scripts/install.sh test
+	python3 Tests/Mutants/outer.py
 
 format: # as `make test` wants it
 	swift format --in-place --parallel --recursive Package.swift Sources Tests
