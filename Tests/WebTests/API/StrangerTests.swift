@@ -48,4 +48,25 @@ import Testing
       #expect(try await visitor.get("/v1/orders/\(order["id"])").text == before)
     }
   }
+
+  /// A checkout is opened by its order's id and its secret. The id alone, with another secret, is told that there is none.
+  @Test func aTokenWithAnotherSecretOpensNothing() async throws {
+    let house = LivingHouse()
+    try await house.open { visitor in
+      let (order, other) = (try await visitor.order("a"), try await visitor.order("b"))
+      let payment = try await visitor.pay(order, key: "k")
+      // "ck_", the order's 26 characters, and its secret's.
+      let prefix = "/checkout/".count + 29
+      let forged = String(order.checkout.prefix(prefix) + other.checkout.dropFirst(prefix))
+      #expect(forged != order.checkout && forged.count == order.checkout.count)
+      for path in ["", "/status", "/status?wait=0", "/stream", "/mark", "/payments/\(payment["id"])/code.svg"] {
+        #expect(try await visitor.get(forged + path).status == 404, "\(path)")
+      }
+      for path in ["/payments", "/payments/\(payment["id"])/close"] {
+        let answer = try await visitor.post(forged + path, #"{"provider":"sandbox"}"#, key: "k")
+        #expect(answer.status == 404, "\(path): \(answer.text)")
+      }
+      #expect(try await visitor.get(order.checkout + "/status")["status"] == "paid")
+    }
+  }
 }
