@@ -49,8 +49,8 @@ package struct Engine: Sendable {
     accounts.first { $0.account.provider == provider }?.adapter
   }
 
-  /// Works until `stop`, and then in the order in which nothing is lost: no new call leaves, those under way come to
-  /// their end and their evidence is stored, then the lanes end.
+  /// Works until `stop`. Then it ends so that nothing is lost: no new call leaves, the calls under way end, their
+  /// evidence is stored, and the lanes end last.
   /// - Parameter executors: the threads on which the lanes run; `nil` for those of the surrounding task.
   package func run(on executors: [any TaskExecutor]? = nil) async {
     await withTaskGroup(of: Void.self) { all in
@@ -65,7 +65,7 @@ package struct Engine: Sendable {
   private func work(on executors: [any TaskExecutor]?) async {
     await withTaskGroup(of: Void.self) { lanes in
       for (index, lane) in journal.lanes.enumerated() {
-        // Without a thread of its own a lane stays where the engine is; an explicit `nil` would send it elsewhere.
+        // A lane without a thread of its own stays where the engine is; an explicit `nil` would send it elsewhere.
         if let executors {
           lanes.addTask(executorPreference: executors[index]) { await lane.run() }
         } else {
@@ -81,8 +81,8 @@ package struct Engine: Sendable {
     }
   }
 
-  /// Decides and stores commands, and does nothing else until it is cancelled: no call leaves, and nothing is looked at by
-  /// itself. What is due stays so for whoever makes calls.
+  /// Decides and stores commands until it is cancelled. No call leaves, and nothing is swept: what is due waits for an
+  /// engine that makes calls.
   package func runWithoutCalls(on executors: [any TaskExecutor]) async {
     dispatcher.stop()
     await withTaskGroup(of: Void.self) { all in
@@ -109,7 +109,7 @@ package struct Engine: Sendable {
     return try result.get()
   }
 
-  /// Sees to it that nobody waits for ever for a store that hangs, until it is cancelled.
+  /// Answers those who wait for a store that hangs, until it is cancelled.
   private func watch() async {
     while (try? await clock.sleep(for: .seconds(1))) != nil {
       for lane in journal.lanes { lane.answerOverdue(limits.storePatience) }

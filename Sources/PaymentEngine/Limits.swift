@@ -5,8 +5,8 @@ package struct Limits: Sendable {
   package var schedule = Schedule()
   /// How long anybody waits for a store that hangs.
   package var storePatience: Duration = .seconds(10)
-  /// How many commands may wait for their lane; one more gets `Fault.overloaded`. Evidence and sweeps have as many places
-  /// again, since what is under way comes to its end also when no more is let in.
+  /// How many commands may wait for their lane; one more gets `Fault.overloaded`. Evidence and sweeps have as many
+  /// places again, so that what is under way can end when nothing new is let in.
   package var queue = 4096
   /// How many commands, or due orders, share a transaction.
   package var batch = 256

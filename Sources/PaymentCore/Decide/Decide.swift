@@ -1,4 +1,5 @@
-/// Decides about one command: the one place where an order changes. Pure: the same arguments give the same decision.
+/// Decides about one command. An order changes here and where its leases are taken (`Order.takeCalls`), nowhere else.
+/// Pure: the same arguments give the same decision.
 ///
 /// - Parameters:
 ///   - order: the order it is about, as stored; `nil` if there is none.

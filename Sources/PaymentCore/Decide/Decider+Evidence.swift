@@ -18,7 +18,7 @@ extension Decider {
     let previous = payment.calls.last
     let lease = order.payments[index].calls.finish(
       number: evidence.call, finding: evidence.verdict.finding, now: now)
-    // An answer that came home after its lease lapsed speaks of an earlier moment: only what cannot change back counts.
+    // An answer that arrives after its lease lapsed describes an earlier moment. Only what cannot change back counts.
     let isLate = evidence.call != nil && lease == nil
     if case .succeeded(let received) = evidence.verdict {
       if payment.status != .succeeded { succeed(index, received: received) } else { compare(received, with: payment) }
@@ -44,7 +44,7 @@ extension Decider {
     case .failed(let failure): return end(index, failure: failure)
     case .closed:
       // A declined payment that is then closed has failed; one that nobody paid is closed.
-      // A query may see the past: the last money that can come is looked for a while longer.
+      // A query may see the past, so the payment is watched for money that comes late.
       let late = sheet.lateMoney[payment.method].map { now.advanced(by: $0 + rules.schedule.watchMargin) }
       return end(index, watchUntil: late)
     case .closedSoftly:
@@ -56,7 +56,7 @@ extension Decider {
     case .notFound where sheet.absence == .notBegun && payment.status == .requiresAction: known(index, action: nil)
     case .notFound: break
     case .rejected(let failure):
-      // Only the first attempt can say so: a repeat may be refused because the first one succeeded.
+      // Only a refusal of the first attempt is final. A repeat may be refused because the first one succeeded.
       let isFirst = lease.map { $0.kind == .charge && $0.number == payment.calls.firstSent?.number } ?? false
       if isFirst, sheet.finalRejections.contains(failure.code) { return end(index, failure: failure) }
       if lease?.kind == .charge { doubt(index, "the provider refused the request: \(failure.code)") }
@@ -78,11 +78,11 @@ extension Decider {
     emit(.paymentRequiresAction, ["payment": .text(order.payments[index].id.text)])
   }
 
-  /// After a call of a live payment came to its end without ending the payment: when is the next one made?
+  /// Plans the next call of a live payment after one that did not end it.
   private mutating func planNextCall(_ index: Int) {
     let payment = order.payments[index]
-    // A close is done in one go: query, burn if need be, close. Only after the close is there a wait. And what the
-    // provider has never seen is sent again without one, but not for ever without one.
+    // A close goes without waits until it was asked for: query, burn if need be, close. A charge that the provider has
+    // never seen is sent again without a wait, but not twice in a row.
     if let next = order.nextCall(payment, now: now, rules: rules), next != .query, payment.mayHaveLeft,
       payment.calls.last?.kind != next
     {
@@ -107,7 +107,7 @@ extension Decider {
       order.payments[index].endWatch(by: now.advanced(by: late + rules.schedule.watchMargin))
     }
     if verdict.finding == .pending {
-      // The buyer has begun after all. Nothing that waits for this one's answer may go on, nor may its watch end.
+      // The buyer has begun after all. Payments that wait for this answer may not go on, and the watch may not end.
       order.payments[index].calls.answeredAskAt = nil
     }
     guard lease != nil else { return }
@@ -115,7 +115,7 @@ extension Decider {
       return order.payments[index].endWatch(now: now)
     }
     if order.nextCall(order.payments[index], now: now, rules: rules) == .close, payment.calls.last?.kind != .close {
-      // Now there is something to close, at once.
+      // There is something to close now.
       order.payments[index].calls.nextAt = now
     } else {
       reschedule(index)

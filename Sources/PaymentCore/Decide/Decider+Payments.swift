@@ -26,7 +26,7 @@ extension Decider {
     let asked = method
     let method = asked ?? sheet?.methods.first
     let earlier = order.payments.first { $0.key == key }
-    // What was asked is compared. Which method is meant where none is named can change with a release.
+    // What was asked is compared. The method that is meant when none is named can change with a release.
     if let earlier, earlier.provider == provider, earlier.askedMethod == asked || earlier.method == method {
       return .success(.payment(earlier.id, of: order, isRepeat: true))
     }
@@ -55,7 +55,7 @@ extension Decider {
     return start(key: key, provider: provider, method: method, asked: asked, life: sheet.actionLife)
   }
 
-  /// The heart of it: while a payment is live or kept, or the order is over, another one cannot start.
+  /// Another payment cannot start while one is live or kept, or once the order is over. This is the promise itself.
   private mutating func refuseSecondPayment(_ key: IdempotencyKey) -> Refusal? {
     let refusal: Refusal
     switch order.status {
@@ -76,7 +76,7 @@ extension Decider {
     return refusal
   }
 
-  /// Whoever tries card after card is slowed down, and then stopped.
+  /// Slows down whoever tries card after card, and then stops them.
   private func refuseWhileBraked() -> Refusal? {
     switch order.brake(now, rules.schedule.declines) {
     case .open: return nil
@@ -103,8 +103,8 @@ extension Decider {
     emit(.paymentThrottled, ["declines": .integer(Int64(order.declines)), "retry_after": wait])
   }
 
-  /// A provider has money of this order that the database forgot. Under its old number the forgotten payment finds itself
-  /// there; elsewhere, or under another number, it would be taken again.
+  /// A provider has money of this order that the database forgot. A new payment under the forgotten number finds that
+  /// money. Under another number, or at another provider, the money would be taken again.
   private func refuseBesideForgotten(_ provider: ProviderName) -> Refusal? {
     let forgotten = order.cases.first {
       $0.reason == .unknownPayment && $0.resolvedAt == nil
@@ -137,9 +137,9 @@ extension Decider {
     return .success(.payment(id, of: order, isRepeat: false))
   }
 
-  /// Takes in a forgotten payment as one that has ended and may have taken money all the same: its provider is asked at
-  /// once, nothing is ever sent for it, and what is still open there is closed. Which method it had is not known, so it is
-  /// watched as the one whose money can come latest.
+  /// Takes in a forgotten payment as one that has ended and may have taken money all the same. Its provider is asked at
+  /// once, nothing is ever sent for it, and what is still open there is closed. Its method is not known, so it is
+  /// watched like the method whose money can come latest.
   mutating func adopt(_ id: PaymentID, _ provider: ProviderName) -> Outcome {
     guard id.ordinal == order.payments.count + 1, id.ordinal <= Order.maximumPayments,
       let sheet = rules.account(provider)?.sheet,
@@ -171,20 +171,20 @@ extension Decider {
 
   mutating func check(_ id: PaymentID) -> Outcome {
     guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
-    // A payment that was not sent has nothing to be asked about; those for which it waits have.
+    // An unsent payment has nothing to ask about. The payments for which it waits have.
     let isUnsent = payment.isLive && !payment.mayHaveLeft
     for index in order.payments.indices {
       let (asked, calls) = (order.payments[index], order.payments[index].calls)
       guard isUnsent ? asked.isWatched : asked.id == id && (asked.isLive || asked.isWatched), calls.lease == nil,
-        // Where it is turned off, to make it due would only put it off for those who can ask.
+        // A node on which the provider is off must not make it due: that would put it off for nodes that can ask.
         rules.account(asked.provider) != nil, let next = calls.nextAt
       else { continue }
       var soonest = max(now, calls.last.map { $0.at.advanced(by: rules.schedule.readerInterval) } ?? now)
-      // An answer from before the moment until which the charge was put off would be old by then.
+      // An answer is of use only if it is newer than the moment until which the charge is put off.
       if isUnsent { soonest = max(soonest, payment.calls.nextAt ?? soonest) }
       guard soonest < next else { continue }
       order.payments[index].calls.nextAt = soonest
-      // Readers ask beside the schedule; they do not use it up.
+      // Readers ask beside the schedule and do not use it up.
       order.payments[index].calls.step = max(0, calls.step - 1)
     }
     return .success(.payment(id, of: order, isRepeat: false))
@@ -192,7 +192,7 @@ extension Decider {
 
   var noSuchPayment: Refusal { Refusal(.notFound, "There is no such payment.") }
 
-  /// Asks for the close of a live payment. One of which nothing can have left ends here; any other one is queried and
+  /// Asks for the close of a live payment. It ends here if nothing of it can have left. Otherwise it is queried and
   /// closed at its provider, and stays live until that is confirmed.
   mutating func requestClose(_ index: Int) {
     if order.payments[index].requestClose(now: now), !order.payments[index].mayHaveLeft { end(index) }

@@ -74,14 +74,14 @@ extension Decider {
     let previous = refund.calls.last
     let lease = order.refunds[index].calls.finish(number: evidence.call, finding: evidence.verdict.finding, now: now)
     if let reference = evidence.reference { order.refunds[index].providerReference = reference }
-    // What was not found while the first one could still arrive says nothing: patience begins here.
+    // An empty query proves nothing while the first call can still arrive, so patience begins here.
     if lease?.kind == .queryRefund, !refund.calls.isStill, order.refunds[index].calls.isStill {
       order.refunds[index].calls.step = 0
     }
     switch evidence.verdict {
     case .succeeded(let amount):
       if refund.status == .processing || (refund.status == .failed && refund.isFailureInferred) {
-        // Under this number another amount went back, before the database forgot that refund.
+        // Another amount went back under this number, before the database forgot that refund.
         if let amount, amount.currency == refund.amount.currency, Money.plausibleAmounts.contains(amount.amount),
           amount.amount > 0
         {
@@ -96,7 +96,7 @@ extension Decider {
     case .refused(let failure):
       guard refund.status == .processing else { break }
       let isFirst = lease.map { $0.number == refund.calls.firstSent?.number } ?? false
-      // A repeat may be refused because the first one was done: only a query, several times empty, says otherwise.
+      // A repeat may be refused because the first call was done. Only queries that stay empty say otherwise.
       if isFirst || (previous?.finding == .notFound && refund.calls.step >= Self.patience) {
         refuseRefund(index, failure)
       }
@@ -116,7 +116,7 @@ extension Decider {
       order.refunds[index].becomeUnknown(now: now)
     }
     if let lease, order.refunds[index].calls.nextAt != nil, order.refunds[index].status == .processing {
-      // What the provider has never seen is sent again at once; the wait comes after it.
+      // A refund that the provider has never seen is sent again at once. The wait comes afterwards.
       if lease.kind == .queryRefund, case .notFound = evidence.verdict, order.refunds[index].calls.isStill {
         order.refunds[index].calls.nextAt = now
       } else {
@@ -202,7 +202,8 @@ extension Decider {
     }
   }
 
-  /// A dispute, or more returned than was received, is a case. What went back in another way needs no person any more.
+  /// Opens a case for a dispute, and if more was returned than was received. Ends cases of refunds whose money went
+  /// back in another way.
   private mutating func checkReturns(of payment: Payment, by index: Int, note: String?) {
     let refund = order.refunds[index]
     if note != nil || order.refundable(payment) < 0 {
@@ -217,7 +218,7 @@ extension Decider {
     }
   }
 
-  /// Refunds that were not sent yet shrink, the newest first, until no more goes back than was received; one that has
+  /// Shrinks refunds that were not sent yet, the newest first, until no more goes back than was received. A refund with
   /// nothing left is done.
   private mutating func takeOffUnsent(_ payment: Payment) {
     for index in order.refunds.indices.reversed() {

@@ -1,6 +1,5 @@
 extension Decider {
-  /// What time alone does, before a command is looked at: leases lapse, the deadline passes, payments expire,
-  /// watches end.
+  /// Applies what time alone does, before the command: leases lapse, the deadline passes, payments expire, watches end.
   mutating func applyTime() {
     if before.isAhead(of: now, by: rules.schedule.leaseMargin) { correctTime() }
     lapseLeases(endingBy: now)
@@ -35,7 +34,7 @@ extension Decider {
     for index in order.refunds.indices { order.refunds[index].calls.movingUntil = nil }
   }
 
-  /// What a clock that was far ahead has planned is looked at now: else it would wait until that moment really comes.
+  /// Brings forward what a clock that was far ahead has planned. It would wait until that moment really comes.
   private mutating func correctTime() {
     lapseLeases()
     for index in order.payments.indices {
@@ -49,7 +48,7 @@ extension Decider {
     let calls = order.payments[index].calls
     let wait = rules.schedule.wait(step: calls.step, salt: salt(index + 1))
     var next = now.advanced(by: wait)
-    // A watch is to end with an answer that was asked for at its very end, not a day later.
+    // A watch ends with an answer that was asked for at its very end, not a day later.
     if order.payments[index].isWatched, let end = order.payments[index].watchUntil, end > now { next = min(next, end) }
     order.payments[index].calls.nextAt = next
     order.payments[index].calls.step += 1

@@ -4,7 +4,7 @@ extension Order {
     var wake: Instant? = status == .open ? expiresAt : nil
     for payment in payments {
       if payment.isLive, !payment.mayHaveLeft, !hasAnswersOfWatched {
-        // It waits for the watched ones, and they have a moment of their own.
+        // It waits for the watched payments, each of which has a moment of its own.
       } else {
         wake = earliest(wake, payment.calls.wakeAt)
       }
@@ -14,7 +14,7 @@ extension Order {
     return wake
   }
 
-  /// Whether somebody is about to make a call for it, or was.
+  /// Whether a call for it is leased, or may still be leaving.
   package var isLeased: Bool {
     payments.contains { $0.calls.lease != nil || $0.calls.movingUntil != nil }
       || refunds.contains { $0.calls.lease != nil || $0.calls.movingUntil != nil }
@@ -91,8 +91,8 @@ extension Order {
     touch(now)
   }
 
-  /// Forgets what the watched payments answered so far, and has their providers asked at this moment. What was asked
-  /// before it does not speak for it, so a query in flight is not waited for.
+  /// Forgets what was answered about the watched payments, and has their providers asked at this moment. A query in
+  /// flight was asked earlier and proves nothing about it, so it is not waited for.
   mutating func askWatched(at moment: Instant) {
     for index in payments.indices where payments[index].isWatched {
       payments[index].calls.lease = nil

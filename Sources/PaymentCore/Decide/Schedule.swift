@@ -2,8 +2,7 @@
 package struct Schedule: Hashable, Sendable {
   /// How long a provider call may take before its outcome counts as unknown.
   package var callTimeout: Duration = .seconds(10)
-  /// How much longer than a call it is waited until money may be moved again: for nodes that freeze, and for clocks that
-  /// differ.
+  /// How much longer than a call nobody moves money again, because nodes freeze and clocks differ.
   package var leaseMargin: Duration = .seconds(30)
   /// The waits between the queries of a payment whose end is not known; the last one repeats.
   package var queries: [Duration] = Schedule.defaultQueries
@@ -13,7 +12,7 @@ package struct Schedule: Hashable, Sendable {
   package var readerInterval: Duration = .seconds(1)
   /// An order's time to live when the shop does not say.
   package var orderLife: Duration = .seconds(15 * 60)
-  /// How long past the last moment at which its provider may take money an ended payment is watched.
+  /// How long an ended payment is watched beyond the last moment at which its provider may take money.
   package var watchMargin: Duration = .seconds(10 * 60)
 
   /// How often an order may be tried again after declines.
@@ -26,14 +25,14 @@ package struct Schedule: Hashable, Sendable {
     [1, 2, 3, 5].map { .seconds($0) } + Array(repeating: .seconds(5), count: 10)
     + [60, 300, 900, 3600, 21_600, 86_400].map { .seconds($0) }
 
-  /// How far a node's clock may be off until the node decides nothing any more: so little that two of them, off both ways,
-  /// stay within the margin.
+  /// How far a node's clock may be off before the node decides nothing any more. Two nodes that are off both ways stay
+  /// within the margin.
   package var clockTolerance: Duration { leaseMargin / 3 }
 
-  /// How long a call is its node's alone. Then somebody else asks what became of it, which harms nobody.
+  /// How long a call belongs to its node alone. Afterwards another node may ask what became of it, which harms nobody.
   package var lease: Duration { callTimeout + clockTolerance }
 
-  /// After how long a call that moves money cannot be leaving any more, and may be made again.
+  /// How long a call that moves money may still be leaving. Afterwards it may be made again.
   package var moving: Duration { callTimeout + leaseMargin }
 
   /// The wait before the next call.

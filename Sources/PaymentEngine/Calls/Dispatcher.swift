@@ -107,7 +107,7 @@ package final class Dispatcher: Sendable {
   /// Admits no more calls; those under way come to their end.
   package func stop() { wake { $0.isStopping = true } }
 
-  /// Listeners the state and lets `run` look at it.
+  /// Changes the state and lets `run` look at it.
   private func wake(_ change: (inout State) -> Void) {
     let (parked, watch) = state.withLock { state in
       change(&state)
@@ -130,7 +130,7 @@ package final class Dispatcher: Sendable {
   private func make(_ item: Item, _ journal: Journal) async {
     let call = item.call
     let provider = providers[call.provider]!
-    // A call that cannot end inside its lease is dropped: somebody else may be making it by then.
+    // A call that cannot end inside its lease is dropped, since somebody else may be making it by then.
     let isLate = clock.uptime() - item.leasedAt > schedule.clockTolerance
     let evidence = isLate ? call.evidence(.notSent) : await perform(call, provider)
     let uptime = clock.uptime()
@@ -143,7 +143,7 @@ package final class Dispatcher: Sendable {
       level: evidence.isAnswer ? .debug : .info, "provider call",
       metadata: call.metadata.merging(evidence.metadata) { $1 })
     await report(evidence, of: call, to: journal)
-    // Only now: what waits to be stored is as bounded as what is under way.
+    // The room is given back only now, so that evidence that waits for the store is bounded, too.
     wake { $0.running[call.provider, default: 1] -= 1 }
   }
 
@@ -165,8 +165,8 @@ package final class Dispatcher: Sendable {
     }
   }
 
-  /// Ends the calls whose time is over, until the last one is done. One timer for all: a timer for each outlives its
-  /// call, and at thousands of calls a second they are most of what the process holds.
+  /// Ends the calls whose time is over, until the last one is done. There is one timer for all. A timer for each call
+  /// would outlive the call, and at thousands of calls a second timers would be most of what the process holds.
   private func watchFlights() async {
     while !Task.isCancelled {
       guard let first = state.withLock({ $0.flights.first?.endsBy }) else {
@@ -178,15 +178,15 @@ package final class Dispatcher: Sendable {
         if state.withLock(\.isOver) { return }
         continue
       }
-      // All may take equally long, so the oldest is the first to end.
+      // All calls have the same time-out, so the oldest ends first.
       try? await clock.sleep(for: max(first - clock.uptime(), .milliseconds(1)))
       let now = clock.uptime()
       for flight in state.withLock({ $0.flights }) where flight.endsBy <= now { flight.land(with: nil) }
     }
   }
 
-  /// Brings the evidence home. If the store cannot take it for longer than the lease lasts it is dropped: then the
-  /// lease lapses, and the same call is derived again.
+  /// Stores the evidence. It is dropped if the store cannot take it before the lease lapses; then the same call is
+  /// derived again.
   private func report(_ evidence: Evidence, of call: Call, to journal: Journal) async {
     var wait: Duration = .milliseconds(50)
     for _ in 0..<Self.reports {

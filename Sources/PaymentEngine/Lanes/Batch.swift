@@ -50,7 +50,7 @@ struct Batch {
       let leased = slots.indices.filter { slots[$0].order.isLeased }
       for index in leased {
         _ = decide(.recover(slots[index].order.id), by: .payOnce)
-        // A lease that is taken here would be void by the next page.
+        // The next page of a recovery would void a lease that is taken now.
         slots[index].isHeld = true
       }
       return .swept(leased.count, next: dueEnd)
@@ -90,7 +90,7 @@ struct Batch {
     strays[stray.id.order, default: []].append(stray)
   }
 
-  /// Takes the leases of what is due now, as far as the dispatcher has room, and puts off the rest.
+  /// Takes the leases of what is due now as far as the dispatcher has room. The rest is put off.
   mutating func leaseCalls(_ dispatcher: Dispatcher) -> [Call] {
     var calls: [Call] = []
     for index in slots.indices where slots[index].isDecided {

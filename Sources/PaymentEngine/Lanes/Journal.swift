@@ -35,8 +35,8 @@ package struct Journal: Sendable {
     try await looked(.sweep(after: place, limit: limit))
   }
 
-  /// Voids the leases of a process that is known to be dead and was the only one on this store: what it was about to learn
-  /// is asked about now, and not when its leases have lapsed. To be called before anything is called from here.
+  /// Voids the leases of a process that is known to be dead and was the only one on this store. Its unanswered calls
+  /// are asked about now instead of when its leases lapse. Call it before this process makes any call.
   /// - Parameter horizon: the longest that a lease can last from now.
   /// - Returns: how many orders had one.
   package func recover(within horizon: Duration, now: Instant) async throws(Fault) -> Int {

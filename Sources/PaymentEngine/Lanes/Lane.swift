@@ -70,7 +70,7 @@ package final class Lane: Sendable {
   func submit(_ work: Work) async -> Result<Answer, Fault> {
     await withCheckedContinuation { continuation in
       var isTaken = false
-      // What is under way already comes to its end also when no more is let in.
+      // Evidence and sweeps end what is under way. They have room when nothing new is let in.
       let limit = work.isOwn ? 2 * limits.queue : limits.queue
       let parked = state.withLock { state -> CheckedContinuation<Void, Never>? in
         guard !state.isClosed, state.queue.count < limit else { return nil }
@@ -158,13 +158,13 @@ package final class Lane: Sendable {
   /// - Parameter attempts: how many transactions to try for all of the work together.
   private func answer(_ work: ArraySlice<Work>, attempts: Int) -> [Result<Answer, Fault>] {
     do throws(Fault) { return try commit(Array(work), attempts) } catch .conflict where work.count > 1 {
-      // One command may be what keeps the others from being written. By halves it is found in a few transactions.
+      // One command may keep the others from being written. Halving finds it in a few transactions.
       let middle = work.startIndex + work.count / 2
       return [work[..<middle], work[middle...]].flatMap { half in
         answer(half, attempts: half.count > 1 ? 1 : Self.attempts.single)
       }
     } catch {
-      // The timekeeper has said it once, for all that comes meanwhile.
+      // The timekeeper has logged a wrong clock already.
       if error != .clockWrong {
         let orders = work.prefix(5).compactMap(\.order?.text).joined(separator: " ")
         logger.error(
@@ -219,7 +219,7 @@ extension Lane.Work {
     }
   }
 
-  /// Whether PayOnce itself has to bring this in: evidence, and the sweep.
+  /// Whether it ends something that is under way: evidence, a sweep.
   fileprivate var isOwn: Bool {
     switch self {
     case .sweep, .recover, .probe, .command(.evidence, _): true

@@ -2,11 +2,11 @@ import Logging
 import PaymentCore
 import Synchronization
 
-/// Says what time it is, or that this machine does not know: deadlines would pass early, and leases, for which nodes have to
-/// agree about the time.
+/// Says what time it is, or that this machine does not know. A wrong clock would let deadlines pass early, and leases,
+/// for which nodes have to agree about the time.
 ///
-/// The wall clock is held against the monotonic one, which nobody sets. A jump is believed where the system says that its
-/// clock is kept right by others, or the store's own clock agrees; else nothing is decided until the jump is taken back.
+/// The wall clock is held against the monotonic one, which nobody sets. A jump is believed if the system says that its
+/// clock is synchronized, or if the store's own clock agrees. Otherwise nothing is decided until the jump is undone.
 final class Timekeeper: Sendable {
   private struct State {
     /// What the wall clock is ahead of the uptime, in milliseconds.
@@ -44,7 +44,7 @@ final class Timekeeper: Sendable {
   func check(_ reading: Reading, storeLead: Duration?) throws(Fault) {
     guard isTolerable(.milliseconds(read().lead - reading.lead)) else { throw .conflict }
     let jump = Duration.milliseconds(reading.lead - state.withLock { $0.lead })
-    // Without a jump and without a store to ask nothing has to be found out.
+    // There is nothing to find out without a jump and without a store to ask.
     let error: Duration? =
       if let storeLead {
         isTolerable(storeLead) ? nil : storeLead

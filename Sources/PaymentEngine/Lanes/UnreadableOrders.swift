@@ -1,7 +1,7 @@
 import Logging
 import Synchronization
 
-/// What the lanes know together of orders that cannot be read: the log names each of them once, whichever lane met it.
+/// Orders that cannot be read, as all lanes know them. The log names each of them once, whichever lane met it.
 final class UnreadableOrders: Sendable {
   private let ids = Mutex<Set<String>>([])
   private let logger: Logger

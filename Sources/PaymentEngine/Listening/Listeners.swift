@@ -36,7 +36,7 @@ package final class Listeners: Sendable {
   }
 
   private struct State {
-    /// Of each order the oldest first.
+    /// The subscriptions of each order, the oldest first.
     var subscriptions: [OrderID: [Subscription]] = [:]
     /// The pages of each address, the oldest first.
     var addresses: [[UInt8]: [Subscription]] = [:]
@@ -48,7 +48,7 @@ package final class Listeners: Sendable {
     var parked: CheckedContinuation<Void, Never>?
     var isStopped = false
 
-    /// Those that may go, the oldest first: an order that is the same in every process.
+    /// The subscriptions that may go, the oldest first. The sequence is the same in every process.
     func due(_ now: Duration?) -> [Subscription] {
       subscriptions.values.joined().filter { $0.isDue(now) }.sorted { $0.number < $1.number }
     }
@@ -73,7 +73,7 @@ package final class Listeners: Sendable {
       }
     }
 
-    /// Takes the pages out that give way to one more.
+    /// Removes the pages that give way to one more.
     mutating func makeRoom(on order: OrderID, for address: [UInt8]?, _ places: Places) -> [Subscription] {
       var leaving: [Subscription] = []
       let ofOrder = (subscriptions[order] ?? []).filter(\.kind.isPage)
@@ -93,8 +93,8 @@ package final class Listeners: Sendable {
     self.places = places
   }
 
-  /// Listens to an order for as long as the work takes. What is published from now on is not missed, also before `first`
-  /// is called.
+  /// Listens to an order for as long as the work takes. Nothing that is published from now on is missed, even before
+  /// `first` is called.
   package func withSubscription<Value>(
     to order: OrderID, as kind: Kind = .command, _ work: (Subscription) async throws -> Value
   ) async throws -> Value {
@@ -128,7 +128,7 @@ package final class Listeners: Sendable {
     return subscription
   }
 
-  /// Says at once that there is no place for a page, where it could be said only too late.
+  /// Throws if there is no place for a page. A stream has to say so before its body begins.
   package func checkPlaceForPage() throws(Fault) {
     if state.withLock({ $0.pages >= places.pages }) { throw .overloaded }
   }
@@ -180,8 +180,8 @@ package final class Listeners: Sendable {
     for subscription in all { subscription.expire(now: nil) }
   }
 
-  /// The orders to which somebody listens, with the last version that was heard of, `-1` for none. In an order that is the
-  /// same in every process.
+  /// The orders to which somebody listens, each with the last version that was heard of, `-1` for none. The sequence is
+  /// the same in every process.
   var heard: [(OrderID, Int)] {
     state.withLock { state in
       state.subscriptions.map { ($0.key, $0.value.map(\.version).min() ?? -1) }.sorted { $0.0 < $1.0 }

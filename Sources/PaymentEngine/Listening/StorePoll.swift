@@ -1,8 +1,8 @@
 import Logging
 import PaymentCore
 
-/// What other nodes do to orders that somebody listens to here. Where a store is shared, it is asked for the versions of
-/// those orders, many in one question.
+/// Polls a shared store for changes that other nodes made to orders that somebody listens to here, many orders in one
+/// question.
 struct StorePoll: Sendable {
   let reading: any Reading
   let listeners: Listeners

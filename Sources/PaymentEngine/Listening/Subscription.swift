@@ -47,7 +47,7 @@ package final class Subscription: Sendable {
     }
   }
 
-  /// Of the latest state that was heard; `-1` when there is none.
+  /// The version of the latest state that was heard; `-1` if there is none.
   var version: Int { state.withLock { $0.latest?.version ?? -1 } }
 
   /// Whether waiting is over for good, since the process is stopping, the task was cancelled, or it gave way to another.

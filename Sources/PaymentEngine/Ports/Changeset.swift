@@ -12,12 +12,12 @@ package struct Changeset: Sendable {
     }
   }
   package var orders: [Change] = []
-  /// In the order in which they happened.
+  /// The events, in the sequence in which they happened.
   package var events: [(order: Order, event: Event)] = []
   /// Money of orders that are not stored: a new case, where one that is there already stays as it is; or one that was
   /// resolved, which is a conflict where it was resolved already.
   package var strays: [Case] = []
-  /// When somebody wanted to know whether the store can be written; it is written as a row of its own.
+  /// The moment of a probe, which is written as a row of its own to prove that the store can be written.
   package var probe: Instant?
 
   package init() {}

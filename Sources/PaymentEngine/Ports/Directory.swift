@@ -2,7 +2,7 @@ package import PaymentCore
 
 /// Who may call: merchants, operators and their keys.
 package protocol Directory: Sendable {
-  /// Which store this is: 16 random hexadecimal digits, as old as the store, and no secret.
+  /// The store's identity: 16 random hexadecimal digits, made with the store. It is no secret.
   func storeID() async throws(Fault) -> String
   func key(_ id: String) async throws(Fault) -> StoredKey?
   func keys() async throws(Fault) -> [StoredKey]
@@ -16,7 +16,7 @@ package protocol Directory: Sendable {
   func setMark(_ mark: Mark?, of merchant: MerchantID) async throws(Fault)
   /// All of them, by name.
   func merchants() async throws(Fault) -> [Merchant]
-  /// Lets an origin's pages use a merchant's checkout, or no longer. Either may be said again.
+  /// Allows an origin's pages to use a merchant's checkout, or forbids it. Either may be repeated.
   func setOrigin(_ origin: String, of merchant: MerchantID, allowed: Bool) async throws(Fault)
   func add(_ key: StoredKey) async throws(Fault)
   /// - Returns: whether there was such a key that was not revoked yet.

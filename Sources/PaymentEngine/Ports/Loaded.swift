@@ -6,7 +6,7 @@ package struct Loaded: Sendable {
   package var unreadable: [UnreadableOrder]
   /// The cases of money that came for orders which were named by their ids and are not there.
   package var strays: [Case] = []
-  /// The last place that a scope of due orders came to, if it found as many as it may: there may be more behind it.
+  /// The last place of a scope of due orders that found as many as it may. There may be more behind it.
   package var dueEnd: WakePlace?
   /// How far the clock of this machine is certainly ahead of the store's own, negative where it is behind; `nil` for a store
   /// without a clock.

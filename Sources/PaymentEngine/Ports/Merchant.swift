@@ -3,13 +3,13 @@ package import PaymentCore
 /// A shop.
 package struct Merchant: Hashable, Sendable {
   package let id: MerchantID
-  /// By which it is found: short, and unlike every other's.
+  /// The short name by which it is found. No two merchants share one.
   package let name: String
-  /// What its buyers are told, where that is another name.
+  /// The name that its buyers see; `nil` for `name` itself.
   package var displayName: String?
   /// Whether its buyers' pages show a `Mark` of it.
   package var hasMark: Bool
-  /// Whose pages may use and frame its buyers' checkout: origins such as `https://shop.example`, sorted.
+  /// Origins such as `https://shop.example` whose pages may use and frame its buyers' checkout, sorted.
   package var origins: [String]
 
   package init(id: MerchantID, name: String, displayName: String? = nil, hasMark: Bool = false, origins: [String]) {
@@ -20,6 +20,6 @@ package struct Merchant: Hashable, Sendable {
     self.origins = origins
   }
 
-  /// As its buyers know it.
+  /// The name that its buyers see.
   package var shownName: String { displayName ?? name }
 }

@@ -1,7 +1,8 @@
 package import PaymentCore
 
-/// Where orders are looked at. A read never waits for a writer and never holds one up. An order that cannot be read is a
-/// fault that names it, since a list without it would not be true.
+/// Where orders are looked at. A read does not wait for a writer and holds none up, with one exception: on PostgreSQL,
+/// readers of a feed take turns to give new events their places. An order that cannot be read is a fault that names it;
+/// a list without it would not be true.
 package protocol Reading: Sendable {
   func order(_ id: OrderID) async throws(Fault) -> Order?
   func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order?
@@ -10,16 +11,16 @@ package protocol Reading: Sendable {
   func orders(of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int) async throws(Fault)
     -> [Order]
 
-  /// Of the next orders of all merchants behind `after`, oldest first, those that could be paid at some time between two
-  /// instants, or changed in it.
+  /// Looks at the next orders of all merchants behind `after`, oldest first, and returns those that could be paid, or
+  /// changed, at some time between two instants.
   /// - Parameter count: how many orders are looked at, so that one call takes a bounded time.
   /// - Returns: also the last order that was looked at; `nil` when there was none.
   func orders(
     payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
   ) async throws(Fault) -> (orders: [Order], last: OrderID?)
 
-  /// Of these orders those that have changed since they had the version that is known, in no particular order; without
-  /// those that cannot be read.
+  /// Returns those of the orders that have a newer version than the one that is known, in no particular sequence,
+  /// without those that cannot be read.
   func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order]
 
   /// The events of an order, oldest first, beginning after the number `after`.
@@ -30,7 +31,7 @@ package protocol Reading: Sendable {
     position: Int64, event: Event
   )]
 
-  /// What does not go on, or not by itself, of all merchants: of each kind at most `limit`, the oldest first. Of an order
-  /// that cannot be read, too.
+  /// Whatever of any merchant does not go on, or not by itself: at most `limit` of each kind, the oldest first. It
+  /// includes orders that cannot be read.
   func waiting(limit: Int) async throws(Fault) -> [Waiting]
 }

@@ -9,8 +9,8 @@ package enum Scope: Hashable, Sendable {
   case due(Instant, after: WakePlace? = nil, limit: Int)
 }
 
-/// Where an order stands among those that are to be woken: also one that cannot be read has a place, so that it can be
-/// passed over.
+/// Where an order stands among those that are to be woken. An order that cannot be read has a place, too, so that it
+/// can be passed over.
 package struct WakePlace: Hashable, Comparable, Sendable {
   package let at: Int64
   /// The order's id as it stands there.

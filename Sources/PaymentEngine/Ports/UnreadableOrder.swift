@@ -1,7 +1,7 @@
 import PaymentCore
 
-/// An order whose rows say what this program does not understand: a newer one wrote them, or a person. It is left as it
-/// is, and nothing is decided about it.
+/// An order with rows that this program does not understand, since a newer one wrote them, or a person. It is left as
+/// it is, and nothing is decided about it.
 package struct UnreadableOrder: Hashable, Sendable {
   /// As they stand there.
   package let id: String

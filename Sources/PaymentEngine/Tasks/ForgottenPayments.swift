@@ -1,8 +1,8 @@
 package import PaymentCore
 
-/// After a store was restored from an older copy, asks the providers for the money that it forgot. The numbers that a
-/// forgotten payment can have are known, since they are made of its order's: the next ones of the order at any provider,
-/// and those of its payments at all the other ones.
+/// Asks the providers for money that a store forgot when it was restored from an older copy. A forgotten payment's
+/// number is made of its order's, so all that are possible are known: the order's next numbers at every provider, and
+/// its payments' numbers at every other provider.
 package struct ForgottenPayments: Sendable {
   package struct Found: Sendable {
     package let payment: PaymentID
@@ -34,8 +34,8 @@ package struct ForgottenPayments: Sendable {
   /// How many orders are asked about at once.
   private static let width = 16
   private static let page = 500
-  /// How many numbers in a row nobody must know before an order is done: a payment that was closed before it was sent has
-  /// used one up.
+  /// After how many unknown numbers in a row an order is done. One is not enough: a payment that was closed before it
+  /// was sent has used its number up.
   private static let gap = 3
   /// How many questions in a row may stay without an answer.
   private static let patience = 50

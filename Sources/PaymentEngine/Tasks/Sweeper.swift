@@ -2,7 +2,7 @@ import Logging
 import PaymentCore
 
 /// Looks again and again for orders whose time has come: due queries, lapsed leases, deadlines. What a dead node left
-/// behind is found here like everything else.
+/// behind is found in the same way.
 struct Sweeper: Sendable {
   private let journal: Journal
   private let dispatcher: Dispatcher
@@ -18,9 +18,9 @@ struct Sweeper: Sendable {
     self.limits = limits
   }
 
-  /// Sweeps until the dispatcher stops: what would be found then could not be called.
+  /// Sweeps until the dispatcher stops. Nothing that is found later could be called.
   func run() async {
-    // Behind what cannot be read, or is held by another node, the others are looked at all the same.
+    // The place moves on past orders that cannot be read or that another node holds.
     var place: WakePlace?
     while !dispatcher.isStopping {
       do throws(Fault) { place = try await journal.sweep(after: place, limit: limits.batch).next } catch {
