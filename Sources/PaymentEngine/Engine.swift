@@ -97,7 +97,7 @@ package struct Engine: Sendable {
 
   /// Voids the leases of the process that had this store before, and does nothing else. Only for a store that a lock holds
   /// for one process alone, and before anything is called: this engine is of no use afterwards.
-  /// - Returns: how many orders had leases.
+  /// - Returns: how many orders had a lease, or a call that might still be leaving.
   package func recover(on executors: [any TaskExecutor]) async throws(Fault) -> Int {
     let result = await withTaskGroup(of: Void.self) { group -> Result<Int, Fault> in
       group.addTask { await runWithoutCalls(on: executors) }

@@ -150,7 +150,8 @@ struct OrderLoader {
 
   private mutating func loadStrays(of id: OrderID) throws {
     try database.cachedStatement(sql: TableSQL.of(.cases).select).run([id.text]) { row in
-      loaded.strays.append(try Case(row, of: id))
+      // One that cannot be read is left as it is, and holds nobody else up.
+      do { loaded.strays.append(try Case(row, of: id)) } catch is UnreadableRow {}
     }
   }
 

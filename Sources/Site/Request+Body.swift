@@ -11,7 +11,7 @@ extension Request {
   private static let bodyTime: Duration = .seconds(15)
 
   /// The whole body.
-  /// - Throws: `Problem` when it is too large or too slow.
+  /// - Throws: `ProblemError` when it is too large or too slow.
   package func bytes() async throws -> [UInt8] {
     if let length = headers[.contentLength].flatMap({ Int($0) }), length > Self.bodyLimit {
       throw ProblemError(.tooLarge(limit: Self.bodyLimit))

@@ -93,6 +93,18 @@ import Testing
     subscription.end()
   }
 
+  /// What a node answers itself is not what it has heard of the others: a poll of the store brings that once in any case,
+  /// since an answer of a provider need not change the version.
+  @Test func whatAnotherNodeDidIsHeardOnce() throws {
+    let listeners = Listeners(clock: FakeClock())
+    let subscription = try listeners.subscribe(to: EngineHarness.id("r"))
+    subscription.begin(with: ListenersTests.version(2))
+    #expect(listeners.heard.map(\.1) == [-1])
+    listeners.publish([ListenersTests.version(2)])
+    #expect(listeners.heard.map(\.1) == [2])
+    subscription.end()
+  }
+
   @Test func listeningEndsWithTheWork() async throws {
     let changes = Listeners(clock: FakeClock(), places: ListenersTests.places { $0.commands = 1 })
     let order = EngineHarness.id("r")

@@ -88,6 +88,27 @@ extension StoreContractTests {
     await expect("merchants") { _ = try await open.directory.mark(of: merchant) }
   }
 
+  /// A newer release may know another reason for a case. It holds up nobody whose command shares its batch.
+  @Test(arguments: StoreKind.withSQL) func aStrayThatCannotBeReadIsLeftAlone(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    let (order, registered) = Self.order(merchant, "a")
+    try open.store.write(registered)
+    let payment = PaymentID(order: Self.order(merchant, "lost").order.id, ordinal: 1)
+    let evidence = PaymentEvidence(
+      payment: payment, provider: OrderWalk.provider, call: nil, verdict: .succeeded(Money(5, Self.cny)))
+    let stray = try #require(
+      decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: Self.now, rules: OrderWalk.rules).stray)
+    var changes = Changeset()
+    changes.strays = [stray]
+    try open.store.write(changes)
+    let scopes = [Scope.order(payment.order), .order(order.id)]
+    #expect(try open.store.find(scopes).strays == [stray])
+    try open.run("UPDATE cases SET choice = 'later', resolved_at = 1")
+    let loaded = try open.store.find(scopes)
+    #expect(loaded.orders == [order] && loaded.strays == [])
+  }
+
   /// A sweep comes past what it cannot read, however much that is, and sees each order once.
   @Test(arguments: StoreKind.withSQL) func whatIsDueIsFoundPageByPage(_ kind: StoreKind) async throws {
     let open = try kind.open()

@@ -7,7 +7,7 @@ package enum Command: Hashable, Sendable {
   /// Let an order whose deadline passed be paid after all, for as many seconds more; `nil` for as long as at first.
   case reopenOrder(OrderID, expiresIn: Int64?)
   case closePayment(PaymentID)
-  /// Ask the provider now, unless a call is in flight or was made within the last second.
+  /// Ask the provider as soon as may be: when no call is in flight, and a second after the last one ended.
   case check(PaymentID)
   case refund(PaymentID, key: IdempotencyKey, Refund.Request)
   case evidence(Evidence)

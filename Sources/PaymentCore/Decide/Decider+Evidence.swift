@@ -1,6 +1,6 @@
 extension Decider {
   /// Takes what a provider said about a payment. Evidence of success always wins; what ranks lower than the payment's
-  /// status changes nothing but the schedule.
+  /// status never changes that status.
   mutating func take(_ evidence: PaymentEvidence) -> Outcome {
     if case .succeeded(let received) = evidence.verdict, !Money.plausibleAmounts.contains(received.amount) {
       let doubt = PaymentEvidence.Verdict.unknown("the provider says that it took \(received.text)")
@@ -81,8 +81,8 @@ extension Decider {
   /// Plans the next call of a live payment after one that did not end it.
   private mutating func planNextCall(_ index: Int) {
     let payment = order.payments[index]
-    // A close goes without waits until it was asked for: query, burn if need be, close. A charge that the provider has
-    // never seen is sent again without a wait, but not twice in a row.
+    // There are no waits from the wish to close to the close itself: query, burn if need be, close. A charge that the
+    // provider has never seen is sent again without a wait, but not twice in a row.
     if let next = order.nextCall(payment, now: now, rules: rules), next != .query, payment.mayHaveLeft,
       payment.calls.last?.kind != next
     {

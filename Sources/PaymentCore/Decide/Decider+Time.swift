@@ -34,7 +34,8 @@ extension Decider {
     for index in order.refunds.indices { order.refunds[index].calls.movingUntil = nil }
   }
 
-  /// Brings forward what a clock that was far ahead has planned. It would wait until that moment really comes.
+  /// Brings forward the calls that a clock which was far ahead has planned. They would wait until that moment really
+  /// comes.
   private mutating func correctTime() {
     lapseLeases()
     for index in order.payments.indices {

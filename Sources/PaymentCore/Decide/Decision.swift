@@ -1,6 +1,6 @@
 /// What `decide` made of a command.
 package struct Decision: Hashable, Sendable {
-  /// The order as it stands now; `nil` only when there is none.
+  /// The order as it stands now; `nil` if there is none for this caller.
   package let order: Order?
   /// What happened, oldest first.
   package let events: [Event]

@@ -103,7 +103,7 @@ extension Order {
 
   private mutating func touch(_ now: Instant) { updatedAt = max(updatedAt, now) }
 
-  /// What is to be asked of the provider next for a payment, or `nil` when it has to wait for the watched ones.
+  /// The next call for a payment; `nil` when it has to wait for the watched ones, or has ended and is not watched.
   func nextCall(_ payment: Payment, now: Instant, rules: Rules) -> Call.Kind? {
     let sheet = rules.sheet(payment.provider)
     let last = payment.calls.last

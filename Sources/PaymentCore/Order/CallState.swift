@@ -2,7 +2,7 @@
 package struct CallState: Hashable, Sendable {
   /// When the next call is due; `nil` when none is.
   package var nextAt: Instant?
-  /// The call in flight. Until it lapses nobody else calls.
+  /// The call in flight. Nobody else calls until it lapses, unless a newer answer is needed (`askWatched`).
   package var lease: Lease?
   /// Until when a call that moves money may still be leaving, made by a node that froze or lost its way back. Its lease
   /// lapses earlier, since to ask harms nobody; but money is not moved again before an answer that was asked for after
@@ -122,7 +122,7 @@ package struct CallState: Hashable, Sendable {
 
   /// Takes back what `take` noted: the leased call is proven not to have left.
   /// - Parameter previous: the last call before it.
-  /// - Returns: whether by that nothing that moves money has left at all.
+  /// - Returns: whether now no call that moves money has left.
   mutating func withdraw(_ lease: Lease, previous: Finished?) -> Bool {
     guard lease.kind.movesMoney, lease.number == firstSent?.number else { return false }
     firstSent = nil

@@ -15,7 +15,8 @@ package struct Order: Hashable, Sendable {
   package internal(set) var closeReason: CloseReason?
   package internal(set) var paidAt: Instant?
   package internal(set) var closedAt: Instant?
-  /// The last instant at which something changed; a command is never decided at an earlier one.
+  /// The last instant at which something changed. A command is not decided at an earlier one, unless a wrong clock made
+  /// that change; see `moment`.
   package internal(set) var updatedAt: Instant
   /// Counts the changes that can be seen from outside, so that a reader can ask for what is newer than what it has.
   package internal(set) var version: Int = 0

@@ -85,7 +85,7 @@ package struct Payment: Hashable, Sendable {
     calls = CallState(nextAt: createdAt)
   }
 
-  /// As a store kept it, or as one that another installation knew.
+  /// As a store kept it.
   package init(
     restored payment: Payment, state: State, providerReference: String? = nil, closeRequestedAt: Instant? = nil,
     updatedAt: Instant, calls: CallState
@@ -142,7 +142,7 @@ package struct Payment: Hashable, Sendable {
     return true
   }
 
-  /// A close is wanted: one that can have reached the provider is asked about and closed there.
+  /// A close is wanted. A payment that can have reached the provider is asked about and closed there.
   /// - Returns: whether that is new.
   mutating func requestClose(now: Instant) -> Bool {
     guard closeRequestedAt == nil else { return false }
@@ -249,8 +249,8 @@ extension Payment {
   /// Whether an attempt of its charge may have reached the provider.
   package var mayHaveLeft: Bool { calls.firstSent != nil }
 
-  /// When its provider is asked about it next; `nil` while it is being asked. Beyond a call's time-out nobody asks any more,
-  /// whoever took the lease: the next one does when it lapses.
+  /// When its provider is asked about it next; `nil` while it is being asked. Nobody asks any more beyond a call's
+  /// time-out, whoever took the lease; the next question comes when the lease lapses.
   package func nextCheckAt(_ now: Instant, _ schedule: Schedule) -> Instant? {
     guard let lease = calls.lease else { return calls.nextAt }
     return now < lease.askedAt.advanced(by: schedule.callTimeout) ? nil : lease.until

@@ -1,4 +1,4 @@
-// How a store builds again what it kept. Nothing else may: an order changes only by `decide`.
+// How a store builds again what it kept. Nothing else may.
 
 extension Order {
   package init(

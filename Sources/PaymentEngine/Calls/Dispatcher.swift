@@ -62,7 +62,7 @@ package final class Dispatcher: Sendable {
     }
   }
 
-  /// Gives the room of calls back that are not made, since their leases were not stored.
+  /// Gives back the room of calls that are not made, since their leases were not stored.
   func release(_ calls: [Call]) {
     wake { state in
       for call in calls {
@@ -185,8 +185,8 @@ package final class Dispatcher: Sendable {
     }
   }
 
-  /// Stores the evidence. It is dropped if the store cannot take it before the lease lapses; then the same call is
-  /// derived again.
+  /// Stores the evidence. It is dropped after `reports` tries. Its lease has lapsed by then, and the provider is asked
+  /// again.
   private func report(_ evidence: Evidence, of call: Call, to journal: Journal) async {
     var wait: Duration = .milliseconds(50)
     for _ in 0..<Self.reports {
@@ -202,7 +202,8 @@ package final class Dispatcher: Sendable {
     }
   }
 
-  /// How often evidence is offered to a store that fails: 50 ms, doubling to 5 s, about half a minute in all.
+  /// How often evidence is offered to a store that fails. The pauses between, 50 ms and doubling to 5 s, are half a
+  /// minute in all.
   private static let reports = 12
 }
 

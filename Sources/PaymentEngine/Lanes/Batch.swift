@@ -1,6 +1,6 @@
 import PaymentCore
 
-/// The orders of one transaction while its commands are decided, in the order in which they came.
+/// The orders of one transaction, whose commands are decided as they came.
 struct Batch {
   private struct Slot {
     let before: Order?

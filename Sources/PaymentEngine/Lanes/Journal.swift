@@ -37,8 +37,8 @@ package struct Journal: Sendable {
 
   /// Voids the leases of a process that is known to be dead and was the only one on this store. Its unanswered calls
   /// are asked about now instead of when its leases lapse. Call it before this process makes any call.
-  /// - Parameter horizon: the longest that a lease can last from now.
-  /// - Returns: how many orders had one.
+  /// - Parameter horizon: how long, from now, a call that moves money can be leaving.
+  /// - Returns: how many orders had a lease, or a call that might still be leaving.
   package func recover(within horizon: Duration, now: Instant) async throws(Fault) -> Int {
     var (count, place): (Int, WakePlace?) = (0, nil)
     repeat {

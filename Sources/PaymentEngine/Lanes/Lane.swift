@@ -219,7 +219,7 @@ extension Lane.Work {
     }
   }
 
-  /// Whether it ends something that is under way: evidence, a sweep.
+  /// Whether it is PayOnce's own and ends something that is under way: evidence, a sweep, a recovery, a probe.
   fileprivate var isOwn: Bool {
     switch self {
     case .sweep, .recover, .probe, .command(.evidence, _): true

@@ -180,8 +180,8 @@ package final class Listeners: Sendable {
     for subscription in all { subscription.expire(now: nil) }
   }
 
-  /// The orders to which somebody listens, each with the last version that was heard of, `-1` for none. The sequence is
-  /// the same in every process.
+  /// The orders to which somebody listens, each with the lowest version that one of its listeners has, `-1` for none.
+  /// The sequence is the same in every process.
   var heard: [(OrderID, Int)] {
     state.withLock { state in
       state.subscriptions.map { ($0.key, $0.value.map(\.version).min() ?? -1) }.sorted { $0.0 < $1.0 }

@@ -11,6 +11,8 @@ package final class Subscription: Sendable {
 
   private struct State {
     var latest: Order?
+    /// Whether it was published, and not only the one to begin with.
+    var isHeard = false
     var waiting: Waiting?
     var isOver = false
   }
@@ -47,8 +49,9 @@ package final class Subscription: Sendable {
     }
   }
 
-  /// The version of the latest state that was heard; `-1` if there is none.
-  var version: Int { state.withLock { $0.latest?.version ?? -1 } }
+  /// The version of the latest state that was heard; `-1` if there is none. Another node's answer to a question changes no
+  /// version, so the first poll brings the order in any case.
+  var version: Int { state.withLock { $0.isHeard ? $0.latest?.version ?? -1 : -1 } }
 
   /// Whether waiting is over for good, since the process is stopping, the task was cancelled, or it gave way to another.
   package var isOver: Bool { state.withLock { $0.isOver } }
@@ -68,6 +71,7 @@ package final class Subscription: Sendable {
       // Lanes publish after they commit, and two publications may cross.
       if let latest = state.latest, (latest.version, latest.updatedAt) > (order.version, order.updatedAt) { return nil }
       state.latest = order
+      state.isHeard = true
       guard let waiting = state.waiting, waiting.isMet(order) else { return nil }
       state.waiting = nil
       return waiting

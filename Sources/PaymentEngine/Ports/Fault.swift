@@ -1,6 +1,6 @@
 /// Our machine broke: nothing is said about money. The caller may send the same request again.
 package enum Fault: Error, Hashable, Sendable {
-  /// Another node wrote what this one was about to write.
+  /// What was read does not hold any more, mostly since another node wrote it: decide again.
   case conflict
   /// The store cannot be reached or written. The text is for the log; it names no data.
   case unavailable(String)

@@ -113,7 +113,8 @@ extension SimulatedStore.Contents {
       else { return false }
     }
     for stray in changes.strays where stray.resolvedAt != nil {
-      guard let known = strays[stray.id], known.resolvedAt == nil else { return false }
+      let made = changes.strays.first { $0.id == stray.id && $0.resolvedAt == nil }
+      guard let known = strays[stray.id] ?? made, known.resolvedAt == nil else { return false }
     }
     // Numbered within the order from 1 without a gap, each once.
     var counts: [OrderID: Int] = [:]
