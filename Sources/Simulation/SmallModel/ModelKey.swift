@@ -13,6 +13,8 @@ extension ModelState {
       key.add(calls.lease == nil ? calls.nextAt : calls.lease!.until)
       key.add(calls.lease?.kind)
       key.add(calls.movingUntil)
+      // An answer speaks for a call that may be leaving if it was asked for afterwards.
+      key.add(calls.lease.map { $0.askedAt < calls.movingUntil ?? $0.askedAt } ?? false)
       let isFirst = calls.lease?.number == calls.firstSent?.number
       if !isEnded {
         key.add(isFirst)
