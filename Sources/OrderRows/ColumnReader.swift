@@ -1,4 +1,5 @@
 package import PaymentCore
+package import PaymentEngine
 
 /// A row of a result, by the places of its columns. What stands there in another form, or not at all, is `nil`.
 package protocol ResultRow {
@@ -60,6 +61,8 @@ extension [UInt8]: ColumnValue {
 package struct UnreadableRow: Error {
   package let table: String
   package init(table: String) { self.table = table }
+
+  package var fault: Fault { .unavailable("a row of \(table) cannot be read") }
 }
 
 /// Reads the columns of a row one after the other. Both directions name the columns once, in `Columns`.

@@ -322,6 +322,16 @@ extension Changeset {
     for (order, event) in events { try write(.insert(.events, event.arguments(of: order))) }
   }
 
+  /// The rows of cases without an order that are new: the fixed columns, then the changing ones.
+  package var newStrays: [Arguments] {
+    strays.filter { $0.resolvedAt == nil }.map { $0.fixedArguments + $0.changingArguments }
+  }
+
+  /// The rows of those that were resolved: the changing columns, then the key.
+  package var resolvedStrays: [Arguments] {
+    strays.filter { $0.resolvedAt != nil }.map { $0.changingArguments + [$0.id.order.text, $0.id.ordinal] }
+  }
+
   private func parts<Part: PartRow>(
     _ before: [Part]?, _ after: [Part], _ order: OrderID, _ write: (RowChange) throws -> Void
   ) rethrows {

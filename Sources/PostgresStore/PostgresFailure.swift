@@ -6,7 +6,7 @@ enum PostgresFailure: Error {
   /// The server refused a statement, on a connection that lives: nothing of its transaction counts.
   case statement(code: String, message: String)
   /// A row does not hold what the schema promises.
-  case unreadable(table: String)
+  case unreadable(UnreadableRow)
   /// The connection is gone or does not answer. What was sent may have been done.
   case lost(String)
 
@@ -26,7 +26,7 @@ enum PostgresFailure: Error {
 
   /// - Parameter error: thrown by whoever read a row.
   init(reading error: any Error) {
-    self = .unreadable(table: (error as? UnreadableRow)?.table ?? "\(type(of: error))")
+    self = .unreadable(error as? UnreadableRow ?? UnreadableRow(table: "\(type(of: error))"))
   }
 
   /// What it means as long as nothing can have been committed.
@@ -37,7 +37,7 @@ enum PostgresFailure: Error {
     case .statement(let code, _) where ["40001", "40P01", "55P03"].contains(code): .conflict
     case .statement(let code, _) where code.hasPrefix("22") || code.hasPrefix("23"): .conflict
     case .statement(let code, let message): .unavailable("PostgreSQL \(code): \(message)")
-    case .unreadable(let table): .unavailable("a row of \(table) cannot be read")
+    case .unreadable(let row): row.fault
     case .lost(let message): .unavailable("PostgreSQL: \(message)")
     }
   }

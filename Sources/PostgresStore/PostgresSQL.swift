@@ -1,5 +1,4 @@
 import OrderRows
-import PaymentCore
 import PaymentEngine
 
 /// The statements that write and read orders. Sets of rows go in as an array for each column.
@@ -128,10 +127,8 @@ enum PostgresSQL {
       guard let inserts = rows[table]?.inserts, !inserts.isEmpty else { continue }
       calls.append(PostgresCall(Self.inserts[table.rawValue], arrays(inserts)))
     }
-    let new = changes.strays.filter { $0.resolvedAt == nil }.map { $0.fixedArguments + $0.changingArguments }
+    let (new, resolved) = (changes.newStrays, changes.resolvedStrays)
     if !new.isEmpty { calls.append(PostgresCall(insertStrays, arrays(new))) }
-    let resolved = changes.strays.filter { $0.resolvedAt != nil }
-      .map { $0.changingArguments + [$0.id.order.text, $0.id.ordinal] }
     if !resolved.isEmpty { calls.append(PostgresCall(resolveStrays, arrays(resolved) + ["\(resolved.count)"])) }
     return calls
   }

@@ -149,8 +149,8 @@ extension Fault {
       self =
         error.resultCode == .SQLITE_CONSTRAINT
         ? .conflict : .unavailable("SQLite \(error.resultCode.rawValue): \(error.message ?? "no message")")
-    } else if let error = error as? UnreadableRow {
-      self = .unavailable("a row of \(error.table) cannot be read")
+    } else if let row = error as? UnreadableRow {
+      self = row.fault
     } else {
       self = .unavailable("\(type(of: error))")
     }

@@ -47,15 +47,12 @@ package struct SQLiteStore: Store {
       let sql = "INSERT INTO probes (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
       try database.cachedStatement(sql: sql).run([probe.column])
     }
-    for stray in changes.strays {
-      if stray.resolvedAt == nil {
-        try database.cachedStatement(sql: TableSQL.of(.cases).insert + " ON CONFLICT DO NOTHING")
-          .run(stray.fixedArguments + stray.changingArguments)
-      } else {
-        try database.cachedStatement(sql: TableSQL.of(.cases).update + " AND resolved_at IS NULL")
-          .run(stray.changingArguments + [stray.id.order.text, stray.id.ordinal])
-        guard database.changesCount == 1 else { throw Fault.conflict }
-      }
+    for stray in changes.newStrays {
+      try database.cachedStatement(sql: TableSQL.of(.cases).insert + " ON CONFLICT DO NOTHING").run(stray)
+    }
+    for stray in changes.resolvedStrays {
+      try database.cachedStatement(sql: TableSQL.of(.cases).update + " AND resolved_at IS NULL").run(stray)
+      guard database.changesCount == 1 else { throw Fault.conflict }
     }
   }
 }
