@@ -14,7 +14,7 @@ struct OrderRoutes: Sendable {
   func add(to routes: ShopRoutes) {
     routes.on(.post, "/v1/orders") { request, _, merchant in
       let wanted = try RegisterOrder(body: try await request.bytes(), merchant: merchant)
-      let (order, isRepeat) = try await engine.register(wanted.registration, randomness)
+      let (order, isRepeat) = try await engine.journal.register(wanted.registration, randomness)
       return .json(
         rendering.order(order), status: isRepeat ? .ok : .created, headers: [.location: "/v1/orders/\(order.id.text)"])
     }
@@ -30,7 +30,7 @@ struct OrderRoutes: Sendable {
         try ReopenOrder(body: try await request.bytes())
       }
       let command = Command.reopenOrder(id, expiresIn: wanted.expiresIn)
-      guard case .order(let order, _) = try await engine.perform(command, by: .merchant(merchant)) else {
+      guard case .order(let order, _) = try await engine.journal.perform(command, by: .merchant(merchant)) else {
         throw ProblemError(.internalError)
       }
       return .json(rendering.order(order))
@@ -41,7 +41,7 @@ struct OrderRoutes: Sendable {
         try NoFields.check(body: try await request.bytes())
         return try request.preferredWait()
       }
-      let (_, order) = try await engine.perform(.closeOrder(id), by: .merchant(merchant), within: wait) {
+      let (_, order) = try await engine.journal.perform(.closeOrder(id), by: .merchant(merchant), within: wait) {
         $1.status != .closing
       }
       if order.status == .paid {

@@ -18,7 +18,7 @@ struct RefundRoutes: Sendable {
         (try request.idempotencyKey(), try RequestRefund(body: try await request.bytes()), try request.preferredWait())
       }
       let command = Command.refund(id, key: key, wanted.wanted)
-      let (reply, order) = try await engine.perform(command, by: caller, within: wait) { reply, now in
+      let (reply, order) = try await engine.journal.perform(command, by: caller, within: wait) { reply, now in
         if case .refund(let id, _, _) = reply { now.refund(id)?.status != .processing } else { true }
       }
       guard case .refund(let made, _, let isRepeat) = reply, let refund = order.refund(made) else {

@@ -42,7 +42,7 @@ struct BuyerOrders: Sendable {
   func asked(_ order: Order) async throws -> Order {
     let current = try await reading.order(order.id) ?? order
     guard let live = current.livePayment,
-      case .payment(_, let asked, _)? = try? await engine.perform(.check(live.id), by: .payOnce)
+      case .payment(_, let asked, _)? = try? await engine.journal.perform(.check(live.id), by: .payOnce)
     else { return current }
     return asked
   }

@@ -57,7 +57,7 @@ package struct DemoRoutes: Sendable {
         description: Language(request).say(product.name.english, product.name.chinese),
         expiresIn: form["deadline"]?.isExactly("short") == true ? Self.shortLife : 900, returnURL: back,
         cancelURL: back)
-      _ = try await engine.register(registration, randomness)
+      _ = try await engine.journal.register(registration, randomness)
       return .seeOther("/demo/orders/\(reference)")
     }
     routes.on(.get, "/demo/orders/:reference") { request, context in

@@ -31,7 +31,7 @@ package struct Engine: Sendable {
         Lane(
           store: $0, rules: rules, clock: clock, timekeeper: timekeeper, dispatcher: dispatcher, listeners: listeners,
           unreadable: unreadable, limits: limits, logger: logger)
-      })
+      }, listeners: listeners, clock: clock)
     sweeper = Sweeper(journal: journal, dispatcher: dispatcher, limits: limits, clock: clock, logger: logger)
     poll = shared.map {
       StorePoll(reading: $0, listeners: listeners, interval: limits.pollInterval, clock: clock, logger: logger)

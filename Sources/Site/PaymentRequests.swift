@@ -37,7 +37,7 @@ package struct PaymentRequests: Sendable {
     _ id: OrderID, key: IdempotencyKey, _ start: StartPayment, by caller: Caller, within wait: Duration
   ) async throws -> Started {
     let command = Command.pay(id, key: key, provider: start.provider, method: start.method)
-    let (reply, order) = try await engine.perform(command, by: caller, within: wait) { reply, now in
+    let (reply, order) = try await engine.journal.perform(command, by: caller, within: wait) { reply, now in
       if case .payment(let id, _, _) = reply { now.payment(id)?.status != .processing } else { true }
     }
     guard case .payment(let id, _, let isRepeat) = reply, let payment = order.view(id) else {
@@ -74,7 +74,7 @@ package struct PaymentRequests: Sendable {
     _ command: Command, _ id: PaymentID, by caller: Caller, within wait: Duration,
     until isMet: @escaping @Sendable (_ before: Payment, _ now: Payment) -> Bool
   ) async throws -> PaymentView {
-    let (_, order) = try await engine.perform(command, by: caller, within: wait) { reply, now in
+    let (_, order) = try await engine.journal.perform(command, by: caller, within: wait) { reply, now in
       guard case .payment(_, let order, _) = reply, let before = order.payment(id), let payment = now.payment(id)
       else { return true }
       return isMet(before, payment)

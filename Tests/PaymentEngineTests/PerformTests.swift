@@ -21,7 +21,7 @@ import Testing
     let bench = Self.bench(gate)
     try await bench.running {
       let id = try await bench.order("r")
-      async let performed = bench.engine.perform(Self.pay(id), by: .payOnce, within: .seconds(60)) {
+      async let performed = bench.engine.journal.perform(Self.pay(id), by: .payOnce, within: .seconds(60)) {
         $1.status == .paid
       }
       try await until("the call") { gate.waiting == 1 }
@@ -42,7 +42,8 @@ import Testing
     try await bench.running {
       let id = try await bench.order("r")
       for isRepeat in [false, true] {
-        let (reply, order) = try await bench.engine.perform(Self.pay(id), by: .payOnce, within: .seconds(3600)) {
+        let (reply, order) = try await bench.engine.journal.perform(Self.pay(id), by: .payOnce, within: .seconds(3600))
+        {
           $1.status == .paid
         }
         guard case .payment(_, _, isRepeat) = reply else { throw TimedOut(description: "\(reply)") }
@@ -57,7 +58,8 @@ import Testing
     let bench = Self.bench(gate)
     try await bench.running {
       let id = try await bench.order("r")
-      let (_, order) = try await bench.engine.perform(Self.pay(id), by: .payOnce, within: .zero) { _, _ in false }
+      let (_, order) = try await bench.engine.journal.perform(Self.pay(id), by: .payOnce, within: .zero) { _, _ in false
+      }
       #expect(order.livePayment?.status == .processing)
       gate.open()
     }
@@ -71,12 +73,13 @@ import Testing
     try await bench.running {
       let id = try await bench.order("r")
       await #expect(throws: Refusal.self) {
-        try await bench.engine.perform(Self.pay(EngineHarness.id("other")), by: .payOnce, within: .seconds(9)) { _, _ in
+        try await bench.engine.journal.perform(Self.pay(EngineHarness.id("other")), by: .payOnce, within: .seconds(9)) {
+          _, _ in
           true
         }
       }
       await #expect(throws: Fault.unavailable("gone")) {
-        try await bench.engine.perform(Self.pay(id), by: .payOnce, within: .seconds(9)) { _, _ in true }
+        try await bench.engine.journal.perform(Self.pay(id), by: .payOnce, within: .seconds(9)) { _, _ in true }
       }
       #expect(bench.engine.listeners.count == 0)
     }

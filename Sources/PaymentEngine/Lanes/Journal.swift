@@ -3,12 +3,18 @@ package import PaymentCore
 /// The one door to the orders: every command goes through here, and nothing is changed beside it.
 package struct Journal: Sendable {
   package let lanes: [Lane]
+  private let listeners: Listeners
+  private let clock: any Clock
 
   /// - Precondition: there is at least one lane.
-  package init(lanes: [Lane]) {
+  init(lanes: [Lane], listeners: Listeners, clock: any Clock) {
     precondition(!lanes.isEmpty, "a journal has at least one lane")
     self.lanes = lanes
+    self.listeners = listeners
+    self.clock = clock
   }
+
+  // MARK: Commands
 
   /// Decides about a command and returns when what came of it is durable.
   /// - Throws: `Fault.overloaded` at once when the lane's queue is full; another fault when the store failed. Then
@@ -26,6 +32,48 @@ package struct Journal: Sendable {
     }
     return outcome
   }
+
+  /// Sends a command through the one door.
+  /// - Throws: the refusal, or the fault.
+  package func perform(_ command: Command, by caller: Caller) async throws -> Reply {
+    try await submit(command, by: caller).get()
+  }
+
+  /// Sends a command about an order, and waits until the order meets a condition.
+  /// - Parameters:
+  ///   - wait: how long at most; the command itself is not cut short.
+  ///   - isMet: is given what the command was answered with, and the order as it is now.
+  /// - Returns: what the command was answered with, and the order once the condition is met or the time is over.
+  /// - Throws: the refusal, or the fault.
+  package func perform(
+    _ command: Command, by caller: Caller, within wait: Duration,
+    until isMet: @escaping @Sendable (_ reply: Reply, _ now: Order) -> Bool
+  ) async throws -> (reply: Reply, order: Order) {
+    guard let id = command.order else { preconditionFailure("nobody waits for an order that has no id yet") }
+    // Listening begins first, so that no change is missed between the answer and the wait.
+    return try await listeners.withSubscription(to: id) { subscription in
+      let reply = try await perform(command, by: caller)
+      guard let order = reply.order else { preconditionFailure("nobody waits for what is only noted") }
+      subscription.begin(with: order)
+      return (reply, await subscription.first(within: wait) { isMet(reply, $0) } ?? order)
+    }
+  }
+
+  /// Registers an order, or finds the one that was registered with the same content.
+  /// - Throws: the refusal, or the fault.
+  package func register(
+    _ registration: Order.Registration, _ randomness: any Randomness
+  ) async throws -> (order: Order, isRepeat: Bool) {
+    let id = OrderID(
+      at: clock.now(), merchant: registration.merchant, reference: registration.reference, random: randomness.next())
+    let command = Command.register(registration, id: id, checkoutSecret: randomness.next128())
+    guard case .order(let order, let isRepeat) = try await perform(command, by: .payOnce) else {
+      preconditionFailure("a registration is answered with its order")
+    }
+    return (order, isRepeat)
+  }
+
+  // MARK: What is due
 
   /// Looks at orders that are due, at most `limit`, beginning behind a place.
   /// - Returns: how many there were, and where the next ones begin, if there may be more.
@@ -64,4 +112,17 @@ package struct Journal: Sendable {
 
   /// Takes no more commands; what is queued is still decided.
   package func close() { for lane in lanes { lane.close() } }
+}
+
+extension Randomness {
+  package func next128() -> UInt128 { UInt128(next()) << 64 | UInt128(next()) }
+}
+
+extension Reply {
+  fileprivate var order: Order? {
+    switch self {
+    case .order(let order, _), .payment(_, let order, _), .refund(_, let order, _): order
+    case .noted: nil
+    }
+  }
 }

@@ -145,7 +145,9 @@ struct EngineBench {
   /// As a request does it: ask, and wait for the outcome.
   private static func pay(_ order: OrderID, _ engine: Engine) async throws {
     let command = Command.pay(order, key: BenchStore.newKey(), provider: InstantProvider.name, method: nil)
-    let (_, paid) = try await engine.perform(command, by: .payOnce, within: .seconds(30)) { $1.keptPayment != nil }
+    let (_, paid) = try await engine.journal.perform(command, by: .payOnce, within: .seconds(30)) {
+      $1.keptPayment != nil
+    }
     guard paid.keptPayment != nil else { throw SetupError("a payment did not succeed") }
   }
 }
