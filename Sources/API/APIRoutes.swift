@@ -2,7 +2,7 @@ import Contract
 package import PaymentEngine
 package import Site
 
-/// All that programs ask of the gate: shops, providers and whoever watches over the server.
+/// The routes for programs: shops, providers, and whoever monitors the server.
 package struct APIRoutes {
   private let engine: Engine
   private let reading: any Reading

@@ -22,7 +22,7 @@ struct EventRoutes: Sendable {
       let limit = Int(try request.queryInteger("limit", in: 1...1000) ?? 100)
       let after = try request.queryInteger("after", in: 0...Int64.max) ?? 0
       let page = try await reading.feed(of: merchant, after: after, limit: limit)
-      // A feed has no end: the cursor is always given, also to ask again later.
+      // A feed has no end. The cursor is always given, so that the shop can go on from it later.
       let next = String(page.last?.position ?? after)
       return .json(rendering.list(page, next: next) { Rendering.event($0.event, into: &$1) })
     }

@@ -4,15 +4,15 @@ import NIOCore
 import PaymentEngine
 import Site
 
-/// How the server is, and what it is: `openapi.json` describes all of its routes.
+/// The server's health, and `openapi.json`, which describes its routes.
 struct HealthRoutes: Sendable {
   let engine: Engine
   let directory: any Directory
 
   func add(to routes: Routes) {
-    // Whether the process answers at all; the benchmark measures the server by it.
+    // This says only that the process answers. `payonce bench` measures the server by it.
     routes.on(.get, "/healthz") { _, _ in .json(Array(#"{"status":"ok"}"#.utf8)) }
-    // Whether it can do its work: a store that can be read but not written takes no payment.
+    // This writes to the store: a store that can be read but not written takes no payment.
     routes.on(.get, "/readyz") { _, _ in
       try await engine.journal.probe()
       var writer = JSONWriter()

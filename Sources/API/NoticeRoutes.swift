@@ -5,7 +5,7 @@ import PaymentCore
 import PaymentEngine
 import Site
 
-/// What providers send by themselves. It is acknowledged only once what it proves is stored.
+/// The notices of providers. A notice is acknowledged only after what it proves has been stored.
 struct NoticeRoutes: Sendable {
   let engine: Engine
 
@@ -21,7 +21,8 @@ struct NoticeRoutes: Sendable {
       case .irrelevant: break
       case .evidence(let evidence):
         context.logger.info("notice", metadata: evidence.metadata)
-        // A refusal says that it is about nothing of this provider's here; it would not help to send it again.
+        // A refusal means that the notice concerns no order here. It is acknowledged all the same: sending it again
+        // would not help.
         _ = try await engine.journal.submit(.evidence(evidence), by: .payOnce)
       }
       return Response(status: .noContent)

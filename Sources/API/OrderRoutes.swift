@@ -76,7 +76,7 @@ struct OrderRoutes: Sendable {
         status.map { $0 != order.status } ?? false || after.map { $0 <= order.id } ?? false
       }
     } else if request.hasQuery("reference") {
-      // All orders would be no answer to a number that got lost on the way.
+      // An empty reference is a number that got lost on the way. All orders would be the wrong answer.
       throw Refusal(
         .invalidRequest, "A query parameter is wrong.",
         errors: [.init(field: "reference", message: "must be 1 to 64 characters long")])

@@ -37,12 +37,14 @@ struct PaymentRoutes: Sendable {
     }
   }
 
-  /// The payment once it has ended, or as it is when the time is over. Its provider is asked first.
+  /// Has the provider asked, and waits until the payment has ended.
+  /// - Returns: the payment as it is when the wait is over.
   private func ended(_ id: PaymentID, by caller: Caller, within wait: Duration) async throws -> PaymentView {
     try await payments.follow(.check(id), id, by: caller, within: wait) { !$1.isLive }
   }
 
-  /// The payment after its provider was asked once more.
+  /// Has the provider asked, and waits until its answer is here or the payment has ended.
+  /// - Returns: the payment as it is when the wait is over.
   private func checked(_ id: PaymentID, by caller: Caller, within wait: Duration) async throws -> PaymentView {
     try await payments.follow(.check(id), id, by: caller, within: wait) { before, payment in
       !payment.isLive || (payment.calls.lease == nil && payment.calls.last != before.calls.last)

@@ -4,7 +4,8 @@ import PaymentCore
 import PaymentEngine
 import Site
 
-/// Routes that only a shop's key opens. Whoever adds one is told whose key it is, and cannot forget to ask for it.
+/// Routes that need a shop's API key. The handler gets the merchant as an argument, so that no route can forget to
+/// check the key.
 struct ShopRoutes {
   typealias Handler = @Sendable (Request, WebContext, MerchantID) async throws -> Response
 
@@ -12,7 +13,7 @@ struct ShopRoutes {
   let keys: KeyRing
   let reading: any Reading
 
-  /// - Parameter query: the parameters that it knows; another one is refused.
+  /// - Parameter query: the parameters that the call knows. Others are refused.
   func on(
     _ method: HTTPRequest.Method, _ path: String, query: [String] = [], _ handler: @escaping Handler
   ) {
@@ -24,7 +25,7 @@ struct ShopRoutes {
     }
   }
 
-  /// Lets a request through that is about what is there.
+  /// Throws `not_found` when the path's id names nothing of this merchant's.
   private static func admit(_ context: WebContext, of merchant: MerchantID, _ reading: any Reading) async throws {
     guard let path = context.endpointPath, context.parameters.get("id") != nil else { return }
     let caller = Caller.merchant(merchant)

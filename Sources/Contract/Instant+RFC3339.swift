@@ -1,8 +1,8 @@
 package import PaymentCore
 
 extension Instant {
-  /// The instant as RFC 3339 in UTC with milliseconds: `2026-11-24T01:02:03.004Z`. In integers, since a `Date` holds
-  /// seconds as floating point and prints some milliseconds one too low.
+  /// The instant as RFC 3339 in UTC with milliseconds: `2026-11-24T01:02:03.004Z`. Computed in integers: a `Date` holds
+  /// seconds as floating point, and prints some milliseconds one too low.
   package var rfc3339: String {
     let (days, inDay) = milliseconds.quotientAndRemainder(dividingBy: 86_400_000)
     let date = Self.civil(days: inDay < 0 ? days - 1 : days)
@@ -28,8 +28,8 @@ extension Instant {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The proleptic Gregorian date of a day number (0 is 1970-01-01), by counting years from March, in which the leap
-  /// day is the last day of the year, and in eras of 400 years, which are all equally long.
+  /// The proleptic Gregorian date of a day number; 0 is 1970-01-01. Years are counted from March, so that the leap day
+  /// is the last day of a year, and in eras of 400 years, which all have the same length.
   private static func civil(days: Int64) -> (year: Int64, month: Int64, day: Int64) {
     let shifted = days + 719_468
     let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097

@@ -1,6 +1,6 @@
 import PaymentCore
 
-/// A JSON text as a tree that keeps numbers as they were written: `1.0` and `1e2` are not the integers they look like.
+/// A JSON text as a tree. Numbers stay as they were written, since `1.0` and `1e2` are not accepted as integers.
 package enum JSON: Hashable, Sendable {
   case null
   case bool(Bool)
@@ -16,17 +16,18 @@ package enum JSON: Hashable, Sendable {
     package func isNamed(_ wanted: String) -> Bool { name.isExactly(wanted) }
   }
 
-  /// Why a text is not JSON, with the byte at which it ends to be.
+  /// The reason why a text is not JSON, and the offset of the byte at which that shows.
   package struct SyntaxError: Error, Hashable, Sendable {
     package let message: String
     package let offset: Int
   }
 
-  /// How deep arrays and objects may stand in each other.
+  /// How deep a value may be nested; the whole text has depth 0.
   package static let maximumDepth = 32
 
-  /// Reads one JSON text (RFC 8259) and nothing behind it. An object that names a member twice is refused, since two
-  /// readers would take different ones.
+  /// Reads exactly one JSON text (RFC 8259).
+  /// - Throws: `SyntaxError` for anything else, also for text after it, for values deeper than `maximumDepth`, and for
+  ///   an object that names a member twice: two readers could take different values.
   package init(parsing bytes: some Collection<UInt8>) throws(SyntaxError) {
     var parser = Parser(bytes: Array(bytes))
     self = try parser.document()
@@ -41,7 +42,7 @@ package enum JSON: Hashable, Sendable {
 
   package var isNull: Bool { if case .null = self { true } else { false } }
 
-  /// The number as an integer, if it is written as one and fits.
+  /// The number as an integer; `nil` unless it is written as one and fits into 64 bits.
   package var integer: Int64? { if case .number(let text) = self { Int64(text) } else { nil } }
 }
 

@@ -1,6 +1,6 @@
 package import PaymentCore
 
-/// Writes JSON, member after member, straight into bytes.
+/// Writes JSON directly into bytes, one member after the other.
 package struct JSONWriter {
   package private(set) var bytes: [UInt8] = []
   private var needsComma = false
@@ -28,7 +28,7 @@ package struct JSONWriter {
     needsComma = true
   }
 
-  /// An object as the whole text, or as an element of an array.
+  /// Writes an object that is the whole text, or an element of an array.
   package mutating func object(_ body: (inout JSONWriter) -> Void) {
     separate()
     nested("{", "}", body)
@@ -49,7 +49,7 @@ package struct JSONWriter {
     if let value { Fields.quote(value, into: &bytes) } else { bytes.append(contentsOf: "null".utf8) }
   }
 
-  /// A string as an element of an array.
+  /// Writes a string that is an element of an array.
   package mutating func string(_ value: String) {
     separate()
     Fields.quote(value, into: &bytes)

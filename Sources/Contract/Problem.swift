@@ -1,6 +1,6 @@
 package import PaymentCore
 
-/// An error as the caller reads it: `application/problem+json` (RFC 9457).
+/// An error as callers read it: `application/problem+json` (RFC 9457).
 package struct Problem: Sendable {
   package let status: Int
   package let code: String
@@ -8,9 +8,9 @@ package struct Problem: Sendable {
   package let detail: String
   package let errors: [Refusal.FieldError]
   package let payment: PaymentView?
-  /// What of the payment went back or is about to, where the caller believed otherwise.
+  /// All refunds of the payment, when the caller's `expected_refunded` was wrong.
   package let refunds: [Refund]
-  /// After how many seconds the same request may be granted.
+  /// The number of seconds after which the same request may be granted.
   package let retryAfter: Int64?
 
   private init(
@@ -29,7 +29,7 @@ package struct Problem: Sendable {
 
   package init(_ refusal: Refusal) {
     self.init(
-      // Who only has to wait is told so by the status, too.
+      // A caller that only has to wait gets 429.
       refusal.retryAfter == nil ? refusal.code.status : 429, refusal.code.rawValue, refusal.code.title, refusal.detail,
       errors: refusal.errors, payment: refusal.payment, refunds: refusal.refunds, retryAfter: refusal.retryAfter)
   }

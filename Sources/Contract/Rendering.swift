@@ -1,20 +1,20 @@
 package import PaymentCore
 
-/// Writes the objects of the contract. All of them are written here and nowhere else.
+/// Writes orders, payments, refunds, events and the buyer's view as JSON. Nothing else writes them.
 package struct Rendering: Sendable {
-  /// Without a slash at its end.
+  /// The address at which buyers reach the server, without a slash at its end.
   private let publicURL: String
 
   package init(publicURL: String) { self.publicURL = publicURL }
 
-  /// Where the buyer pays an order.
+  /// The address of the order's checkout page.
   package func checkoutURL(_ order: Order) -> String { "\(publicURL)/checkout/\(order.checkoutToken.text)" }
 
   package func order(_ order: Order) -> [UInt8] { document { self.order(order, into: &$0) } }
   package func payment(_ payment: PaymentView) -> [UInt8] { document { Self.payment(payment, into: &$0) } }
   package func refund(_ refund: Refund) -> [UInt8] { document { Self.refund(refund, into: &$0) } }
 
-  /// A page of a list: `{data, next}`, where `next` is what to ask for after this page, `null` at the end.
+  /// A page of a list: `{data, next}`. `next` is the cursor of the page after it, `null` when there is none.
   package func list<Item>(_ items: [Item], next: String?, _ write: (Item, inout JSONWriter) -> Void) -> [UInt8] {
     document { writer in
       writer.array("data") { writer in for item in items { writer.object { write(item, &$0) } } }
@@ -58,7 +58,7 @@ package struct Rendering: Sendable {
     writer.object(name) { Self.payment(payment, isAskable: isAskable, into: &$0) }
   }
 
-  /// - Parameter isAskable: false leaves out what the buyer could do at the provider.
+  /// - Parameter isAskable: false leaves out `next_action`.
   package static func payment(_ view: PaymentView, isAskable: Bool = true, into writer: inout JSONWriter) {
     let payment = view.payment
     writer.string("id", payment.id.text)
@@ -133,14 +133,14 @@ package struct Rendering: Sendable {
     writer.fields("data", event.data)
   }
 
-  /// What the holder of a checkout token may see: never metadata, never another order.
+  /// The view of the holder of a checkout token. It has no metadata and no other order.
   /// - Parameters:
-  ///   - methods: what the buyer can choose from.
-  ///   - retryAt: when there will be something to choose from again, where only time is needed.
-  ///   - isAskable: whether the provider of the payment under way can be asked. While it cannot, nobody would hear what
-  ///     the buyer does there, so that there is nothing for the buyer to do.
-  ///   - nextCheckAt: when the provider of the payment under way is asked next.
-  ///   - now: the time of this answer: the clock of the buyer's device may be wrong.
+  ///   - methods: the ways to pay that the buyer can choose from.
+  ///   - retryAt: when there will be ways to pay again, if only time is needed.
+  ///   - isAskable: whether the provider of the live payment can be asked. While it cannot, nobody would learn what the
+  ///     buyer does there, so `next_action` is left out.
+  ///   - nextCheckAt: when the provider of the live payment is asked next.
+  ///   - now: the time of this answer. The clock of the buyer's device may be wrong.
   package func buyerView(
     _ order: Order, shop: String, methods: [BuyerMethod], retryAt: Instant?, isAskable: Bool, nextCheckAt: Instant?,
     now: Instant

@@ -1,15 +1,15 @@
 package import PaymentCore
 
-/// Reads the members of a request's JSON object and collects everything that is wrong with it, so that a developer
-/// mends it in one go. A member that nobody asked for is an error, too: it is a misspelling, or a wish that would
-/// silently not be granted.
+/// Reads the members of a request's JSON object and collects all of its errors, so that a developer can mend them in
+/// one go. An unknown member is an error: it is misspelt, or asks for something that would silently not happen.
 package struct RequestReader {
   private let members: [JSON.Member]
-  /// The names that were asked for.
+  /// The names that the request knows.
   private var read: [String] = []
   private var errors: [Refusal.FieldError] = []
 
-  /// - Parameter body: empty counts as an empty object.
+  /// - Parameter body: an empty one counts as an empty object.
+  /// - Throws: `invalid_request` when it is not JSON, or no object.
   package init(body: some Collection<UInt8>) throws(Refusal) {
     guard !body.isEmpty else {
       members = []
@@ -33,7 +33,7 @@ package struct RequestReader {
     errors.append(.init(field: field, message: message))
   }
 
-  /// A text of 1 to `maximum` characters (Unicode scalars), all of them harmless.
+  /// A text of 1 to `maximum` Unicode scalars: no control characters, and none that change the direction of text.
   package mutating func text(_ name: String, maximum: Int) -> String? {
     guard let value = member(name) else { return nil }
     guard let text = value.text else {
@@ -78,7 +78,7 @@ package struct RequestReader {
     return ""
   }
 
-  /// - Parameter unit: in which it is counted, for whoever has it wrong.
+  /// - Parameter unit: is named in the complaint.
   package mutating func integer(_ name: String, in range: ClosedRange<Int64>, unit: String? = nil) -> Int64? {
     guard let value = member(name) else { return nil }
     let bounds = "\(range.lowerBound.grouped) to \(range.upperBound.grouped)\(unit.map { ", \($0)" } ?? "")"
@@ -120,7 +120,7 @@ package struct RequestReader {
     return nil
   }
 
-  /// An object of texts: at most 20 members, names of at most 40 and values of at most 500 characters.
+  /// An object of texts: at most 20 members, with names of 1 to 40 and values of at most 500 Unicode scalars.
   package mutating func texts(_ name: String) -> Fields {
     guard let value = member(name) else { return Fields() }
     guard case .object(let members) = value else {
@@ -148,11 +148,12 @@ package struct RequestReader {
     return fields
   }
 
-  /// How many errors are told: far more than a request has fields, so that an answer stays small.
+  /// How many errors are listed. No request has as many fields; the limit keeps the answer small when many names are
+  /// unknown.
   private static let told = 50
 
   /// Ends the reading.
-  /// - Throws: the refusal with all errors, if there are any.
+  /// - Throws: `invalid_request` with all errors, the unknown members among them, if there are any.
   package func finish() throws(Refusal) {
     let unknown = members.lazy.filter { member in !read.contains { member.isNamed($0) } }
     let count = errors.count + unknown.count
@@ -169,7 +170,7 @@ package struct RequestReader {
 }
 
 extension JSON {
-  /// Whether it is written as an integer, of whatever size.
+  /// Whether the number is written as an integer, of whatever size.
   fileprivate var isWhole: Bool {
     guard case .number(let text) = self else { return false }
     return text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
@@ -177,7 +178,7 @@ extension JSON {
 }
 
 extension Int64 {
-  /// As people read it: `999,999,999,999`.
+  /// The number with commas, as people read it: `999,999,999,999`.
   fileprivate var grouped: String {
     var text = ""
     for (index, digit) in String(magnitude).reversed().enumerated() {

@@ -1,6 +1,6 @@
 package import PaymentCore
 
-/// `POST /v1/orders`: what a shop registers.
+/// The body of `POST /v1/orders`.
 package struct RegisterOrder {
   package let registration: Order.Registration
 
@@ -24,12 +24,12 @@ package struct RegisterOrder {
   static let minorUnits = "in the currency's minor units: 1999 is 19.99 EUR, or 1,999 JPY"
 }
 
-/// `POST /v1/orders/{id}/reopen`: for how much longer.
+/// The body of `POST /v1/orders/{id}/reopen`.
 package struct ReopenOrder {
-  /// Seconds; `nil` for as long as at first.
+  /// The new life in seconds; `nil` for the one that the order had at first.
   package let expiresIn: Int64?
 
-  /// How long an order may live, in seconds.
+  /// How many seconds an order may live.
   static let lives: ClosedRange<Int64> = 60...30 * 86_400
 
   package init(body: some Collection<UInt8>) throws(Refusal) {
@@ -39,7 +39,7 @@ package struct ReopenOrder {
   }
 }
 
-/// `POST /v1/orders/{id}/payments`: how the buyer wants to pay.
+/// The body of `POST /v1/orders/{id}/payments`.
 package struct StartPayment {
   package let provider: ProviderName
   package let method: String?
@@ -56,7 +56,8 @@ package struct StartPayment {
     try reader.finish()
   }
 
-  /// - Parameter choice: provider and method with a colon between them, as the page's form has it.
+  /// Reads the value of the checkout form's choice; `nil` when it is malformed.
+  /// - Parameter choice: provider and method, each 1 to 32 characters of printable ASCII, with a colon between them.
   package init?(choice: String) {
     guard choice.isPrintableASCII, let colon = choice.utf8.firstIndex(of: UInt8(ascii: ":")) else { return nil }
     let (provider, method) = (choice[..<colon], choice[choice.utf8.index(after: colon)...])
@@ -65,7 +66,7 @@ package struct StartPayment {
   }
 }
 
-/// `POST /v1/payments/{id}/refunds`: what goes back.
+/// The body of `POST /v1/payments/{id}/refunds`.
 package struct RequestRefund {
   package let wanted: Refund.Request
 
@@ -79,13 +80,15 @@ package struct RequestRefund {
   }
 }
 
-/// A request that has no fields.
+/// The check of a request that has no fields: the body must be empty or an empty object.
 package enum NoFields {
   package static func check(body: some Collection<UInt8>) throws(Refusal) { try RequestReader(body: body).finish() }
 }
 
 extension IdempotencyKey {
-  /// Reads the header: bare, or quoted as an RFC 8941 string.
+  /// Reads the `Idempotency-Key` header: bare, or quoted as an RFC 8941 string.
+  /// - Throws: `idempotency_key_missing`, or `idempotency_key_invalid` unless it is 1 to 255 characters of printable
+  ///   ASCII.
   package init(header: String?) throws(Refusal) {
     guard let header else {
       throw Refusal(.idempotencyKeyMissing, "Send an Idempotency-Key header: one new key per try, the same on repeats.")

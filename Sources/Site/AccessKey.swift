@@ -2,14 +2,15 @@ import Crypto
 import FoundationEssentials
 package import PaymentEngine
 
-/// An API key or an operator's login as it is shown once: a prefix, 16 characters by which it is found, 32 that are
-/// secret.
+/// An API key, or an operator's login, as it is shown once: a prefix (`sk_` or `op_`), 16 characters by which it is
+/// found, and 32 secret ones.
 package struct AccessKey: Sendable {
   package let text: String
-  /// What is kept of it.
+  /// The prefix and the 16 characters after it. Of a key the store keeps this and `hash`, the SHA-256 of the whole
+  /// text.
   package let id: String
   package let hash: [UInt8]
-  /// A login for an operator, which is no API key.
+  /// Whether this is an operator's login, which opens none of a shop's routes.
   var isOperators: Bool { text.hasPrefix("op_") }
 
   package static func merchant(_ randomness: any Randomness) -> AccessKey { make("sk_", randomness) }
@@ -21,7 +22,7 @@ package struct AccessKey: Sendable {
     return AccessKey(text: prefix + String(characters))!
   }
 
-  /// Takes a key apart; `nil` when it cannot be one.
+  /// `nil` when the text is not 51 bytes that begin with `sk_` or `op_`. Nothing is looked up.
   package init?(text: String) {
     guard text.utf8.count == 51, text.hasPrefix("sk_") || text.hasPrefix("op_") else { return nil }
     self.text = text

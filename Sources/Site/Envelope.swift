@@ -4,7 +4,7 @@ import Logging
 import PaymentCore
 package import PaymentEngine
 
-/// The outermost layer: every request gets an id, and every answer a line in the log.
+/// The outermost middleware. Every answer of the router carries a request id and is logged in one line.
 package struct Envelope: RouterMiddleware {
   private let randomness: any Randomness
 
@@ -18,11 +18,11 @@ package struct Envelope: RouterMiddleware {
     var context = context
     context.logger[metadataKey: "hb.request.id"] = "\(id)"
     var response = try await next(request, context)
-    // A body would be taken for the next answer.
+    // The answer to HEAD must have no body: the client would read it as the next answer.
     if request.method == .head { response = response.createHeadResponse() }
     response.headers[.requestID] = id
     response.headers[.contentTypeOptions] = "nosniff"
-    // Where no route was found there is a word in its place, or nothing.
+    // Without a route the router gives a word instead of a path, or nothing.
     let path = context.endpointPath.flatMap { $0.utf8.first == UInt8(ascii: "/") ? $0 : nil }
     context.logger.log(
       level: response.status == .notModified || context.note.isMinor ? .debug : .info,
@@ -39,7 +39,8 @@ package struct Envelope: RouterMiddleware {
     return metadata
   }
 
-  /// A path that there is not, as it can stand in a log: what is long may be a secret.
+  /// An unknown path as the log may show it: at most four parts. A part of more than 20 bytes may be a secret, and is
+  /// left out.
   static func short(_ path: String) -> String {
     let parts = path.utf8.prefix(256).split(separator: UInt8(ascii: "/"))
     let shown = parts.prefix(4).map { part -> String in
@@ -49,7 +50,8 @@ package struct Envelope: RouterMiddleware {
     return "/" + (shown + (parts.count > 4 ? ["…"] : [])).joined(separator: "/")
   }
 
-  /// The ids of what a request was about: of the path, and of what it made. Never a checkout token.
+  /// The ids of the order, payment or refund in the path, or in the `Location` of the answer. Of a checkout token only
+  /// its order is logged.
   private static func subject(_ context: WebContext, _ response: Response) -> Logger.Metadata {
     var metadata: Logger.Metadata = [:]
     let made = response.headers[.location]?.split(separator: "/").last.map(String.init)
@@ -70,7 +72,8 @@ package struct Envelope: RouterMiddleware {
     return metadata
   }
 
-  /// The caller's own request id, if it is one that can stand in a log.
+  /// The caller's own request id. `nil` unless it is 1 to 64 ASCII letters, digits, `-`, `_` and `.`, which a log can
+  /// hold.
   private static func acceptable(_ id: String?) -> String? {
     guard let id, (1...64).contains(id.utf8.count),
       id.utf8.allSatisfy({ byte in

@@ -1,15 +1,15 @@
 import Contract
 import PaymentCore
 
-/// The fields of a form or of a query, `application/x-www-form-urlencoded`, read as bytes.
+/// The fields of a form or of a query (`application/x-www-form-urlencoded`), kept as bytes.
 package struct FormFields: Sendable {
   private let fields: [(name: [UInt8], value: [UInt8])]
 
-  /// What a form may be at most, in bytes: far more than any of ours.
+  /// How many bytes a form may have. Our own forms are far smaller.
   static let limit = 4096
 
-  /// A form. A field that it names twice counts as none: two readers would take different ones.
-  /// - Throws: when it is too large, or not UTF-8 once it is decoded.
+  /// Reads a form. A field that is named twice counts as absent: two readers could take different values.
+  /// - Throws: `ProblemError` when the form has more than `limit` bytes; a refusal when a decoded value is not UTF-8.
   package init(body bytes: [UInt8]) throws {
     guard bytes.count <= Self.limit else { throw ProblemError(.tooLarge(limit: Self.limit)) }
     let all = Self(parsing: bytes).fields
@@ -20,7 +20,7 @@ package struct FormFields: Sendable {
     fields = all.filter { counts[$0.name] == 1 }
   }
 
-  /// A query, of which the first field of each name counts.
+  /// Reads a query. When a name is repeated its first field counts.
   package init(query: String?) { self.init(parsing: query?.utf8.map { $0 } ?? []) }
 
   private init(parsing bytes: [UInt8]) {
@@ -30,7 +30,7 @@ package struct FormFields: Sendable {
     }
   }
 
-  /// `+` is a blank, `%41` an `A`; a percent sign before anything else is itself.
+  /// `+` is a blank and `%41` an `A`. A percent sign without two hexadecimal digits stands for itself.
   private static func decoded(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
     var decoded: [UInt8] = []
     decoded.reserveCapacity(bytes.count)
@@ -54,7 +54,7 @@ package struct FormFields: Sendable {
     }
   }
 
-  /// The first field of this name; an empty one counts as none.
+  /// The value of the first field of this name. An empty value counts as absent.
   package subscript(_ name: String) -> String? {
     guard let value = fields.first(where: { $0.name.elementsEqual(name.utf8) })?.value, !value.isEmpty else {
       return nil

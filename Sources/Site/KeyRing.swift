@@ -4,9 +4,9 @@ package import PaymentCore
 package import PaymentEngine
 import Synchronization
 
-/// Finds out who calls. What the store said of a key is believed for two seconds, so that a revoked one stops soon;
-/// what it did not know is asked every time, so that a new one works at once. Only a few such questions are under way at
-/// once: whoever tries keys that do not exist waits for others who do, and not the store for him.
+/// Finds out which merchant calls. A key that the store knows is cached for two seconds, so that a revoked one stops
+/// soon. A key that it does not know is never cached, so that a new one works at once. Only a few unknown keys are
+/// looked up at a time: whoever guesses keys waits for others who guess, and the store has time for everybody else.
 package final class KeyRing: Sendable {
   private struct Known {
     let key: StoredKey
@@ -25,7 +25,8 @@ package final class KeyRing: Sendable {
     self.clock = clock
   }
 
-  /// The merchant whose key the request shows.
+  /// The merchant whose key is in the `Authorization` header.
+  /// - Throws: the refusal `unauthorized`, which says what is wrong with the header; or a fault.
   package func merchant(of request: Request) async throws -> MerchantID {
     guard let header = request.headers[.authorization] else { throw Self.unauthorized("There is none.") }
     guard header.utf8.prefix(7).elementsEqual("bearer ".utf8, by: { $0 | 0x20 == $1 }) else {
@@ -57,10 +58,10 @@ package final class KeyRing: Sendable {
   private func key(_ id: String) async throws(Fault) -> StoredKey? {
     let last = known.withLock { $0[id] }
     if let last, last.until > clock.uptime() { return last.key }
-    // One that was there is not kept waiting by those that never were.
+    // A key that was known before does not wait behind unknown ones.
     guard last == nil else { return try await asked(id) }
     return try await strangers.pass { () async throws(Fault) -> StoredKey? in
-      // Somebody who stood before it may have asked for the same.
+      // An earlier request in the line may have looked up the same key.
       if let last = self.known.withLock({ $0[id] }), last.until > self.clock.uptime() { return last.key }
       return try await self.asked(id)
     }
@@ -79,7 +80,7 @@ package final class KeyRing: Sendable {
     return key
   }
 
-  /// Compares in a time that does not tell where the first difference is.
+  /// Compares in constant time, so that the time does not tell where the first difference is.
   private static func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     left.count == right.count && zip(left, right).reduce(0) { $0 | $1.0 ^ $1.1 } == 0
   }

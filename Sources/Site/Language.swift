@@ -7,7 +7,8 @@ package enum Language: String, CaseIterable, Sendable {
   case english = "en"
   case chinese = "zh"
 
-  /// The one that was chosen on a page, now or before, else the browser's first that we have, else English.
+  /// The language of the query's `lang`, else of the cookie, else the one that the browser prefers among ours, else
+  /// English.
   package init(_ request: Request) {
     if let chosen = Self.chosen(request) ?? Self.kept(request) {
       self = chosen
@@ -35,19 +36,19 @@ package enum Language: String, CaseIterable, Sendable {
 
   private static let cookie = "payonce_language"
 
-  /// Keeps a choice beyond the page on which it was made: the way back from a bank does not carry it.
+  /// Keeps the query's choice in a cookie for 30 days. The way back from a bank does not carry the query.
   package static func keep(_ request: Request, in response: inout Response) {
     guard let chosen = chosen(request) else { return }
     response.setCookie(
       Cookie(name: cookie, value: chosen.rawValue, maxAge: 30 * 86_400, path: "/", httpOnly: true, sameSite: .lax))
   }
 
-  /// `q=0.8` in thousandths; 1000 when it is not given.
+  /// The quality of a language in thousandths: 800 for `q=0.8`, 1000 when none is given.
   private static func weight(_ parameters: some Sequence<[UInt8]>) -> Int {
     for parameter in parameters where parameter.starts(with: "q=".utf8) {
       let digits = parameter.dropFirst(2).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         .map { String(decoding: $0.prefix(20), as: UTF8.self) }
-      // A header may hold any number.
+      // The header may hold any number.
       let whole = min(max(digits.first.flatMap { Int($0) } ?? 0, 0), 1)
       let fraction = digits.count > 1 ? String(digits[1].unicodeScalars.prefix(3)) : ""
       let thousandths = Int(fraction + String(repeating: "0", count: 3 - fraction.unicodeScalars.count)) ?? 0
@@ -56,7 +57,6 @@ package enum Language: String, CaseIterable, Sendable {
     return 1000
   }
 
-  /// The text in this language.
   package func say(_ english: String, _ chinese: String) -> String { self == .english ? english : chinese }
 
   /// An amount as people read it: `CN¥1,999.00` or `¥1,999.00`, `¥1,999` or `JP¥1,999`, `KWD 1.999`.
@@ -73,8 +73,8 @@ package enum Language: String, CaseIterable, Sendable {
     return symbol + String(grouped.reversed()) + fraction
   }
 
-  /// What stands before an amount instead of the currency's code, in English and in Chinese. Source: Unicode CLDR 48; a
-  /// test asks the browser's own copy.
+  /// The symbols that replace a currency's code, in English and in Chinese. Source: Unicode CLDR 48. A test compares
+  /// them with the browser's own data.
   private static let symbols: [String: (String, String)] = [
     "AUD": ("A$", "AU$"), "BRL": ("R$", "R$"), "CAD": ("CA$", "CA$"), "CNY": ("CN¥", "¥"), "EUR": ("€", "€"),
     "GBP": ("£", "£"), "HKD": ("HK$", "HK$"), "ILS": ("₪", "₪"), "INR": ("₹", "₹"), "JPY": ("¥", "JP¥"),
@@ -82,11 +82,11 @@ package enum Language: String, CaseIterable, Sendable {
     "VND": ("₫", "₫"),
   ]
 
-  /// Between two sentences.
+  /// What separates two sentences: Chinese needs no blank.
   package var space: String { say(" ", "") }
-  /// As HTML names it.
+  /// The value of HTML's `lang`.
   package var tag: String { say("en", "zh-CN") }
   package var other: Language { self == .english ? .chinese : .english }
-  /// In itself.
+  /// The language's own name for itself.
   package var name: String { say("English", "中文") }
 }

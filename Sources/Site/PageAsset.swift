@@ -3,16 +3,17 @@ import HTTPTypes
 package import Hummingbird
 import NIOCore
 
-/// A script, style or picture of the pages. Ours are part of the program, which therefore runs alone from any folder.
+/// A script, style or picture of the pages. Those of the program itself are compiled in, so that it runs alone from any
+/// folder.
 package struct PageAsset: Sendable {
   package let path: String
   private let type: String
-  /// Shared by all who read it.
+  /// One buffer for all answers; it is not copied.
   private let body: ByteBuffer
 
   /// Whether the pages of every site may load it.
   private let isPublic: Bool
-  /// A browser that has these bytes already is told so.
+  /// The entity tag. A browser that sends it back gets 304 instead of the bytes.
   private let tag: String
 
   package init(_ path: String, _ type: String, _ bytes: [UInt8], isPublic: Bool = false) {

@@ -1,14 +1,15 @@
 package import Mustache
 
 extension MustacheTemplate {
-  /// A page that is compiled in.
+  /// Parses a template that is compiled in. One that does not parse stops the program.
   package init(page bytes: [UInt8]) {
-    // A template that does not parse is found by the first test that asks for its page.
+    // The first test that asks for the page finds such a template.
     do { try self.init(string: String(decoding: bytes, as: UTF8.self)) } catch {
       preconditionFailure("a page's template does not parse: \(error)")
     }
   }
 
-  /// The page with these values. What is `nil` is left out: the library takes an optional in an `Any` for a value.
+  /// Renders the page. Values that are `nil` are dropped first: the library would render an optional inside `Any` as a
+  /// value.
   package func fill(_ values: [String: Any?]) -> String { render(values.compactMapValues { $0 }) }
 }

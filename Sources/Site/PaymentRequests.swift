@@ -4,8 +4,8 @@ package import Hummingbird
 package import PaymentCore
 package import PaymentEngine
 
-/// What shops and buyers ask for in the same words: to start a payment, and to give one up. Each has routes of its own; the
-/// request is read, performed and answered here.
+/// The requests that shops and buyers make in the same form: to start a payment, and to close one. API and Checkout
+/// have routes of their own, and this type reads, performs and answers what comes in on them.
 package struct PaymentRequests: Sendable {
   private let engine: Engine
   private let reading: any Reading
@@ -17,13 +17,13 @@ package struct PaymentRequests: Sendable {
     self.rendering = rendering
   }
 
-  /// A payment that was started, now or by an earlier request with the same key.
+  /// A payment that this request started, or that an earlier one with the same key started.
   package struct Started: Sendable {
     package let payment: PaymentView
     package let isRepeat: Bool
   }
 
-  // MARK: To start one
+  // MARK: Starting
 
   package func start(_ id: OrderID, _ request: Request, by caller: Caller) async throws -> Started {
     let (key, start, wait) = try await reading.parsing(about: id, by: caller) { () throws in
@@ -32,7 +32,9 @@ package struct PaymentRequests: Sendable {
     return try await pay(id, key: key, start, by: caller, within: wait)
   }
 
-  /// Starts a payment, or finds the one that the key started, and waits for its outcome.
+  /// Starts a payment, or finds the one that the key started. Then waits until it is no longer `processing`, for at
+  /// most `wait`.
+  /// - Throws: the refusal or the fault of the journal.
   package func pay(
     _ id: OrderID, key: IdempotencyKey, _ start: StartPayment, by caller: Caller, within wait: Duration
   ) async throws -> Started {
@@ -54,7 +56,7 @@ package struct PaymentRequests: Sendable {
       headers: headers)
   }
 
-  // MARK: To give one up
+  // MARK: Closing
 
   package func close(_ id: PaymentID, _ request: Request, by caller: Caller) async throws -> Response {
     let wait = try await waitAlone(id, request, by: caller)
@@ -62,14 +64,15 @@ package struct PaymentRequests: Sendable {
     return .json(rendering.payment(payment), status: payment.isLive ? .accepted : .ok)
   }
 
-  /// The payment after it was given up.
+  /// Asks for the payment's close and waits until it is not live any more, for at most `wait`.
   package func closed(_ id: PaymentID, by caller: Caller, within wait: Duration) async throws -> PaymentView {
     try await follow(.closePayment(id), id, by: caller, within: wait) { !$1.isLive }
   }
 
-  // MARK: To follow one
+  // MARK: Following
 
-  /// Sends a command about a payment and waits until the payment meets the condition.
+  /// Sends a command about a payment and waits until the payment meets the condition, for at most `wait`.
+  /// - Returns: the payment as it is then, whether or not it meets the condition.
   package func follow(
     _ command: Command, _ id: PaymentID, by caller: Caller, within wait: Duration,
     until isMet: @escaping @Sendable (_ before: Payment, _ now: Payment) -> Bool
@@ -82,7 +85,8 @@ package struct PaymentRequests: Sendable {
     return try order.view(id).orNotFound("payment")
   }
 
-  /// How long a request about a payment that has no fields is ready to wait.
+  /// How long a request about a payment is ready to wait, where a body must have no fields.
+  /// - Throws: that there is no such payment, before what is wrong with the request.
   package func waitAlone(_ id: PaymentID, _ request: Request, by caller: Caller) async throws -> Duration {
     try await reading.parsing(about: id.order, payment: id, by: caller) { () throws in
       try NoFields.check(body: try await request.bytes())

@@ -2,20 +2,20 @@ import HTTPTypes
 package import Hummingbird
 package import NIOCore
 
-/// The address from which a request comes, as far as it tells who that is.
+/// The client's address, as far as it identifies the client.
 package enum Peer {
-  /// An IPv4 address, or the network of an IPv6 one (its first 64 bits), of which one client has many. This machine and
-  /// private networks are a proxy's, and everybody's: of what comes from there, the proxy's word counts.
-  /// - Returns: `nil` where nobody knows whose it is.
+  /// The bytes of an IPv4 address, or the first 64 bits of an IPv6 one, since one client has many of those. Loopback
+  /// and private addresses belong to a proxy or to anybody; for those the last entry of `X-Forwarded-For` counts.
+  /// - Returns: `nil` when that does not name a public address either.
   package static func address(of request: Request, _ channel: any Channel) -> [UInt8]? {
     guard let peer = channel.remoteAddress else { return nil }
     return address(of: peer) ?? request.headers[.init("X-Forwarded-For")!].flatMap(forwarded)
   }
 
-  /// The last entry of the header is the one that our proxy made itself; those before it are what it was told.
+  /// Reads the last entry of the header, which our own proxy wrote. The entries before it are what the proxy was told.
   static func forwarded(_ header: String) -> [UInt8]? {
     let last = header.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).last ?? ""[...].utf8
-    // Some write a port behind it, and brackets around what has colons of its own.
+    // Some proxies append a port, and put an IPv6 address in brackets.
     let bare: Substring.UTF8View
     if let open = last.firstIndex(of: UInt8(ascii: "[")) {
       bare = last[last.index(after: open)...].prefix { $0 != UInt8(ascii: "]") }
@@ -29,13 +29,14 @@ package enum Peer {
   }
 
   static func address(of address: SocketAddress) -> [UInt8]? {
-    // As the system lays it out: family, port, for IPv6 the flow, and the address.
+    // The layout of `sockaddr_in` and `sockaddr_in6`: family and port take 4 bytes, IPv6's flow label 4 more, then
+    // comes the address.
     let raw = address.withSockAddr { Array(UnsafeRawBufferPointer(start: $0, count: $1)) }
     switch address {
     case .v4: return shown(Array(raw[4..<8]))
     case .v6:
       let bytes = Array(raw[8..<24])
-      // An IPv4 address in the clothes of IPv6.
+      // An IPv4 address that is mapped into IPv6.
       if bytes.starts(with: mapped) { return shown(Array(bytes.dropFirst(mapped.count))) }
       let isLocal = bytes[0] & 0xFE == 0xFC || (bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80)
       return isLocal || bytes == loopback ? nil : Array(bytes.prefix(8))

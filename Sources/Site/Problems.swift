@@ -7,7 +7,8 @@ import NIOHTTP1
 import PaymentCore
 import PaymentEngine
 
-/// Makes a problem of every error. Whatever says that a shop's pages may read an answer is outside of it.
+/// Answers every error with a problem, except when the connection is gone (`isGone`). `CheckoutOrigins` is outside of
+/// it, so that pages of allowed origins can read problems, too.
 package struct Problems: RouterMiddleware {
   private let table: RouteTable
 
@@ -30,12 +31,12 @@ package struct Problems: RouterMiddleware {
     }
   }
 
-  /// The connection is gone, or carries something that is not HTTP: there is nobody to answer.
+  /// Whether nobody is there to answer: the connection is gone, or carries something that is not HTTP.
   package static func isGone(_ error: any Error) -> Bool {
     error is HTTPParserError || error is ChannelError || error is IOError || error is CancellationError
   }
 
-  /// What an error is to the caller; its code goes into the log.
+  /// The problem that the caller reads. Its code is noted for the log.
   package static func problem(of error: any Error, _ context: WebContext) -> Problem {
     let problem = problem(of: error, context.logger)
     context.note.code = problem.code

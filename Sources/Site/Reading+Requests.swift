@@ -2,14 +2,14 @@ package import PaymentCore
 package import PaymentEngine
 
 extension Reading {
-  /// An order as this caller may see it.
-  /// - Throws: that it is not found, or the fault.
+  /// The order, if this caller may see it.
+  /// - Throws: the refusal `not_found`, or the store's fault.
   package func order(_ id: OrderID, for caller: Caller) async throws -> Order {
     try await order(id).flatMap { caller.maySee($0) ? $0 : nil }.orNotFound("order")
   }
 
-  /// Reads a request about an order, or about a payment of it. By the precedence of refusals, what does not exist is not
-  /// found, however wrong the request about it is.
+  /// Parses a request about an order, or about one of its payments. A refusal of the parser is thrown only when that
+  /// order or payment exists: what does not exist is not found, however wrong the request is.
   package func parsing<Value>(
     about id: OrderID, payment: PaymentID? = nil, by caller: Caller, _ parse: () async throws -> Value
   ) async throws -> Value {
@@ -22,7 +22,8 @@ extension Reading {
 }
 
 extension Optional {
-  /// The value, or the refusal that there is none.
+  /// The value.
+  /// - Throws: the refusal `not_found` when there is none. `what` is the word for it in the text.
   package func orNotFound(_ what: String) throws(Refusal) -> Wrapped {
     guard let self else { throw Refusal(.notFound, "There is no such \(what).") }
     return self

@@ -4,14 +4,14 @@ package import Hummingbird
 import NIOCore
 
 extension Request {
-  /// What a body may be at most, in bytes.
+  /// How many bytes a body may have.
   static let bodyLimit = 65_536
 
-  /// How long a body may take to arrive, beside the connection's own idle time-out.
+  /// How long the whole body may take to arrive. The connection has a limit of its own for each piece.
   private static let bodyTime: Duration = .seconds(15)
 
   /// The whole body.
-  /// - Throws: `ProblemError` when it is too large or too slow.
+  /// - Throws: `ProblemError` when it has more than `bodyLimit` bytes, or takes longer than `bodyTime`.
   package func bytes() async throws -> [UInt8] {
     if let length = headers[.contentLength].flatMap({ Int($0) }), length > Self.bodyLimit {
       throw ProblemError(.tooLarge(limit: Self.bodyLimit))
@@ -31,5 +31,6 @@ extension Request {
   }
 
   /// The body as a form.
+  /// - Throws: what `bytes` and `FormFields.init(body:)` throw.
   package func form() async throws -> FormFields { try FormFields(body: try await bytes()) }
 }

@@ -4,7 +4,8 @@ package import Hummingbird
 package import PaymentCore
 
 extension Request {
-  /// The request's own key.
+  /// The value of the `Idempotency-Key` header.
+  /// - Throws: a refusal when the header is missing, repeated or malformed.
   package func idempotencyKey() throws(Refusal) -> IdempotencyKey {
     let values = headers[values: .idempotencyKey]
     guard values.count <= 1 else {
@@ -13,7 +14,9 @@ extension Request {
     return try IdempotencyKey(header: values.first)
   }
 
-  /// How long the caller wants to wait for an outcome: `Prefer: wait=S` (RFC 7240), 0 to 60 seconds, else 10.
+  /// How long the caller wants to wait for an outcome: `Prefer: wait=S` (RFC 7240), 0 to 60 seconds; 10 when it is not
+  /// given.
+  /// - Throws: `invalid_request` for any other value of `wait`.
   package func preferredWait() throws(Refusal) -> Duration {
     for preference in (headers[.prefer] ?? "").split(separator: ",") {
       let parts = preference.prefix { $0 != ";" }.split(separator: "=", maxSplits: 1)

@@ -2,10 +2,12 @@ package import Hummingbird
 package import PaymentCore
 
 extension Request {
-  /// A query parameter; an empty one counts as none. It may be any text: compare it as bytes.
+  /// The first query parameter of this name. An empty one counts as absent. The text may be anything: compare it as
+  /// bytes.
   package func queryText(_ name: String) -> String? { FormFields(query: uri.query)[name] }
 
-  /// A query parameter as an integer.
+  /// A query parameter as an integer; `nil` when it is absent or empty.
+  /// - Throws: `invalid_request` when it is no integer, or outside of the range.
   package func queryInteger(_ name: String, in range: ClosedRange<Int64>) throws(Refusal) -> Int64? {
     guard let text = queryText(name) else { return nil }
     guard let value = Int64(text), range.contains(value) else {
@@ -16,15 +18,15 @@ extension Request {
     return value
   }
 
-  /// Whether a query parameter is there, with a value or without.
+  /// Whether the query names this parameter, with or without a value.
   package func hasQuery(_ name: String) -> Bool { queryNames.contains { $0.elementsEqual(name.utf8) } }
 
-  /// As they stand there: no name of ours is written in another way.
+  /// The names as they are written. Nobody has a reason to escape one of ours, so escapes are not decoded.
   private var queryNames: [Substring.UTF8View] {
     (uri.query ?? "")[...].utf8.split(separator: UInt8(ascii: "&")).map { $0.prefix { $0 != UInt8(ascii: "=") } }
   }
 
-  /// What is wrong with the query of a call that knows these parameters alone, each once.
+  /// The refusal of a query that names an unknown parameter, or a known one twice; `nil` when nothing is wrong.
   func refusal(ofQueryBeyond known: [String]) -> Refusal? {
     var errors: [Refusal.FieldError] = []
     var seen: [String] = []
@@ -42,7 +44,7 @@ extension Request {
           + (known.isEmpty ? ", which has none" : "; there are: " + known.joined(separator: ", "))
       }
       errors.append(.init(field: String(decoding: name.prefix(80), as: UTF8.self), message: complaint))
-      // Enough to see what is meant.
+      // Ten errors are enough to see what is meant, and keep the answer small.
       if errors.count == 10 { break }
     }
     guard !errors.isEmpty else { return nil }

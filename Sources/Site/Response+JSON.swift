@@ -8,7 +8,7 @@ extension Response {
     json(ByteBuffer(bytes: bytes), status: status, headers: headers)
   }
 
-  /// - Parameter body: which may be shared by many.
+  /// - Parameter body: may be shared by many answers.
   package static func json(_ body: ByteBuffer, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) -> Response
   {
     var headers = headers

@@ -5,12 +5,12 @@ package import Hummingbird
 import NIOCore
 
 extension Response {
-  /// A page that runs only our own scripts and styles.
+  /// A page whose policy (CSP) allows only our own scripts and styles.
   /// - Parameters:
-  ///   - formTargets: origins that a form's redirect may lead to.
-  ///   - framedBy: origins whose pages may show it inside of them; else nobody's may.
-  ///   - frames: origins whose pages it shows inside of itself.
-  ///   - script: its own script, if it has one within.
+  ///   - formTargets: origins to which a form's redirect may lead, beside our own.
+  ///   - framedBy: origins whose pages may frame this one. Empty: nobody's may.
+  ///   - frames: origins whose pages this one may frame.
+  ///   - script: the text of the page's inline script, which the policy allows by its hash.
   package static func page(
     _ html: String, status: HTTPResponse.Status = .ok, formTargets: [String] = [], framedBy: [String] = [],
     frames: [String] = [], script: String? = nil
@@ -30,7 +30,7 @@ extension Response {
       ], body: .init(byteBuffer: ByteBuffer(string: html)))
   }
 
-  /// Leads on with GET, so that a reload or the back button repeats nothing.
+  /// Redirects with 303: the browser goes on with GET, so that a reload or the back button repeats nothing.
   package static func seeOther(_ location: String) -> Response {
     Response(status: .seeOther, headers: [.location: location, .cacheControl: "no-store"])
   }

@@ -3,23 +3,24 @@ package import Hummingbird
 import PaymentCore
 import Synchronization
 
-/// The routes of the server, and a table of them: what a path does not have is 405, with what it has.
+/// The routes of the server, and a table of them: a path that exists without the wanted method is answered 405.
 package struct Routes {
   package typealias Handler = @Sendable (Request, WebContext) async throws -> Response
-  /// Throws what is complained of before a query: who calls, and whether what the path names is there.
+  /// Checks that come before those of the query: who calls, and whether what the path names exists. Throws what is
+  /// wrong.
   package typealias Admission = @Sendable (Request, WebContext) async throws -> Void
 
-  /// Middleware is put around the routes that come after it.
+  /// The router. Middleware applies to the routes that are added after it.
   package let router = Router(context: WebContext.self, options: .autoGenerateHeadEndpoints)
   package let table = RouteTable()
 
   package init() {}
 
   /// - Parameters:
-  ///   - query: the parameters that it knows. Another one is refused, as an unknown field is: it is a misspelling, and what
-  ///     it was to narrow down would be answered whole. `nil` where anything may stand: links to pages collect what others
-  ///     append to them.
-  ///   - form: answers a form of a page, where one may come here. Like a page it may have any query.
+  ///   - query: the parameters that the call knows. Others are refused: a misspelt filter would be ignored, and the
+  ///     whole list returned. `nil` allows any: others append parameters of their own to links to pages.
+  ///   - admit: is asked before a query is refused.
+  ///   - form: handles requests whose body is a form. Their query may hold anything, like a page's.
   package func on(
     _ method: HTTPRequest.Method, _ path: String, query: [String]? = nil, admit: Admission? = nil, form: Handler? = nil,
     _ handler: @escaping Handler
@@ -43,15 +44,14 @@ package struct Routes {
   }
 }
 
-/// A method of a path.
 package struct Route: Sendable {
   package let method: HTTPRequest.Method
   package let path: String
-  /// The query parameters that it knows; `nil` where any may stand.
+  /// The query parameters that the call knows; `nil` when it takes any.
   package let query: [String]?
 }
 
-/// Which methods a path has; the router itself calls a path without the wanted one not found.
+/// The methods of each path. The router itself reports a path without the wanted method as not found.
 package final class RouteTable: Sendable {
   private let routes = Mutex<[Route]>([])
 
@@ -59,7 +59,7 @@ package final class RouteTable: Sendable {
 
   func add(_ route: Route) { routes.withLock { $0.append(route) } }
 
-  /// What may be asked of this path, sorted; empty when there is no such path. HEAD goes with GET.
+  /// The methods of this path, sorted; empty when there is no such path. A path with GET has HEAD, too.
   func methods(of path: String) -> [String] {
     let methods = all.filter { Self.matches($0.path, path) }.map(\.method)
     return (methods + (methods.contains(.get) ? [.head] : [])).map(\.rawValue).sorted()

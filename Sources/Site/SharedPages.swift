@@ -1,9 +1,8 @@
 package import Mustache
 
-/// What the pages of several rooms use.
+/// The page and the assets that several rooms use.
 package enum SharedPages {
-  /// The page that stands where there is no other: of what does not exist, and of what cannot be shown now. Each room fills
-  /// it with words of its own.
+  /// The page for what does not exist or cannot be shown now. Each room fills in words of its own.
   package static let missing = MustacheTemplate(page: PackageResources.missing_mustache)
 
   package static func add(to routes: Routes) {

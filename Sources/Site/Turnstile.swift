@@ -1,7 +1,7 @@
 import PaymentEngine
 import Synchronization
 
-/// Lets a few through at a time. The others wait in the order in which they came; one more than may wait is turned away.
+/// Lets a few through at a time. The others wait in the order in which they came.
 final class Turnstile: Sendable {
   private struct State {
     var free: Int
@@ -15,11 +15,12 @@ final class Turnstile: Sendable {
     limit = waiting
   }
 
-  /// How many wait.
   var waiting: Int { state.withLock { $0.waiting.count } }
 
-  /// - Throws: `Fault.overloaded` when too many wait, else what the work throws. Whoever waits then is told the same: a
-  ///   store that hangs would let them go one after the other, each after its own patience.
+  /// Does the work once it is this caller's turn.
+  /// - Throws: `Fault.overloaded` when as many wait as may; else the fault of the work. Everybody who waits at that
+  ///   moment gets the same fault: with a store that hangs they would otherwise fail one after the other, each after
+  ///   the full patience.
   func pass<Value: Sendable>(_ work: () async throws(Fault) -> Value) async throws(Fault) -> Value {
     try await withCheckedContinuation { continuation in
       let answer: Result<Void, Fault>? = state.withLock { state in

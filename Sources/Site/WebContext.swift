@@ -3,7 +3,7 @@ package import NIOCore
 package import PaymentCore
 import Synchronization
 
-/// A request while it is answered.
+/// The context of one request.
 package struct WebContext: RequestContext {
   package var coreContext: CoreRequestContextStorage
   package let channel: any Channel
@@ -14,7 +14,8 @@ package struct WebContext: RequestContext {
     channel = source.channel
   }
 
-  /// A path parameter as an identity; what cannot be one is not found, and where it would be is said.
+  /// The path parameter `id` as an identity.
+  /// - Throws: `not_found` when the text cannot be one. The refusal says where the given id belongs.
   package func id<ID: TextualID>(_ type: ID.Type = ID.self) throws(Refusal) -> ID {
     let text = parameters.get("id") ?? ""
     guard let id = ID(text: text) else { throw Refusal(.notFound, Self.whereToFind(text, insteadOf: ID.self)) }
@@ -33,7 +34,7 @@ package struct WebContext: RequestContext {
     }
     switch wanted {
     case is OrderID.Type:
-      // Repeated only where it can be pasted into an address as it is.
+      // The text is repeated only when it can be pasted into an address as it is.
       let isPlain = (1...64).contains(text.utf8.count) && text.utf8.allSatisfy(\.isUnreserved)
       return "This is no order's id: those are ord_ and 26 characters. By your own number an order is found with "
         + "GET /v1/orders?reference=\(isPlain ? text : "…")"
@@ -44,7 +45,7 @@ package struct WebContext: RequestContext {
   }
 }
 
-/// What the log is to know of an answer, beside what the answer shows.
+/// What the log is told beside what the answer itself shows.
 package final class LogNote: Sendable {
   private struct State {
     var code: String?
@@ -52,13 +53,13 @@ package final class LogNote: Sendable {
   }
   private let state = Mutex(State())
 
-  /// With what the request is refused: a page says it in words, a redirect not at all.
+  /// The code of the problem. Pages and redirects do not carry it.
   package var code: String? {
     get { state.withLock { $0.code } }
     set { state.withLock { $0.code = newValue } }
   }
 
-  /// A page loads several of these, and none of them tells anything.
+  /// Whether the request is logged at debug level: a page loads several assets, which tell an operator nothing.
   package var isMinor: Bool {
     get { state.withLock { $0.isMinor } }
     set { state.withLock { $0.isMinor = newValue } }

@@ -5,12 +5,12 @@ import Hummingbird
 package import PaymentEngine
 package import Site
 
-/// All that the server answers. The rooms of HTTP do not know of one another; here they are put behind one router.
+/// All routes of the server. API, Checkout and Demo do not know of one another; here they share one router.
 package enum Gate {
   /// - Parameters:
   ///   - publicURL: where buyers reach this server, without a slash at its end.
-  ///   - redirectOrigins: where a buyer may be sent on to pay: origins such as `https://pay.example`.
-  ///   - demo: the demo shop, unless it is off.
+  ///   - redirectOrigins: where a buyer may be sent to pay: origins such as `https://pay.example`.
+  ///   - demo: the demo shop; `nil` when it is off.
   package static func routes(
     engine: Engine, reading: any Reading, directory: any Directory, randomness: any Randomness, publicURL: String,
     redirectOrigins: [String], demo: DemoShop?
@@ -22,7 +22,7 @@ package enum Gate {
     let checkout = CheckoutRoutes(
       engine: engine, reading: reading, directory: directory, randomness: randomness, publicURL: publicURL,
       redirectOrigins: redirectOrigins, showcase: demo?.merchant)
-    // The outermost first: an envelope around every answer; then who else may read it, also where it is a problem.
+    // The outermost comes first: the envelope, then CORS, which covers problems, too, then the problems.
     routes.router.add(middleware: Envelope(randomness: randomness))
     routes.router.add(middleware: checkout.origins)
     routes.router.add(middleware: Problems(table: routes.table))
@@ -32,7 +32,7 @@ package enum Gate {
     if let demo {
       let demo = DemoRoutes(
         shop: demo, engine: engine, reading: reading, randomness: randomness, publicURL: publicURL)
-      // Its door is before what comes after it; so the demo is last.
+      // The door guards the routes that are added after it; so the demo comes last.
       routes.router.add(middleware: demo.door)
       demo.add(to: routes)
     }

@@ -1,4 +1,4 @@
-// A page that waits looks again: in place where it is the same page, else by going there.
+// Looks every 5 s whether the page has changed. The same page is replaced in place; another one is navigated to.
 
 const main = document.querySelector('main');
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
