@@ -1,7 +1,7 @@
 import FoundationEssentials
 
-/// What the bank takes for a web address, before it calls it or sends a browser there: nothing that a browser would run,
-/// and no port that the network stack stops the program for.
+/// Checks web addresses before the bank calls them or sends a browser there: http or https only, which no browser runs
+/// as a script, and with a port that the network library can use (it stops the program for others).
 enum BankAddress {
   static func isWeb(_ text: String) -> Bool {
     guard text.utf8.count <= 2048, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), let url = URL(string: text),

@@ -4,7 +4,7 @@ package import Hummingbird
 import NIOCore
 import ServiceLifecycle
 
-/// A request at the bank, with the connection on which it came: the bank can hang up.
+/// The context of one request, with its connection, so that the bank can hang up.
 package struct BankContext: RequestContext {
   package var coreContext: CoreRequestContextStorage
   let channel: any Channel
@@ -30,7 +30,6 @@ extension SandboxBank {
     let amount: Int64
   }
 
-  /// The bank's HTTP interface.
   package func router() -> Router<BankContext> {
     let router = Router(context: BankContext.self)
     router.post("/charges") { request, context in
@@ -116,12 +115,13 @@ extension SandboxBank {
 
   // MARK: Answers
 
-  /// What a body may be at most, in bytes.
+  /// How many bytes a body may have.
   static let bodyLimit = 4096
 
   static func body<Value: Decodable>(_ request: Request) async throws -> Value {
     let buffer = try await request.body.collect(upTo: bodyLimit)
-    // Everything that a client of the bank says is ASCII. Texts of combining marks would be compared for seconds.
+    // The bank's clients send ASCII only. Comparing a long run of combining marks would take seconds; escapes of JSON
+    // make runs that are short enough.
     guard buffer.readableBytesView.allSatisfy({ $0 < 0x80 }) else { throw BankRefusal(400, "invalid_json") }
     do { return try JSONDecoder().decode(Value.self, from: Data(buffer.readableBytesView)) } catch let refusal
       as BankRefusal
@@ -142,7 +142,7 @@ extension SandboxBank {
     json(String(decoding: try JSONEncoder().encode(value), as: UTF8.self))
   }
 
-  /// Turns a refusal into its answer.
+  /// Does the work, and answers its refusal with JSON.
   static func refusing(_ work: () async throws -> Response) async throws -> Response {
     do { return try await work() } catch let refusal as BankRefusal {
       let charge = try refusal.charge.map { ",\"charge\":\(try $0.json())" } ?? ""
@@ -153,7 +153,7 @@ extension SandboxBank {
     }
   }
 
-  /// Carries out a client's request as well, or as badly, as the faults have it.
+  /// Carries out a request as the faults have it: delayed, lost, failed, or well.
   private func misbehaving(_ context: BankContext, _ work: () async throws -> Response) async throws -> Response {
     let course = course()
     try await Task.sleep(for: .milliseconds(course.before))
@@ -169,13 +169,13 @@ extension SandboxBank {
     return response
   }
 
-  /// No answer ever comes: the connection ends now, or after a long silence.
+  /// Gives no answer: the connection ends at once, or after 30 s of silence.
   private func vanish(_ context: BankContext, isSilent: Bool) async throws -> Response {
     if isSilent {
       try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(30)) }
     }
     context.channel.close(promise: nil)
-    // The connection is gone; nobody reads this.
+    // Nobody reads this: the connection is gone.
     return Response(status: .internalServerError)
   }
 }

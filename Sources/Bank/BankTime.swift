@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// The bank's own clock: milliseconds since 1970 inside, RFC 3339 outside.
+/// The bank's clock: milliseconds since 1970 inside, RFC 3339 outside.
 enum BankTime {
   static func now() -> Int64 { Int64((Date().timeIntervalSince1970 * 1000).rounded()) }
 

@@ -2,7 +2,7 @@ import FoundationEssentials
 import GRDB
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
-/// A charge as the bank shows it.
+/// A charge as the books keep it. Amounts are in minor units, times in milliseconds since 1970.
 struct Charge: Codable, FetchableRecord, PersistableRecord, Sendable {
   static let databaseTableName = "charges"
 
@@ -17,18 +17,18 @@ struct Charge: Codable, FetchableRecord, PersistableRecord, Sendable {
   var currency: String
   var method: String
   var status: Status
-  /// What was really taken.
+  /// The amount that was taken; `nil` until then.
   var amount_captured: Int64?
   var captured_at: Int64?
   var expires_at: Int64?
   var notify_url: String?
   var created_at: Int64
-  /// When it will succeed by itself.
+  /// When the charge will succeed by itself; `nil` when it will not.
   var succeeds_at: Int64?
 }
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
-/// Money going back.
+/// A refund. There is no pending one: the money goes back at once.
 struct BankRefund: Codable, FetchableRecord, PersistableRecord, Sendable {
   static let databaseTableName = "refunds"
   var id: String
@@ -38,7 +38,7 @@ struct BankRefund: Codable, FetchableRecord, PersistableRecord, Sendable {
 }
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
-/// A notice that waits to be sent.
+/// A notice that waits to be sent, at `due_at`, for the first time or again.
 struct PendingNotice: Codable, FetchableRecord, PersistableRecord, Sendable {
   static let databaseTableName = "notices"
   var id: String
@@ -48,7 +48,7 @@ struct PendingNotice: Codable, FetchableRecord, PersistableRecord, Sendable {
   var attempts: Int
 }
 
-/// Why the bank says no.
+/// A refusal of the bank: the status and the code of the answer, and the charge that it is about.
 struct BankRefusal: Error {
   let status: Int
   let code: String
@@ -60,7 +60,7 @@ struct BankRefusal: Error {
   }
 }
 
-/// What the bank really did: one file that survives a kill. Everything here happens in one transaction each.
+/// The record of what the bank did: one SQLite file that survives a kill. Each change is one transaction.
 struct Books: Sendable {
   private let queue: DatabaseQueue
 
@@ -70,7 +70,7 @@ struct Books: Sendable {
     configuration.busyMode = .timeout(5)
     queue = try DatabaseQueue(path: path, configuration: configuration)
     try queue.writeWithoutTransaction { database in
-      // What the bank wrote survives its kill; it need not survive the machine's.
+      // Committed data survives a kill of the bank. It need not survive a power cut.
       try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
     }
     var migrator = DatabaseMigrator()
@@ -101,19 +101,20 @@ struct Books: Sendable {
     try migrator.migrate(queue)
   }
 
-  /// What a file of the bank's is marked with, as SQLite's `application_id`: `POnb`.
+  /// The mark of the bank's files, SQLite's `application_id`: `POnb`.
   static let applicationID: Int32 = 0x504F_6E62
 
-  /// Why a file cannot be the bank's.
+  /// The file is not the bank's.
   struct NotOurs: Error, CustomStringConvertible { let description: String }
 
-  /// - Throws: when the file belongs to another program. It is not changed, not even its journal's mode.
+  /// Looks at the file without changing it, not even its journal mode.
+  /// - Throws: `NotOurs` when the file belongs to another program.
   private static func refuseOthers(_ path: String) throws {
     var configuration = Configuration()
     configuration.readonly = true
     configuration.busyMode = .timeout(5)
     let queue: DatabaseQueue
-    // One that is not there yet, or cannot be read: opening it says what is wrong.
+    // A file that is missing or unreadable is left to the next open, which makes it or says what is wrong.
     do { queue = try DatabaseQueue(path: path, configuration: configuration) } catch let error as DatabaseError
       where error.resultCode == .SQLITE_CANTOPEN
     { return }
@@ -121,7 +122,7 @@ struct Books: Sendable {
       let mark = try Int32.fetchOne(database, sql: "PRAGMA application_id") ?? 0
       let tables = try String.fetchAll(
         database, sql: "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name LIMIT 1000")
-      // A new one; or one that was made before files were marked.
+      // A file is ours if it is new, or was made before files were marked.
       let isOurs = tables.isEmpty || Set(tables).isSuperset(of: ["grdb_migrations", "charges", "notices"])
       guard mark == applicationID || (mark == 0 && isOurs) else {
         let names = tables.prefix(3).map {
@@ -134,13 +135,13 @@ struct Books: Sendable {
     }
   }
 
-  /// What the faults have in store for one request.
+  /// The faults that one request meets.
   struct Fate: Sendable {
     var capturesWrongAmount = false
     var succeedsLate = false
   }
 
-  /// What a charge or refund may be about, in minor units.
+  /// The amounts that a charge or refund may have, in minor units.
   static let amounts: ClosedRange<Int64> = 1...1_000_000_000_000
 
   static let methods = ["ok", "declined", "action", "qr", "slow", "lost", "late"]
@@ -148,7 +149,7 @@ struct Books: Sendable {
   func create(_ wanted: Charge, fate: Fate, now: Int64) async throws -> (charge: Charge, changed: Bool) {
     try await queue.write { database in
       if let stored = try Charge.fetchOne(database, key: wanted.id) {
-        // A close of an unknown id left a charge without content: it stays closed.
+        // A close of an unknown id has stored a charge without content. It stays closed.
         if stored.method == "unknown" { return (stored, false) }
         let isSame =
           stored.amount == wanted.amount && stored.currency == wanted.currency && stored.method == wanted.method
@@ -192,8 +193,9 @@ struct Books: Sendable {
     }
   }
 
-  /// The buyer's choice on the cashier page.
-  /// - Returns: the charge; `changed` when it was still open.
+  /// Applies the buyer's choice on the cashier page.
+  /// - Returns: the charge; `changed` when it waited for the buyer.
+  /// - Throws: `not_found`.
   func decide(_ id: String, pays: Bool, fate: Fate, now: Int64) async throws -> (charge: Charge, changed: Bool) {
     try await queue.write { database in
       guard var charge = try Charge.fetchOne(database, key: id) else { throw BankRefusal(404, "not_found") }
@@ -228,7 +230,7 @@ struct Books: Sendable {
     try await queue.read { try BankRefund.fetchOne($0, key: id) }
   }
 
-  /// Time passes: what was to succeed by now succeeds, what was to be paid by now is closed.
+  /// Applies what is due by now: charges that succeed by themselves succeed, and those that expired unpaid are closed.
   /// - Returns: the charges that changed.
   func settle(fate: @Sendable () -> Fate, now: Int64) async throws -> [Charge] {
     let isDue = try await queue.read { database in
@@ -283,7 +285,8 @@ struct Books: Sendable {
     let refunds: [RefundEntry]
   }
 
-  /// What was taken, with the amount that was taken, and what went back: everything, or only what these charges say.
+  /// All charges and refunds, or only those of these charges. The amount of a charge is what was taken, or what was
+  /// asked for when nothing was.
   func listing(of ids: [String]? = nil) async throws -> Listing {
     try await queue.read { database in
       var charges = Charge.order(sql: "created_at, id")
@@ -316,7 +319,7 @@ struct Books: Sendable {
     }
   }
 
-  /// - Parameter nextAt: when it is sent again; `nil` when it was acknowledged, or given up.
+  /// - Parameter nextAt: when the notice is sent again; `nil` deletes it, since it was acknowledged or is given up.
   func finish(_ notice: PendingNotice, nextAt: Int64?) async throws {
     try await queue.write { database in
       guard let nextAt else {

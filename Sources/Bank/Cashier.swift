@@ -5,7 +5,7 @@ import HummingbirdCore
 import NIOCore
 
 extension SandboxBank {
-  /// The page on which a buyer pays, declines, or does nothing.
+  /// Adds the page on which a buyer pays, declines, or does nothing.
   func addCashier(to router: Router<BankContext>) {
     router.get("/pay/:id") { request, context in
       try await self.settle()
@@ -33,8 +33,8 @@ extension SandboxBank {
 
   private enum Choice: String { case pay, decline, nothing }
 
-  /// A field of a form or query whose value is printable ASCII, as all of the bank's are: Swift compares other text by
-  /// what it looks like, which takes seconds for a run of combining marks.
+  /// A field of a form or query; `nil` unless its value is printable ASCII, as all values of the bank are. Swift
+  /// compares other text by what it looks like, which takes seconds for a run of combining marks.
   static func field(_ name: String, in form: String?) -> String? {
     guard let form, isASCII(form) else { return nil }
     let value = URI("/?" + form.replacing("+", with: "%20")).queryParameters[name[...]]
@@ -45,7 +45,7 @@ extension SandboxBank {
     text.utf8.allSatisfy { (0x20...0x7E).contains($0) }
   }
 
-  /// Only web addresses lead back; nothing that a browser would run.
+  /// The address if it leads to the web, where a browser runs no script of it.
   private static func safe(_ url: String) -> String? {
     BankAddress.isWeb(url) ? url : nil
   }

@@ -1,29 +1,29 @@
 import FoundationEssentials
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
-/// How the bank misbehaves. Probabilities are 0 to 1; times are milliseconds.
+/// How the bank misbehaves. Probabilities are 0 to 1, times are milliseconds, and a range is [least, most].
 struct Faults: Codable, Equatable, Sendable {
   var seed: UInt64 = 1
   var latency_ms: [Int64] = [0, 0]
-  /// The request is never seen: the connection ends, or nothing comes back.
+  /// The request is not carried out. The connection ends, or nothing comes back.
   var lose_request: Double = 0
-  /// The request is carried out, and its answer is lost in the same ways.
+  /// The request is carried out, and the answer is lost in the same ways.
   var lose_response: Double = 0
-  /// 500, in half of the cases after the request was carried out.
+  /// The answer is 500, in half of the cases after the request was carried out.
   var fail_500: Double = 0
   var duplicate_notice: Double = 0
   var lose_notice: Double = 0
   var delay_notice_ms: [Int64] = [0, 0]
-  /// For how long after its creation a charge cannot be queried yet.
+  /// For how long after its creation a charge is not found by queries.
   var visible_after_ms: Int64 = 0
-  /// A charge that was closed unpaid succeeds all the same, 2 s later.
+  /// A charge that was closed unpaid succeeds 2 s later.
   var late_success: Double = 0
-  /// Another amount is taken than was asked for.
+  /// One minor unit more is taken than was asked for.
   var wrong_amount: Double = 0
 
   init() {}
 
-  /// The name of any member, also of one that there is not.
+  /// The name of any member, so that unknown ones are found.
   private struct AnyName: CodingKey {
     let stringValue: String
     var intValue: Int? { nil }
@@ -31,7 +31,8 @@ struct Faults: Codable, Equatable, Sendable {
     init?(intValue: Int) { nil }
   }
 
-  /// Members that are not given keep their harmless value.
+  /// Members that are missing keep their harmless defaults.
+  /// - Throws: `BankRefusal` for an unknown member.
   init(from decoder: any Decoder) throws {
     let names = try decoder.container(keyedBy: AnyName.self).allKeys.map(\.stringValue)
     if let unknown = names.sorted().first(where: { CodingKeys(stringValue: $0) == nil }) {
@@ -54,7 +55,7 @@ struct Faults: Codable, Equatable, Sendable {
     wrong_amount = try value(.wrong_amount, wrong_amount)
   }
 
-  /// What is wrong with the settings; `nil` when nothing is.
+  /// What is wrong with the values; `nil` when nothing is.
   var complaint: String? {
     let probabilities = [
       lose_request, lose_response, fail_500, duplicate_notice, lose_notice, late_success, wrong_amount,
@@ -70,7 +71,8 @@ struct Faults: Codable, Equatable, Sendable {
   }
 }
 
-/// The dice of the bank: SplitMix64, so that one seed gives one course of events, request for request.
+/// The bank's random numbers: SplitMix64. One seed gives one course of events, as long as requests come in the same
+/// order.
 struct BankDice: RandomNumberGenerator {
   private var state: UInt64
   init(seed: UInt64) { state = seed }

@@ -6,7 +6,7 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// The sandbox bank: it takes money in its books, says so when it likes, and forgets nothing.
+/// The sandbox bank. It keeps books of the money that it takes, and misbehaves as its faults say.
 package final class SandboxBank: Sendable {
   let books: Books
   private let client: HTTPClient
@@ -20,9 +20,10 @@ package final class SandboxBank: Sendable {
   }
 
   /// - Parameters:
-  ///   - path: the file of the books; its folder must exist.
-  ///   - secret: what notices are signed with: `whsec_` and at least 16 bytes in base 64.
-  ///   - key: what faults and books ask for; `nil` for nothing.
+  ///   - path: the file of the books. Its folder must exist.
+  ///   - secret: signs the notices: `whsec_` and at least 16 bytes in base 64.
+  ///   - key: must be shown for faults and books; `nil` when they are open to everybody.
+  /// - Throws: when the secret is malformed, or the books cannot be opened or are another program's.
   package init(
     books path: String, secret: String, key: String?, client: HTTPClient, logger: Logger
   ) throws(SetupError) {
@@ -30,7 +31,7 @@ package final class SandboxBank: Sendable {
       throw SetupError(description: "the bank's secret must be whsec_ and at least 16 bytes in base 64")
     }
     do { books = try Books(path: path) } catch {
-      // SQLite's own words, without the statement that met them.
+      // The message is SQLite's, without the statement that met the error.
       let why = (error as? DatabaseError).map { $0.message ?? "SQLite \($0.resultCode.rawValue)" } ?? "\(error)"
       throw SetupError(
         description:
@@ -43,7 +44,7 @@ package final class SandboxBank: Sendable {
     self.logger = logger
   }
 
-  /// Whether a request may see and change what is not its sender's alone.
+  /// Whether a request may see and change the faults, and see the books.
   func isAllowed(_ authorization: String?) -> Bool { key?.isShown(by: authorization) ?? true }
 
   // MARK: Conduct
@@ -52,11 +53,11 @@ package final class SandboxBank: Sendable {
 
   func setFaults(_ faults: Faults) { conduct.withLock { $0 = (faults, BankDice(seed: faults.seed)) } }
 
-  /// What happens to one request of a client.
+  /// What happens to one request. `before` and `after` are the latency around the work, in milliseconds.
   struct Course: Sendable {
     enum Loss: Sendable { case none, request, response, errorBefore, errorAfter }
     let loss: Loss
-    /// Whether a loss looks like silence; else the connection ends.
+    /// Whether a loss looks like silence. Else the connection ends at once.
     let isSilent: Bool
     let before: Int64
     let after: Int64
@@ -90,12 +91,13 @@ package final class SandboxBank: Sendable {
 
   // MARK: Time and notices
 
-  /// Brings the books up to the present. Called before every answer, and a few times a second.
+  /// Brings the books up to the present and announces what changed. Called before a charge, refund, page or the books
+  /// are shown or changed, and again and again by `run`.
   func settle() async throws {
     try await announce(books.settle(fate: { self.fate() }, now: BankTime.now()))
   }
 
-  /// Puts the notices of changed charges on their way, as far as the faults let them.
+  /// Stores the notices of changed charges, unless a fault loses them.
   func announce(_ charges: [Charge]) async throws {
     let now = BankTime.now()
     let notices = charges.flatMap { charge -> [PendingNotice] in
@@ -103,7 +105,8 @@ package final class SandboxBank: Sendable {
       return conduct.withLock { conduct in
         if conduct.dice.happens(conduct.faults.lose_notice) { return [] }
         let count = conduct.dice.happens(conduct.faults.duplicate_notice) ? 2 : 1
-        // Not of the seeded dice, which begin anew with each change of the faults: every notice has a name of its own.
+        // The id is not from the seeded numbers: they begin anew with each change of the faults, and every notice needs
+        // an id of its own.
         let id = "msg_\(String(UInt64.random(in: .min ... .max), radix: 36))"
         return (0..<count).map { copy in
           PendingNotice(
@@ -115,10 +118,11 @@ package final class SandboxBank: Sendable {
     try await books.add(notices)
   }
 
-  /// The waits before a notice that was not acknowledged is sent again; then it is given up.
+  /// The waits in milliseconds before a notice is sent again that was not acknowledged. After the last one it is given
+  /// up.
   private static let noticeWaits: [Int64] = [1000, 5000, 30_000, 300_000, 3_600_000]
 
-  /// Lets time pass and sends notices, until the task is cancelled.
+  /// Settles the books and sends due notices, until the task is cancelled.
   package func run() async {
     while !Task.isCancelled {
       do {
@@ -136,8 +140,8 @@ package final class SandboxBank: Sendable {
   }
 
   private func send(_ notice: PendingNotice) async {
-    // It counts as tried before it is: what the attempt does to this program does not meet it again at every start.
-    // An earlier release took addresses that cannot be called.
+    // The attempt is counted before it is made: if it stops the program, it is not made again at every start. Addresses
+    // are checked here, too, since an earlier release stored some that cannot be called.
     let isLast = notice.attempts >= Self.noticeWaits.count || !BankAddress.isWeb(notice.url)
     let wait = isLast ? nil : Self.noticeWaits[notice.attempts]
     do { try await books.finish(notice, nextAt: wait.map { BankTime.now() + $0 }) } catch {
@@ -149,13 +153,13 @@ package final class SandboxBank: Sendable {
     }
   }
 
-  /// - Returns: whether it was acknowledged.
+  /// - Returns: whether the notice was acknowledged, with a 2xx.
   private func deliver(_ notice: PendingNotice) async -> Bool {
     do {
       var request = HTTPClientRequest(url: notice.url)
       request.method = .POST
       request.headers.add(name: "content-type", value: "application/json")
-      // The second copy of a doubled notice is the same message.
+      // The second copy of a doubled notice has the id of the first.
       let id = notice.id.hasSuffix("_again") ? String(notice.id.dropLast(6)) : notice.id
       for (name, value) in signer.headers(id: id, timestamp: BankTime.now() / 1000, body: notice.body) {
         request.headers.add(name: name, value: value)
@@ -185,7 +189,7 @@ extension Charge {
     let created_at: String
   }
 
-  /// The charge as the bank's clients read it. Absent members are absent.
+  /// The charge as the bank's clients read it. Members without a value are left out.
   func json() throws -> String {
     let shown = Shown(
       id: id, amount: amount, currency: currency, method: method, status: status.rawValue,

@@ -1,11 +1,11 @@
 import Crypto
 import FoundationEssentials
 
-/// Signs a notice as Standard Webhooks 1.0.0 wants it.
+/// Signs notices as Standard Webhooks 1.0.0 asks.
 struct StandardWebhookSigner: Sendable {
   private let key: SymmetricKey
 
-  /// - Parameter secret: `whsec_` and base 64; `nil` when it is not that.
+  /// - Parameter secret: `whsec_` and at least 16 bytes in base 64. Anything else makes `nil`.
   init?(secret: String) {
     guard secret.hasPrefix("whsec_"), let data = Data(base64Encoded: String(secret.dropFirst(6))), data.count >= 16
     else { return nil }

@@ -2,41 +2,42 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// The exchanges of one connection, one after the other: a request and its answer. Whoever's turn it is has a limited time,
-/// what is read ahead has a bound, and the connection ends when one of both sides wants that.
+/// The exchanges of one connection, one after the other: a request and its answer. Each side has a limited time for its
+/// turn, what is read ahead is bounded, and the connection ends when either side wants that.
 final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias InboundOut = HTTPServerRequestPart
   typealias OutboundIn = HTTPServerResponsePart
   typealias OutboundOut = HTTPServerResponsePart
 
-  /// Between two looks at the time: each limit may be exceeded by it.
+  /// The time between two checks. Each of the limits below may be exceeded by it.
   static let interval = TimeAmount.seconds(2)
-  /// How long we wait for a request, and for the next piece of one.
+  /// How long the client may take for a whole head, and for each next piece of the body.
   static let patience = TimeAmount.seconds(10)
-  /// How long an answer may be written without any of it being taken.
+  /// How long the client may take nothing of an answer that waits to be sent.
   static let readerPatience = TimeAmount.seconds(30)
-  /// How long the rest of a request is read that was answered already, so that the answer can be read first.
+  /// How long we read on after an answer, so that a client that is still sending can read it.
   static let drainTime = TimeAmount.seconds(2)
-  /// How much of it.
+  /// How many bytes of an answered request, or after the last answer, are read and thrown away.
   static let drainLimit = 16 << 20
-  /// How long a client has its turn once the server is stopping.
+  /// How long the client's turn may last once the server is stopping.
   static let grace = TimeAmount.seconds(2)
-  /// How many pieces of further requests may wait; what comes beyond them is dropped, and the connection ends after them.
+  /// How many pieces of further requests may wait. Further ones are dropped, and the connection ends after those that
+  /// wait.
   static let queueLimit = 200
-  /// What is answered also when there is no place.
+  /// The path that is answered also when there is no place.
   static let health = "/healthz"
 
   private enum Phase {
-    /// For the head of a request.
+    /// Waiting for the head of a request.
     case waiting
-    /// A request is being answered of which not all is here.
+    /// Answering a request whose end has not arrived.
     case receiving
-    /// A request is being answered, and all of it is here.
+    /// Answering a request that has arrived whole.
     case answering
-    /// The request is answered, and not all of it is here: the rest is thrown away.
+    /// The request is answered before its end has arrived. The rest is thrown away.
     case draining
-    /// The last request is answered.
+    /// The last request is answered, and the connection is about to end.
     case closing
   }
 
@@ -48,26 +49,28 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var timer: Scheduled<Void>?
 
   private var phase = Phase.waiting
-  /// Of the phase, or the last piece of the request.
+  /// The moment at which the phase began, the last piece of the body arrived, or bytes of an answer last waited to be
+  /// sent.
   private var since = NIODeadline.distantPast
   private var stoppingSince: NIODeadline?
-  /// Whether the connection ends after the exchange under way.
+  /// Whether the connection ends after the current exchange.
   private var isLast = false
-  /// Whether what comes after this request is another protocol, of which we speak none: the decoder keeps it all.
+  /// Whether the client asked for another protocol. The decoder then keeps everything that follows the request, so
+  /// nothing more is read once the request has arrived.
   private var isDeaf = false
   private var isInputClosed = false
   private var version = HTTPVersion.http1_1
-  /// Whether the client waits to be told to send the body.
+  /// Whether the client waits for a 100 before it sends the body.
   private var isExpecting = false
   private var drained = 0
 
   private var queue = CircularBuffer<HTTPServerRequestPart>()
-  /// What comes after the queue: nothing that is HTTP.
+  /// The decoder's error about what follows the queued requests.
   private var queuedError: HTTPParserError?
   private var isQueueCut = false
   private var isReadPending = false
 
-  /// What was not taken at the last look, and since when it has not become less.
+  /// How many bytes waited to be sent at the last check, and since when they have not become fewer.
   private var unwritten = 0
   private var unwrittenSince = NIODeadline.distantPast
 
@@ -104,13 +107,13 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   func channelReadComplete(context: ChannelHandlerContext) {
     context.fireChannelReadComplete()
-    // Nobody else asks for more of what is thrown away.
+    // Nobody else reads on for the sake of what is thrown away.
     if phase == .draining || phase == .closing { hear(context) }
   }
 
   private func hear(_ context: ChannelHandlerContext) { if !isDeaf || phase == .receiving { context.read() } }
 
-  /// While a request is answered, the next ones wait in the socket.
+  /// Puts reading off while a request is answered: the next ones wait in the socket.
   func read(context: ChannelHandlerContext) {
     if phase == .answering { isReadPending = true } else { hear(context) }
   }
@@ -139,13 +142,13 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     context.fireChannelRead(wrapInboundOut(part))
   }
 
-  /// Throws away what belongs to a request that is answered already.
+  /// Throws away a piece that nobody needs. Closes the connection when there is too much of it.
   private func drain(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
     if case .body(let buffer) = part { drained += buffer.readableBytes }
     if drained > Self.drainLimit { context.close(promise: nil) }
   }
 
-  /// Goes on with what has waited, after an answer.
+  /// Goes on with the queued requests after an answer.
   private func next(_ context: ChannelHandlerContext) {
     while phase != .answering, phase != .closing, let part = queue.popFirst() { deliver(part, context) }
     if phase != .answering, phase != .closing {
@@ -168,14 +171,14 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  /// Hands on that this is no HTTP; Hummingbird answers 400.
+  /// Passes the error on. Hummingbird answers it with 400, and the connection ends.
   private func fail(_ error: HTTPParserError, _ context: ChannelHandlerContext) {
     isLast = true
     enter(.answering, context)
     context.fireErrorCaught(error)
   }
 
-  /// Answers a request for which there is no place.
+  /// Answers a request for which there is no place, and ends the connection.
   private func refuse(_ context: ChannelHandlerContext) {
     let id = "c" + String(since.uptimeNanoseconds, radix: 36)
     logger.info(
@@ -208,21 +211,20 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  /// Says how the connection goes on.
+  /// Sets the head's version and `connection` field according to how the connection goes on.
   private func frame(_ head: inout HTTPResponseHead) {
-    // Whoever was not told to send the body may send it all the same, or the next request.
+    // A client that was not told to send the body may send it all the same, or the next request. Nobody can tell which.
     isLast = isLast || isExpecting || !head.isKeepAlive
     isExpecting = false
     if version == .http1_0 {
       head.version = version
-      // Only the end of the connection tells where it ends.
+      // An HTTP/1.0 body without a length ends with the connection.
       isLast = isLast || (head.status.mayHaveResponseBody && !head.headers.contains(name: "content-length"))
       if !isLast { head.headers.replaceOrAdd(name: "connection", value: "keep-alive") }
     }
     if isLast { head.headers.replaceOrAdd(name: "connection", value: "close") }
   }
 
-  /// Ends an exchange.
   private func end(_ context: ChannelHandlerContext) {
     let isEmpty = queue.isEmpty && queuedError == nil
     if isLast || isEmpty && (isInputClosed || isQueueCut) { return finish(context) }
@@ -236,8 +238,8 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  /// Closes our side once everything is written, and reads on for a moment: who is cut off while sending may never see the
-  /// answer.
+  /// Closes our side once everything is written, and reads on for a moment: a client that is cut off while it sends may
+  /// never see the answer.
   private func finish(_ context: ChannelHandlerContext) {
     enter(.closing, context)
     queue.removeAll()
@@ -268,7 +270,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private func enter(_ phase: Phase, _ context: ChannelHandlerContext) {
     self.phase = phase
     since = context.eventLoop.now
-    // A writer that is held up waits for its reader.
+    // An answer that the client does not take is the client's turn.
     connection?.waitingSince = phase == .answering && context.channel.isWritable ? nil : since.uptimeNanoseconds
   }
 
@@ -293,13 +295,14 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
       if phase == .waiting { finish(context) }
     case ChannelEvent.inputClosed:
       isInputClosed = true
-      // A request that is here is answered. One that will not come whole is an error of the decoder.
+      // A request that has arrived whole is still answered. For one that will never be whole the decoder reports an
+      // error.
       if phase == .waiting || phase == .draining { finish(context) }
     default: context.fireUserInboundEventTriggered(event)
     }
   }
 
-  /// Looks whether somebody's time is over, now and then.
+  /// Checks now and then whether a time limit has passed.
   private func look(again context: ChannelHandlerContext) {
     timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.interval) { [self] in
       if isOverdue(context) { context.close(promise: nil) } else { look(again: context) }
@@ -311,7 +314,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     let before = unwritten
     unwritten = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     if let stoppingSince, phase != .answering, now - stoppingSince >= Self.grace { return true }
-    // More can be written only while there is room.
+    // While the answer is still being written and there is room for more, the client holds nothing up.
     if unwritten > 0, phase != .answering || !context.channel.isWritable {
       if before == 0 || unwritten < before { unwrittenSince = now }
       since = now
@@ -326,7 +329,8 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
 }
 
 extension HTTPRequestHead {
-  /// Exactly one, of what a host's name and port are written with (RFC 9112, 3.2); HTTP/1.0 knows none.
+  /// Whether there is exactly one `Host`, made of the characters of a host's name and port (RFC 9112, 3.2). HTTP/1.0
+  /// may do without.
   fileprivate var hasValidHost: Bool {
     let hosts = headers["host"]
     guard hosts.count == 1 else { return hosts.isEmpty && version == .http1_0 }
@@ -344,7 +348,7 @@ extension HTTPRequestHead {
   fileprivate var expectsContinue: Bool {
     let values = headers["expect"]
     let wanted = "100-continue".utf8
-    // Letters may be large.
+    // The value is case-insensitive.
     return values.count == 1 && values[0].utf8.count == wanted.count
       && zip(values[0].utf8, wanted).allSatisfy { $0 == $1 || $0 | 0x20 == $1 }
   }

@@ -4,10 +4,10 @@ package import Logging
 import NIOCore
 import NIOHTTP1
 
-/// How a server of this program treats its connections: Hummingbird's HTTP/1, with bounds on everything that a client may
-/// keep for itself. The gate and the sandbox bank listen by it.
+/// How the gate and the sandbox bank treat connections: Hummingbird's HTTP/1, with bounds on everything that a client
+/// can hold on to.
 package struct Listener: Sendable {
-  /// What is answered when every place is taken by a request that is being answered.
+  /// The answer to a request that comes while every place is taken by another one that is being answered.
   package struct Refusal: Sendable {
     let status: HTTPResponseStatus
     let headers: [(String, String)]
@@ -23,18 +23,18 @@ package struct Listener: Sendable {
   let places: Int
   let refusal: Refusal
 
-  /// How many more connections than `places` are open for a moment, until others have given way.
+  /// How many connections beside `places` may be open for a moment, until others have given way.
   package static let margin = 16
 
   /// - Parameters:
-  ///   - places: how many connections may be open. One more makes those give way that have waited longest for their client.
-  ///   - refusal: what a request beyond them gets; `/healthz` is answered all the same.
+  ///   - places: how many connections may be open. One more makes those end that have waited longest for their client.
+  ///   - refusal: the answer to a request for which there is no place. `/healthz` is answered all the same.
   package init(places: Int, refusal: Refusal) {
     self.places = places
     self.refusal = refusal
   }
 
-  /// Never accepts more than these at all.
+  /// Bounds the connections that are accepted at all: `places` and the margin.
   package func acceptance(_ logger: Logger) -> any AvailableConnectionsDelegate {
     MaximumAvailableConnections(places + Self.margin, logger: logger)
   }
@@ -47,12 +47,13 @@ package struct Listener: Sendable {
     }
   }
 
-  /// Heads of at most 32 kB in at most 100 fields. Time-outs are `ExchangeHandler`'s.
+  /// A request's head has at most 32 kB, 100 fields, and 16 kB in a field. Time-outs are in `ExchangeHandler`.
   private static let http = HTTP1Channel.Configuration(
     additionalChannelHandlers: [PlainHeads()],
     httpDecoderConfiguration: .init(maxHeaderFieldSize: 16_384, maxHeaderListSize: 32_768, maxHeaderFieldCount: 100))
 
-  /// Tells the connection when a body is wanted: only then is a client that asks told to send it.
+  /// Tells the connection when the request's body is read. A client that sent `Expect: 100-continue` gets the 100 only
+  /// then.
   private static func wanting(
     _ responder: @escaping HTTPChannelHandler.Responder
   ) -> HTTPChannelHandler.Responder {
@@ -66,10 +67,10 @@ package struct Listener: Sendable {
   }
 }
 
-/// Somebody reads the body of the request under way.
+/// Tells a connection that the body of the request under way is being read.
 struct BodyWanted: Sendable {}
 
-/// A body that says when it is read.
+/// A body that sends `BodyWanted` before its first piece is read.
 private struct WantedBody: AsyncSequence, Sendable {
   let body: RequestBody
   let channel: any Channel
@@ -95,7 +96,8 @@ private struct ListenerChannel: ServerChildChannel {
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
     http.setup(channel: channel, logger: logger).flatMapThrowing { value in
-      // What is read at once is decoded at once: little, so that few requests can wait in one connection.
+      // Whatever one read brings is decoded at once. Reads are small, so that few requests can queue up in a
+      // connection.
       try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 4096))
       try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
       let pipeline = channel.pipeline.syncOperations

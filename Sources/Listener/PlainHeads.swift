@@ -2,12 +2,13 @@ import HTTPTypes
 import NIOCore
 import NIOHTTPTypes
 
-/// Gives a server heads of requests that are printable ASCII throughout, so that whatever compares, splits and hashes
-/// them afterwards, also in libraries, costs what it should (`PaymentCore/Values/OutsideText`).
+/// Makes every request head printable ASCII, so that comparing, splitting and hashing its text afterwards, also in
+/// libraries, costs no more than its length (`PaymentCore/Values/OutsideText`).
 ///
-/// In a header field a tab between question marks stands for any other byte, and only the value's end is kept: so it names no
-/// key, no login, no language and no origin, and the last entry of a list, which a proxy of ours may have added, stays what
-/// it is. In a method, a path and a field's name the parser itself refuses such bytes.
+/// In a header field every other byte is replaced by a tab between question marks, and of such a value only the last
+/// 256 bytes are kept. No key, login, language or origin contains a tab, so the value matches none of them. The last
+/// entry of a list, which may be our own proxy's, is at the end and survives. In methods, paths and field names the
+/// parser refuses such bytes.
 final class PlainHeads: ChannelInboundHandler, RemovableChannelHandler, Sendable {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart
@@ -27,6 +28,6 @@ final class PlainHeads: ChannelInboundHandler, RemovableChannelHandler, Sendable
 
   private static func isPlain(_ text: String) -> Bool { text.utf8.allSatisfy(isPlain) }
 
-  /// Printable, or the tab that a header may have between two words.
+  /// Whether the byte is printable ASCII, or the tab that a field may have between two words.
   private static func isPlain(_ byte: UInt8) -> Bool { (0x20...0x7E).contains(byte) || byte == 0x09 }
 }

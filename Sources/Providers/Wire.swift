@@ -4,14 +4,15 @@ import NIOHTTP1
 import NIOPosix
 import PaymentCore
 
-/// One HTTP exchange with a provider, and what can be said for certain about how it went.
+/// One HTTP exchange with a provider, and what is certain about its outcome.
 package struct Wire: Sendable {
   private let client: HTTPClient
   private let timeout: Duration
 
   /// - Parameters:
-  ///   - client: that of `Wire.withClient`.
-  ///   - timeout: for the whole exchange.
+  ///   - client: the one of `Wire.withClient`.
+  ///   - timeout: how long the head of the answer may take. The body has only the client's limit between two pieces;
+  ///     the dispatcher bounds the whole call.
   package init(client: HTTPClient, timeout: Duration) {
     self.client = client
     self.timeout = timeout
@@ -19,14 +20,14 @@ package struct Wire: Sendable {
 
   enum Outcome: Sendable {
     case answer(status: Int, body: [UInt8])
-    /// No connection was made, so not a byte of the request left.
+    /// No connection was made, so that no byte of the request left.
     case notSent
-    /// Bytes may have left, and no whole answer came back.
+    /// Bytes may have left, and no complete answer came back.
     case unknown(String)
   }
 
-  /// A client that neither follows redirects nor tries again by itself: a second attempt is decided by the engine, or
-  /// "not sent" could be said of the wrong one.
+  /// Runs the work with a client that follows no redirects and retries nothing. Only the engine decides about a second
+  /// attempt: otherwise "not sent" could be said of the wrong one.
   package static func withClient<Value>(
     connections: Int, work: (HTTPClient) async throws -> Value
   ) async throws -> Value {
@@ -35,20 +36,20 @@ package struct Wire: Sendable {
     configuration.httpVersion = .http1Only
     configuration.decompression = .disabled
     configuration.timeout.connect = .seconds(5)
-    // Between two pieces of an answer, whose whole time the caller bounds.
+    // The limit between two pieces of an answer. The dispatcher bounds the whole call.
     configuration.timeout.read = .seconds(30)
     configuration.connectionPool.retryConnectionEstablishment = false
     configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
     configuration.connectionPool.idleTimeout = .seconds(30)
     let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    // A client that is let go without this stops the program, and hides the error that led to it.
+    // The client must be shut down also after an error. Else its own check stops the program and hides the error.
     let result: Result<Value, any Error>
     do { result = .success(try await work(client)) } catch { result = .failure(error) }
     try await client.shutdown()
     return try result.get()
   }
 
-  /// The largest answer that is read.
+  /// How many bytes of an answer are read.
   private static let answerLimit = 1 << 20
 
   func send(_ method: HTTPMethod, _ url: String, headers: [(String, String)] = [], body: [UInt8]? = nil) async
@@ -67,8 +68,8 @@ package struct Wire: Sendable {
     }
   }
 
-  /// What an error of the client proves. Only what happens before a connection exists proves that nothing left; for
-  /// everything else, also what is new to us, the safe answer is doubt.
+  /// What an error of the client proves. Only errors from before a connection exists prove that nothing left.
+  /// Everything else is doubt, also errors that are new to us.
   static func outcome(of error: any Error) -> Outcome {
     switch error {
     case is NIOConnectionError: return .notSent

@@ -3,7 +3,7 @@ import NIOHTTP1
 package import PaymentCore
 package import PaymentEngine
 
-/// The sandbox bank on the other side of a socket.
+/// The adapter of the sandbox bank.
 package struct SandboxProvider: Provider {
   package let name: ProviderName = Self.name
   package static let name = ProviderName("sandbox")
@@ -13,12 +13,14 @@ package struct SandboxProvider: Provider {
   private let publicURL: String
   private let verifier: StandardWebhookVerifier
 
-  /// The secret that both sides use when neither sets one. Everybody knows it, so it is for a loopback bank only.
+  /// The secret that both sides use when neither sets one. It is public, so it is only for a bank that other machines
+  /// cannot reach.
   package static let defaultSecret = "whsec_cGF5b25jZS1zYW5kYm94LWJhbmstZXZlcnlib2R5LWtub3dzLWl0"
 
   /// - Parameters:
   ///   - bankURL: where the bank is, without a slash at the end.
   ///   - publicURL: where buyers and the bank reach PayOnce, without a slash at the end.
+  ///   - verifier: holds the secret with which the bank signs its notices.
   package init(wire: Wire, bankURL: String, publicURL: String, verifier: StandardWebhookVerifier) {
     self.wire = wire
     self.bankURL = bankURL
@@ -26,8 +28,9 @@ package struct SandboxProvider: Provider {
     self.verifier = verifier
   }
 
-  /// Source: the sandbox bank is ours, see docs/reference/sandbox-bank.md. A close is confirmed, but methods that wait
-  /// for the buyer can be made to take the money within a minute after it.
+  /// Source: docs/reference/sandbox-bank.md; the bank is ours. It confirms every close of an open charge. Such a charge
+  /// can take the money all the same, 2 s later: `late` always does, the others by the fault `late_success`. The sheet
+  /// allows a minute.
   package let sheet = CapabilitySheet(
     methods: ["ok", "declined", "action", "qr", "slow", "lost", "late"], createMovesMoney: true, burning: .close,
     finalRejections: ["invalid_charge"],
@@ -72,7 +75,7 @@ package struct SandboxProvider: Provider {
     return (try? JSONEncoder().encode(charge)).map(Array.init) ?? []
   }
 
-  /// Whole seconds, rounded up: the bank must not close before we do.
+  /// The instant in whole seconds, rounded up: the bank must not close before we do.
   private static func text(_ instant: Instant) -> String {
     Date(timeIntervalSince1970: TimeInterval((instant.milliseconds + 999) / 1000)).formatted(.iso8601)
   }
@@ -88,7 +91,7 @@ package struct SandboxProvider: Provider {
     let amount_captured: Int64?
     let captured_at: String?
 
-    /// When it took the money, by its own clock.
+    /// The moment at which the bank took the money, by the bank's clock.
     var capturedAt: Instant? {
       guard let captured_at,
         let date = try? Date.ISO8601FormatStyle(includingFractionalSeconds: true).parse(captured_at)
@@ -97,7 +100,7 @@ package struct SandboxProvider: Provider {
     }
   }
 
-  /// What an answer or a notice says.
+  /// The content of an answer or of a notice.
   private struct Reading {
     let verdict: PaymentEvidence.Verdict
     var capturedAt: Instant?
@@ -202,7 +205,7 @@ package struct SandboxProvider: Provider {
     switch refused?.code {
     case nil: .unknown("the bank answered \(status)")
     case "not_found" where call.kind == .queryRefund: .notFound
-    // It has a refund of this number already: the next query says how much went back.
+    // The bank has a refund of this number with another amount. The next query tells how much went back.
     case "content_mismatch": .unknown("the bank has another refund of this number")
     case let code?: .refused(Failure(code: code, message: "the bank refused the refund"))
     }
