@@ -3,19 +3,19 @@ import PaymentCore
 import PaymentEngine
 import Synchronization
 
-/// Slows down an address from which many payments are tried that are declined, on whatever orders: a robot that tests stolen
-/// cards, and orders anew for each. Each server counts for itself, in memory.
+/// Slows down an address from which many payments are declined, on whatever orders: a robot that tests stolen cards
+/// uses a new order for each. Each server counts for itself, in memory.
 final class AddressBrake: Sendable {
   fileprivate struct Try {
     let number: Int
     let at: Duration
-    /// `nil` while it is being started.
+    /// `nil` while the payment is being started.
     var payment: PaymentID?
   }
   fileprivate struct Tries {
-    /// The oldest first.
+    /// The tries of the last `span`, the oldest first.
     var all: [Try] = []
-    /// How they stood when the place was full: so many declined, and that is believed for a moment.
+    /// How many had been declined when no place was left, and the uptime until which that is believed.
     var declined = 0
     var believedUntil: Duration = .zero
   }
@@ -26,12 +26,13 @@ final class AddressBrake: Sendable {
   private let clock: any PaymentEngine.Clock
   private let state = Mutex(State())
 
-  /// So many declined in so long a time, from one address: far more than the people behind one connection have.
+  /// How many declined payments in `span` stop an address. The people behind one connection have far fewer.
   static let most = 30
   static let span: Duration = .seconds(600)
-  /// How many addresses are remembered. Beyond that those are forgotten first that have been quiet for longest.
+  /// How many addresses are remembered. Beyond that the ones that have been quiet for longest are forgotten.
   fileprivate static let capacity = 10_000
-  /// For how long it is believed how the tries stood: a robot that goes on does not make the store look at them each time.
+  /// How long a count of declined payments is believed, so that a robot that goes on does not make the store count each
+  /// time.
   private static let trust: Duration = .seconds(2)
 
   init(clock: any PaymentEngine.Clock) { self.clock = clock }
@@ -41,11 +42,11 @@ final class AddressBrake: Sendable {
 
   /// Notes that a payment is about to be tried.
   /// - Parameters:
-  ///   - address: `nil` where nobody knows whose it is.
-  ///   - status: of a payment that was started before; asked when there is no place left, since what was not declined
-  ///     does not count.
-  /// - Returns: the number of the try, for `end`.
-  /// - Throws: the refusal, where the address has to wait.
+  ///   - address: `nil` when nobody knows whose it is. Such a try is not counted.
+  ///   - status: the status of a payment that was started before. Asked for when no place is left: a payment that was
+  ///     not declined gives its place back.
+  /// - Returns: the number of the try, for `end`; `nil` without an address.
+  /// - Throws: `too_many_payments` with the time to wait, or what `status` throws.
   func begin(
     _ address: [UInt8]?, status: (PaymentID) async throws -> Payment.Status?
   ) async throws -> Int? {
@@ -61,7 +62,7 @@ final class AddressBrake: Sendable {
         guard let payment = it.payment else { continue }
         switch try await status(payment) {
         case .failed: declined += 1
-        // It may yet be declined.
+        // This payment may still be declined.
         case .processing: break
         case .requiresAction, .succeeded, .closed, nil: others.insert(it.number)
         }
@@ -84,7 +85,7 @@ final class AddressBrake: Sendable {
     throw Refusal(.tooManyPayments, detail, retryAfter: seconds)
   }
 
-  /// A place among the tries of the address; `nil` when there is none.
+  /// Takes a place among the tries of the address; `nil` when there is none.
   private func take(_ address: [UInt8]) -> Int? {
     let now = clock.uptime()
     return state.withLock { state -> Int? in
@@ -99,8 +100,8 @@ final class AddressBrake: Sendable {
     }
   }
 
-  /// The try has been answered.
-  /// - Parameter started: the payment that it started; `nil` where it started none, which does not count.
+  /// Notes that a try has been answered.
+  /// - Parameter started: the payment that the try started. `nil` when it started none: then it does not count.
   func end(_ address: [UInt8]?, _ number: Int?, started payment: PaymentID?) {
     guard let address, let number else { return }
     state.withLock { state in
@@ -116,7 +117,8 @@ final class AddressBrake: Sendable {
 }
 
 extension AddressBrake.State {
-  /// A sixteenth at once, so that not every newcomer looks through all of them.
+  /// Forgets the addresses without recent tries. If that is not enough, forgets a sixteenth at once, so that not every
+  /// newcomer has to look through all of them.
   fileprivate mutating func makeRoom(_ now: Duration) {
     tries = tries.filter { $0.value.all.last.map { now - $0.at < AddressBrake.span } ?? false }
     guard tries.count >= AddressBrake.capacity else { return }

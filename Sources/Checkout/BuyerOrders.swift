@@ -4,7 +4,7 @@ import PaymentCore
 import PaymentEngine
 import Site
 
-/// The orders behind checkout tokens, and what can be done about one here and now.
+/// Looks up the orders of checkout tokens, and what a buyer can do about them here and now.
 struct BuyerOrders: Sendable {
   let engine: Engine
   let reading: any Reading
@@ -28,17 +28,19 @@ struct BuyerOrders: Sendable {
     return order.flatMap { Caller.buyer(secret: token.secret).maySee($0) ? $0 : nil }
   }
 
-  /// Lets a request through that is about what is there.
+  /// Throws `not_found` when there is no order behind the token.
   func admit(_ request: Request, _ context: WebContext) async throws { _ = try await order(behind: context) }
 
-  // MARK: What is known of it
+  // MARK: The state of the order
 
   func shop(of order: Order) async throws -> Merchant {
     let id = order.registration.merchant
     return try await directory.merchant(id) ?? Merchant(id: id, name: "", origins: [])
   }
 
-  /// The order after the query of its live payment was put on its way, if it could be.
+  /// The order, after a query of its live payment was requested. If there is no live payment, or the query cannot be
+  /// requested, the order as it is now.
+  /// - Throws: when the order cannot be read.
   func asked(_ order: Order) async throws -> Order {
     let current = try await reading.order(order.id) ?? order
     guard let live = current.livePayment,
@@ -47,17 +49,17 @@ struct BuyerOrders: Sendable {
     return asked
   }
 
-  // MARK: What can be done about it
+  // MARK: What a buyer can do
 
   /// What a buyer can do about an order at this moment, and what PayOnce does by itself.
   struct Standing: Sendable {
     let now: Instant
-    /// The ways to pay that are offered: none while another try would be refused.
+    /// The ways to pay; none while another try would be refused because of the brake on declines.
     let methods: [BuyerMethod]
     let brake: DeclineBrake.Position
-    /// Whether the provider of the payment under way is one of this node's; true when none is.
+    /// Whether this node has the provider of the live payment; true when no payment is live.
     let isAskable: Bool
-    /// When that provider is asked next; `nil` while it is being asked, and where it is not.
+    /// When that provider is asked next; `nil` while it is being asked, and when it will not be.
     let nextCheckAt: Instant?
   }
 

@@ -4,13 +4,13 @@ import PaymentCore
 import PaymentEngine
 import Site
 
-/// A buyer's tries to pay, and their ends: from a script as JSON, and from a page without scripts as a form.
+/// The routes on which a buyer starts and closes payments: as JSON for scripts, as forms for a page without scripts.
 struct BuyerPaymentRoutes: Sendable {
   let reading: any Reading
   let orders: BuyerOrders
   let payments: PaymentRequests
   let brake: AddressBrake
-  /// Whether buyers come by https alone.
+  /// Whether the public address is https. Then cookies are sent over https only.
   let isSecure: Bool
 
   func add(to routes: Routes) {
@@ -37,7 +37,7 @@ struct BuyerPaymentRoutes: Sendable {
     return id
   }
 
-  /// A buyer's try to pay. Those that come to nothing count against the address that they came from.
+  /// Makes a try to pay. A try that is declined counts against the address from which it came.
   private func trying(
     _ id: OrderID, _ key: IdempotencyKey?, from address: [UInt8]?,
     _ pay: () async throws -> PaymentRequests.Started
@@ -46,7 +46,8 @@ struct BuyerPaymentRoutes: Sendable {
     do {
       number = try await brake.begin(address) { try await reading.order($0.order)?.payment($0)?.status }
     } catch let refusal as Refusal {
-      // Where nothing can start, what there is to be said is said: the same payment, or the one that is in the way.
+      // The brake only keeps new payments away. If this request cannot start one, it gets its usual answer: the payment
+      // of its key, or the refusal because of the payment or the order.
       guard let order = try await reading.order(id),
         order.status != .open || order.livePayment != nil || order.payments.contains(where: { $0.key == key })
       else { throw refusal }
@@ -64,14 +65,14 @@ struct BuyerPaymentRoutes: Sendable {
 
   // MARK: Without scripts
 
-  /// How long a form waits for its outcome.
+  /// How long a form waits for the outcome.
   private static let formWait: Duration = .seconds(8)
 
   private func payByForm(_ request: Request, _ context: WebContext) async throws -> Response {
     try await ErrorPage.guarding(request, context) { try await pay(request, context) }
   }
 
-  /// Post, redirect, get: whatever happened, the page says it, so that a reload or the back button repeats nothing.
+  /// Redirects in every case, and the page says what happened. So a reload or the back button repeats nothing.
   private func pay(_ request: Request, _ context: WebContext) async throws -> Response {
     let token = try BuyerOrders.token(context)
     let page = "/checkout/\(token.text)"
@@ -92,12 +93,12 @@ struct BuyerPaymentRoutes: Sendable {
       }
     } catch let refusal as Refusal where refusal.code != .notFound {
       context.note.code = refusal.code.rawValue
-      // The page shows the payment that is in the way, and says that it is another one.
+      // The page shows the payment that is in the way. The word adds that somebody else started it.
       let word: CheckoutWord? =
         switch (refusal.code, refusal.payment) {
         case (.paymentInProgress, nil): .held
         case (.paymentInProgress, _), (.orderPaid, _): .elsewhere
-        // Of the order it is said by the page itself.
+        // The page itself tells of the order's own brake. The word is for the address's.
         case (.tooManyPayments, _): try await orders.order(behind: token).map(orders.brake) == .open ? .braked : nil
         case (.orderClosed, _), (.idempotencyKeyReused, _): nil
         default: .refused
@@ -109,14 +110,14 @@ struct BuyerPaymentRoutes: Sendable {
     return .seeOther(page)
   }
 
-  // The id and the token are not handed on to a function of their own. The compiler (6.3.1, x86-64, without optimisation)
-  // puts the third number of 128 bits on the stack, and the asynchronous function then returns to nowhere.
+  // The id and the token are not passed on to another function. The compiler (6.3.1, x86-64, without optimisation) puts
+  // the third 128-bit number on the stack, and the asynchronous function then returns to a wrong address.
   private func closeByForm(_ request: Request, _ context: WebContext) async throws -> Response {
     let token = try BuyerOrders.token(context)
     let id = try Self.payment(context, of: token)
     return try await ErrorPage.guarding(request, context) {
       _ = try await orders.order(behind: context)
-      // What cannot be closed, the page shows as it is.
+      // When the payment cannot be closed, the page shows it as it is.
       do {
         _ = try await payments.closed(id, by: .buyer(secret: token.secret), within: Self.formWait)
       } catch let refusal as Refusal {

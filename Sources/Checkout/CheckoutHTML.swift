@@ -4,18 +4,18 @@ import PaymentCore
 import PaymentEngine
 import Site
 
-/// The checkout page as HTML: what `CheckoutPage` says of the order, and the words around it.
+/// The checkout page as HTML: the values of `CheckoutPage`, and the words around them.
 struct CheckoutHTML {
   let order: Order
   let shop: Merchant
   let page: CheckoutPage
   let standing: BuyerOrders.Standing
-  /// What is said once, about what was just pressed.
+  /// A word that is shown once, about what the buyer just pressed.
   let word: CheckoutWord?
   let language: Language
-  /// Whether it is shown small, inside of the shop's own page on this server.
+  /// Whether the shop's own pages are on this server. They may show the checkout small, in a frame.
   let isShowcase: Bool
-  /// Of the try that the form starts.
+  /// The idempotency key of the payment that the form starts.
   let key: String
 
   private static let template = MustacheTemplate(page: PackageResources.checkout_mustache)
@@ -30,12 +30,12 @@ struct CheckoutHTML {
     case .redirect(let url): redirect = url
     case .qrCode(let content):
       code = page.acting.map { "\(base)/payments/\($0.id.text)/code.svg" }
-      // A buyer cannot scan the phone that shows the code.
+      // A buyer on a phone cannot scan the code that this phone shows.
       codeLink = content.hasPrefix("https://") || content.hasPrefix("http://") ? content : nil
     case .clientSecret, nil: break
     }
     let amount = language.amount(order.registration.amount)
-    // So that a small screen shows the button, too.
+    // The frame is small. With four choices it shows the button, too.
     let shown = isShowcase ? 4 : page.choices.count
     return [
       "lang": language.tag, "otherLanguage": language.other.rawValue, "otherLanguageName": language.other.name,
@@ -58,12 +58,12 @@ struct CheckoutHTML {
       "canPay": !page.choices.isEmpty,
       "isWaiting": page.state.isWaiting, "isConfirming": page.state == .confirming,
       "isReloading": page.state.isWaiting || page.retryAt != nil,
-      // What is said once is not taken away while it is read.
+      // A word is shown once, so the page leaves time to read it.
       "refresh": page.retryAt.map { max(1, $0.since(standing.now).wholeMilliseconds / 1000 + 1) }
         ?? (word == nil ? 3 : 20),
       "retryAt": page.retryAt.map(\.rfc3339), "retry": page.retryAt.map { time($0) },
       "retryLabel": say("You can try again from", "可再次尝试的时间："),
-      // Few banks let themselves be framed; the sandbox's does.
+      // Few banks allow frames. The sandbox's does.
       "bankTarget": isShowcase ? "_self" : "_top",
       "redirect": redirect, "code": code, "codeLink": codeLink,
       "closable": page.closable?.text,
@@ -115,8 +115,8 @@ struct CheckoutHTML {
 
   private var soon: String { language.say("We ask the bank again in a few seconds.", "几秒后再次向银行查询。") }
 
-  /// When the bank is asked again: *right now* only while somebody asks, and nothing where nobody can say. Short waits are
-  /// not counted down, since words that change all the time are not read.
+  /// When the bank is asked again: *right now* only while a query is under way, and nothing when nobody can say. Waits
+  /// of less than ten seconds are not counted down, since words that change all the time are not read.
   private var nextCheck: String {
     guard let next = standing.nextCheckAt else { return checking }
     guard next > standing.now else { return "" }
@@ -127,7 +127,7 @@ struct CheckoutHTML {
       : language.say("We ask the bank again in \((seconds + 30) / 60) minutes.", "\((seconds + 30) / 60)分钟后再次向银行查询。")
   }
 
-  /// Without scripts: the time of the deadline, with its date unless it is within the day.
+  /// A time in UTC, for pages without scripts. It has its date when it is more than 20 hours away.
   private func time(_ instant: Instant) -> String {
     let text = instant.rfc3339
     let time = text.dropLast(8).suffix(5)

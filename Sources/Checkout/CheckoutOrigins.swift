@@ -4,12 +4,12 @@ import PaymentCore
 import PaymentEngine
 package import Site
 
-/// Lets the pages of a shop use its buyers' checkout from a browser (CORS): those of the origins that its merchant allows,
-/// exactly, and nobody else's. Outside of `Problems`, so that refusals can be read, too.
+/// Allows pages of other origins to use the checkout from a browser (CORS): exactly the origins that the order's
+/// merchant allows. It is outside of `Problems`, so that those pages can read refusals, too.
 package struct CheckoutOrigins: RouterMiddleware {
   let orders: BuyerOrders
   let directory: any Directory
-  /// Our own pages' origin, which needs no leave.
+  /// The origin of our own pages, which needs no permission.
   let own: String
 
   package func handle(
@@ -31,7 +31,7 @@ package struct CheckoutOrigins: RouterMiddleware {
     } else {
       response = try await next(request, context)
     }
-    // What is said to one origin must not be kept for another one.
+    // A cache must not give the answer for one origin to another.
     response.headers[.vary] = "Origin"
     if isAllowed {
       response.headers[.accessControlAllowOrigin] = origin

@@ -1,9 +1,9 @@
 import PaymentCore
 import Site
 
-/// The page of whoever comes back from a provider without a key to the order.
 extension CheckoutPage {
-  /// What is said to somebody who has no key to the order: how it stands, and nothing that can be done about it here.
+  /// The page for somebody who comes back from a provider without the checkout token: how the order stands, and nothing
+  /// that can be done about it.
   func forAnybody(_ language: Language) -> CheckoutPage {
     let say = language.say
     var page = self

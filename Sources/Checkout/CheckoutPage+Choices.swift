@@ -2,9 +2,9 @@ import Contract
 import PaymentCore
 import Site
 
-/// What there is to choose from, or why there is nothing.
+/// The ways to pay, or why there are none.
 extension CheckoutPage {
-  /// The ways to pay, and how the last try ended.
+  /// Offers the ways to pay, and says how the last try ended.
   mutating func offer(_ methods: [BuyerMethod], after order: Order, _ language: Language) {
     let say = language.say
     choices = methods.enumerated().map { index, method in
@@ -25,14 +25,14 @@ extension CheckoutPage {
         order.payments.dropLast().last?.status == .failed
         ? say("The bank declined again", "银行再次拒绝了付款") : say("The bank declined", "银行拒绝了付款")
       text = charged + language.space + say("You can try again, or choose another way to pay.", "您可以重试，或选择其他支付方式。")
-    // What became of it is said of the money itself.
+    // Its money is surplus. `returned` says what becomes of that.
     case .succeeded: notice = returned.isEmpty ? charged : nil
     case .processing, .requiresAction, .closed:
       notice = say("Your last try was ended.", "上次付款已结束。") + language.space + charged
     }
   }
 
-  /// Why nothing can be chosen after many declined tries.
+  /// Says why nothing can be chosen after many declined tries.
   mutating func show(_ brake: DeclineBrake.Position, after order: Order, _ language: Language) {
     let say = language.say
     let reason: String

@@ -1,7 +1,7 @@
 import PaymentCore
 import Site
 
-/// The payment that is under way.
+/// The words for a live payment.
 extension CheckoutPage {
   mutating func show(_ live: Payment, isAskable: Bool, _ language: Language) {
     let say = language.say
@@ -10,7 +10,7 @@ extension CheckoutPage {
     if let failure = live.failure {
       notice = say("The bank declined: ", "银行拒绝：") + isolated(failure.message)
     }
-    // What was not sent needs no bank to end.
+    // A payment that was not sent can be closed without the provider.
     guard isAskable || !live.mayHaveLeft else {
       (headline, text) = Self.unaskable(language)
       return
@@ -57,7 +57,7 @@ extension CheckoutPage {
     }
   }
 
-  /// What is said while the provider of the payment under way is turned off.
+  /// The words while the provider of the live payment is not one of this node's.
   static func unaskable(_ language: Language) -> (headline: String, text: String) {
     let say = language.say
     return (

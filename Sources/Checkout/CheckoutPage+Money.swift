@@ -1,9 +1,9 @@
 import PaymentCore
 import Site
 
-/// What became of money that was paid: refunds of it, and what the order does not keep.
+/// The words for money that goes back: refunds of the kept payment, and surplus.
 extension CheckoutPage {
-  /// What went back of the payment that the order keeps, and what is on its way: one sum of each.
+  /// Shows how much of the kept payment went back, and how much is on its way: one sum of each.
   mutating func showRefunds(of kept: Payment, _ order: Order, _ language: Language) {
     let say = language.say
     let refunds = order.refunds.filter { $0.payment == kept.id }
@@ -57,7 +57,7 @@ extension CheckoutPage {
         "目前您没有被扣款。如果银行之后仍为之前的付款扣款，会自动退回给您。")
   }
 
-  /// What went back to the buyer, or is about to, of money that the order does not keep.
+  /// The surplus that went back to the buyer, or is about to: one sentence for each refund.
   static func returned(_ order: Order, _ language: Language) -> [String] {
     let say = language.say
     let kept = order.keptPayment?.id
@@ -77,10 +77,10 @@ extension CheckoutPage {
     }
   }
 
-  /// Whether money came in that the order does not keep.
+  /// Whether surplus money came in.
   static func hasSurplus(_ order: Order) -> Bool { order.payments.contains { $0.surplus != nil } }
 
-  /// Whether a person has to see to it that the money goes back.
+  /// Whether the refund has an open case, so that a person has to act.
   private static func isStuck(_ refund: Refund, _ order: Order) -> Bool {
     order.cases.contains { $0.refund == refund.id && $0.resolvedAt == nil }
   }

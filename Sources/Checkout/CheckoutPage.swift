@@ -2,17 +2,18 @@ import Contract
 import PaymentCore
 import Site
 
-/// What the checkout page shows, as plain values: the page is a pure function of the order and the language.
+/// The checkout page as plain values, computed from the order, what its buyer can do, and the language.
 struct CheckoutPage {
-  /// Which of the pages it is; also a class of the body, for the style and for tests.
+  /// The kind of page. The HTML has it as a class of the section and as `data-state`, for the style, the scripts and
+  /// the tests.
   enum State: String {
     case ready, failed, action, confirming, paid, refunded, closed
 
-    /// Nothing that the buyer could do, or that could still be found out, is left.
+    /// Whether the buyer has nothing left to do or to wait for.
     var isFinal: Bool { self == .paid || self == .refunded || self == .closed }
-    /// It becomes another one by itself.
+    /// Whether the page will change without the buyer.
     var isWaiting: Bool { self == .confirming || self == .action }
-    /// Who goes back to the shop now is not about to pay a second time.
+    /// Whether a buyer who goes back to the shop now would not pay a second time there.
     var isSafeToLeave: Bool { self != .confirming }
   }
 
@@ -29,19 +30,19 @@ struct CheckoutPage {
   /// What happened before, such as a declined try.
   var notice: String?
   var returned: [String]
-  /// The payment that is under way, while the buyer has to do something for it.
+  /// The live payment, while the buyer has to do something for it.
   var acting: Payment?
   var choices: [Choice] = []
   var closable: PaymentID?
-  /// The payment that the bank is being asked about.
+  /// The live payment, while its provider is asked about it.
   var asked: Payment?
-  /// When there is something to choose from again, where only time is needed.
+  /// When there will be ways to pay again, if only time is needed.
   var retryAt: Instant?
 
   /// - Parameters:
   ///   - brake: whether another try may start.
-  ///   - isAskable: whether the provider of the payment under way, if there is one, can be asked here.
-  ///   - isElsewhere: the page could pay, and then somebody else's try came first.
+  ///   - isAskable: whether the provider of the live payment, if there is one, can be asked here.
+  ///   - isElsewhere: whether this page could pay when somebody else's try came first.
   init(
     _ order: Order, methods: [BuyerMethod], brake: DeclineBrake.Position, isAskable: Bool, isElsewhere: Bool,
     language: Language
@@ -106,5 +107,5 @@ struct CheckoutPage {
   }
 }
 
-/// Text of others within a sentence of ours: whichever way it is written, it turns nothing around it.
+/// A text of others, isolated so that its direction changes nothing in the sentence around it.
 func isolated(_ text: String) -> String { "\u{2068}\(text)\u{2069}" }

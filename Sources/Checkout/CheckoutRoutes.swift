@@ -3,7 +3,7 @@ package import PaymentCore
 package import PaymentEngine
 package import Site
 
-/// The buyer's side: a page that works without scripts, and the calls that it, or a shop's own page, makes.
+/// The buyer's side: a page that works without scripts, and the calls of that page or of a shop's own.
 package struct CheckoutRoutes {
   private let engine: Engine
   private let reading: any Reading
@@ -14,10 +14,10 @@ package struct CheckoutRoutes {
   private let showcase: MerchantID?
 
   /// - Parameters:
-  ///   - publicURL: without a slash at its end.
-  ///   - redirectOrigins: where a buyer may be sent on to pay: origins such as `https://pay.example`.
-  ///   - showcase: the merchant whose own pages are on this server. They may show the checkout inside of them, small, so
-  ///     that it offers only a few ways to pay at first.
+  ///   - publicURL: where buyers reach this server, without a slash at its end.
+  ///   - redirectOrigins: where a buyer may be sent to pay: origins such as `https://pay.example`.
+  ///   - showcase: the merchant whose own pages are on this server. They may frame the checkout, which then offers only
+  ///     a few ways to pay at first, since the frame is small.
   package init(
     engine: Engine, reading: any Reading, directory: any Directory, randomness: any Randomness, publicURL: String,
     redirectOrigins: [String], showcase: MerchantID?
@@ -33,7 +33,7 @@ package struct CheckoutRoutes {
 
   private var orders: BuyerOrders { BuyerOrders(engine: engine, reading: reading, directory: directory) }
 
-  /// To be put outside of `Problems`, so that a shop's pages can read refusals, too.
+  /// The middleware for CORS. It must be added before `Problems`, so that a shop's pages can read refusals, too.
   package var origins: CheckoutOrigins { CheckoutOrigins(orders: orders, directory: directory, own: publicURL) }
 
   package func add(to routes: Routes) {

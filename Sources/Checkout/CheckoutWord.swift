@@ -2,12 +2,12 @@ import Hummingbird
 import PaymentCore
 import Site
 
-/// What a page without scripts says once, about what was just pressed. It is a cookie, since what stands in an address is
-/// still there after a reload, and is handed on.
+/// A word that a page without scripts shows once, about what was just pressed. It is a cookie: an address would keep it
+/// after a reload, and be passed on with it.
 enum CheckoutWord: String, CaseIterable {
-  /// The way to pay is not to be had.
+  /// The way to pay is not available.
   case refused
-  /// Money came in under a payment that this database had forgotten.
+  /// Money came in for a payment that this database had forgotten.
   case held
   /// Somebody else's try came first.
   case elsewhere
@@ -23,10 +23,10 @@ enum CheckoutWord: String, CaseIterable {
     self = word
   }
 
-  /// For the next page of this checkout.
+  /// Stores the word for the next page of this checkout, for at most a minute.
   func say(_ token: CheckoutToken, in response: inout Response) { Self.set(rawValue, 60, token, &response) }
 
-  /// It was said.
+  /// Deletes the word once it was shown.
   static func forget(_ token: CheckoutToken, in response: inout Response) { set("", 0, token, &response) }
 
   private static func set(_ value: String, _ life: Int, _ token: CheckoutToken, _ response: inout Response) {

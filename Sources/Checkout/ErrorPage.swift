@@ -4,10 +4,12 @@ import Hummingbird
 import PaymentCore
 import Site
 
-/// A page for somebody who may just have paid: also what goes wrong is said in words.
+/// The page for errors. Its reader may just have paid, so it says in words what that means.
 enum ErrorPage {
-  /// Answers with such a page where the work fails.
-  /// - Parameter again: where to look once more; the checkout page, if not said otherwise.
+  /// Does the work, and answers with a page when it fails: a refusal becomes *there is no such order*, every other
+  /// error *look again*.
+  /// - Parameter again: where to look again. `nil` for the checkout page.
+  /// - Throws: only that the connection is gone.
   static func guarding(
     _ request: Request, _ context: WebContext, again: String? = nil, _ work: () async throws -> Response
   ) async throws -> Response {
@@ -23,7 +25,8 @@ enum ErrorPage {
     }
   }
 
-  /// A page without a form and without an order: a shop's frame shows it, too, instead of the browser's own error.
+  /// Every page may frame these: they have no form and no order. A shop's frame would otherwise show the browser's own
+  /// error.
   private static let anybody = ["*"]
 
   private static func unavailable(_ request: Request, again path: String, status: HTTPResponse.Status) -> Response {

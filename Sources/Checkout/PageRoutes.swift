@@ -5,13 +5,13 @@ import PaymentCore
 import PaymentEngine
 import Site
 
-/// The checkout page, and what it loads.
+/// The routes of the checkout page and of what it loads.
 struct PageRoutes: Sendable {
   let orders: BuyerOrders
   let directory: any Directory
   let randomness: any Randomness
   let redirectOrigins: [String]
-  /// Whose pages on this server may frame it; see `CheckoutRoutes`.
+  /// The merchant whose pages on this server may frame the checkout; see `CheckoutRoutes`.
   let showcase: MerchantID?
   let isSecure: Bool
 
@@ -20,11 +20,11 @@ struct PageRoutes: Sendable {
       var response = try await ErrorPage.guarding(request, context) {
         try await page(try await orders.asked(try await orders.order(behind: context)), request)
       }
-      // What a script asks for is no choice: another tab may have made one meanwhile.
+      // A script repeats its page's language, which is no new choice: another tab may have made one meanwhile.
       if !request.isScripted { Language.keep(request, in: &response) }
       return response
     }
-    // Some banks come back by a form. Nothing is read from it.
+    // Some banks send buyers back with a form. Nothing is read from it.
     routes.on(.post, "/checkout/:token") { request, context in
       try await ErrorPage.guarding(request, context) {
         .seeOther("/checkout/\(try BuyerOrders.token(context).text)")
@@ -56,7 +56,7 @@ struct PageRoutes: Sendable {
 
   private func page(_ order: Order, _ request: Request) async throws -> Response {
     let language = Language(request)
-    // The script knows itself what was pressed.
+    // The script remembers itself what was pressed, and tells it in the query.
     let word: CheckoutWord? =
       if request.isScripted { request.queryText("elsewhere") == nil ? nil : .elsewhere } else { CheckoutWord(request) }
     let shop = try await orders.shop(of: order)
@@ -68,7 +68,7 @@ struct PageRoutes: Sendable {
     let html = CheckoutHTML(
       order: order, shop: shop, page: page, standing: standing, word: word, language: language,
       isShowcase: isShowcase, key: "page-" + String(randomness.next128(), radix: 36))
-    // A policy cannot name an address of IPv6, and one that cannot be read counts for nothing.
+    // A policy (CSP) cannot name an IPv6 address. Browsers ignore a source that they cannot parse.
     let origins = shop.origins.filter { !$0.contains("[") }
     var response = Response.page(
       html.text, formTargets: redirectOrigins, framedBy: origins + (isShowcase ? ["'self'"] : []))
@@ -81,6 +81,6 @@ struct PageRoutes: Sendable {
 }
 
 extension Request {
-  /// Whether checkout.js asks, and not somebody who opens a page.
+  /// Whether checkout.js sent the request, and not somebody who opens the page.
   fileprivate var isScripted: Bool { headers[.init("X-Requested-With")!] != nil }
 }

@@ -1,15 +1,15 @@
 import CQREncode
 
-/// A QR code as people scan it from a screen.
+/// A QR code for screens.
 struct QRCode {
-  /// Modules on each side.
+  /// The number of modules on each side.
   let width: Int
-  /// Row by row, `true` where a module is dark.
+  /// The modules row by row, `true` where one is dark.
   let isDark: [Bool]
 
-  /// - Returns: `nil` when the content is empty, or too long for the largest code (2,331 bytes).
+  /// - Parameter content: at most 2,331 bytes, which the largest code holds. `nil` results from more, or from none.
   init?(_ content: String) {
-    // Level M survives damage to 15 % of the code: enough for a screen.
+    // Level M survives damage to 15 % of the code, which is enough for a screen.
     guard let code = QRcode_encodeString8bit(content, 0, QR_ECLEVEL_M) else { return nil }
     defer { QRcode_free(code) }
     width = Int(code.pointee.width)
@@ -19,7 +19,7 @@ struct QRCode {
   /// The quiet zone that scanners need around a code, in modules (ISO/IEC 18004).
   private static let margin = 4
 
-  /// Dark on light, also on a dark page: many scanners do not read the inverse.
+  /// The code as SVG, dark on light also on a dark page: many scanners do not read the inverse.
   var svg: String {
     let size = width + 2 * Self.margin
     var path = ""

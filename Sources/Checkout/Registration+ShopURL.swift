@@ -2,8 +2,10 @@ import PaymentCore
 import Site
 
 extension Order.Registration {
-  /// Where the shop wants its buyers to go on to: once nothing is left to do here, or while the order is not paid.
-  /// The shop's own number tells it which order it was about, and proves nothing.
+  /// The address at the shop to which the buyer goes on; `nil` when the shop named none. It carries the shop's own
+  /// number, which tells the shop which order it was and proves nothing.
+  /// - Parameter isOver: whether nothing is left to do here. Then `return_url` comes before `cancel_url`, else after
+  ///   it.
   func shopURL(isOver: Bool) -> String? {
     guard let url = isOver ? returnURL ?? cancelURL : cancelURL ?? returnURL else { return nil }
     let parts = url.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
@@ -13,7 +15,7 @@ extension Order.Registration {
     return "\(address)\(separator)reference=\(Self.encoded(reference))\(fragment)"
   }
 
-  /// As a value in a query: what RFC 3986 does not call unreserved is escaped.
+  /// The text as a value in a query: every byte that RFC 3986 does not call unreserved is escaped.
   private static func encoded(_ text: String) -> String {
     var bytes: [UInt8] = []
     for byte in text.utf8 {

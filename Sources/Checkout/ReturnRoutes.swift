@@ -3,12 +3,13 @@ import PaymentCore
 import PaymentEngine
 import Site
 
-/// Where providers send buyers back to. The address names a payment, which the provider knows anyway; the browser that went
-/// there is led on to its checkout page, and everybody else is told how the order stands, and nothing more.
+/// The routes to which providers send buyers back. The address names a payment, which the provider knows anyway. The
+/// browser that left for the provider is led on to its checkout page. Everybody else is told how the order stands, and
+/// nothing more.
 struct ReturnRoutes: Sendable {
   let reading: any Reading
   let orders: BuyerOrders
-  /// Whose pages on this server may frame it; see `CheckoutRoutes`.
+  /// The merchant whose pages on this server may frame it; see `CheckoutRoutes`.
   let showcase: MerchantID?
 
   func add(to routes: Routes) {
@@ -23,7 +24,8 @@ struct ReturnRoutes: Sendable {
         return try await page(try await orders.asked(order), id, request)
       }
     }
-    // Some banks come back by a form, which brings no cookies with it from another site.
+    // Some banks send buyers back with a form. From another site it brings no cookies, so the browser is led on to GET,
+    // which does.
     routes.on(.post, "/return/:id") { request, context in
       try await ErrorPage.guarding(request, context) { .seeOther(WayBack.path(try context.id())) }
     }

@@ -6,7 +6,7 @@ import PaymentCore
 import PaymentEngine
 import Site
 
-/// How an order stands, as JSON: at once, once it has changed, and as a stream.
+/// The routes that tell how an order stands, as JSON: at once, after a change, or as a stream.
 struct StatusRoutes: Sendable {
   let engine: Engine
   let reading: any Reading
@@ -43,8 +43,10 @@ struct StatusRoutes: Sendable {
       nextCheckAt: standing.nextCheckAt, now: standing.now)
   }
 
-  /// The order once it has changed, or as it is when the time is over. A live payment's provider is asked first.
-  /// - Parameter version: the version that the caller has; `nil` to wait until nothing is under way.
+  /// Has the live payment's provider asked, and waits until the order has changed.
+  /// - Parameter version: the version that the caller has. `nil` waits until no payment is live and the order is not
+  ///   closing.
+  /// - Returns: the order as it is when the wait is over.
   private func changed(
     _ order: Order, beyond version: Int?, within wait: Duration, _ request: Request, _ context: WebContext
   ) async throws -> Order {
@@ -56,23 +58,23 @@ struct StatusRoutes: Sendable {
       let now = try await orders.asked(order)
       if isMet(now) { return now }
       if let next = await subscription.first(within: wait, where: isMet), isMet(next) { return next }
-      // A view says when it was true, and the wait was long.
+      // The view carries the time at which it was true, and the wait was long.
       return try await reading.order(order.id) ?? now
     }
   }
 
-  /// How long one event stream lasts; the browser opens the next.
+  /// How long one stream lasts. The browser then opens the next.
   private static let streamLife: Duration = .seconds(600)
   private static let heartbeat: Duration = .seconds(15)
 
-  /// Server-sent events: the buyer's view, now and whenever it changes.
+  /// Server-sent events: the buyer's view, now, at every change, and at every heartbeat.
   private func stream(_ order: Order, as kind: Listeners.Kind) async throws -> Response {
     let shop = try await orders.shop(of: order).shownName
-    // Nobody listens before the body is really written: the answer to a HEAD has none.
+    // The subscription begins when the body is written: the answer to HEAD has no body.
     let body = ResponseBody { writer in
       try await engine.listeners.withSubscription(to: order.id, as: kind) { subscription in
-        // A buyer who went away is noticed by the next heartbeat. Hummingbird could say so at once, but stops the program
-        // when the request of whom it watches has a body that never ends.
+        // The next heartbeat notices that a buyer has left. Hummingbird could tell at once, but stops the program when
+        // it watches a request whose body never ends.
         var order = (try? await reading.order(order.id)) ?? order
         let end = engine.clock.uptime() + Self.streamLife
         try await writer.write(event(order, shop))
@@ -83,8 +85,8 @@ struct StatusRoutes: Sendable {
             order = next
             try await writer.write(event(order, shop))
           } else {
-            // The same once more, not a comment: a page cannot see comments, and a dead connection looks like a quiet one.
-            // Where it cannot be read another node may know more.
+            // The heartbeat is the view and not a comment: a page cannot see comments, and a dead connection looks like
+            // a quiet one. When the order cannot be read the stream ends, since another node may be able to read it.
             guard let current = try? await reading.order(order.id) else { break }
             try await writer.write(event(current, shop))
           }

@@ -2,14 +2,14 @@ import Hummingbird
 import PaymentCore
 import Site
 
-/// The way back from a provider: it names the payment, since a provider should not see the buyer's secret, and this cookie
-/// leads on to the page of the browser that went there.
+/// The way back from a provider. Its address names the payment, since a provider should not see the buyer's secret. A
+/// cookie leads the browser that left for the provider on to its checkout page.
 enum WayBack {
   private static let cookie = "payonce_back"
 
   static func path(_ payment: PaymentID) -> String { "/return/\(payment.text)" }
 
-  /// Remembers who goes to the provider's page, if the payment leads there.
+  /// Sets the cookie, if the payment sends the buyer to a provider's page.
   static func remember(_ payment: Payment, _ token: CheckoutToken, isSecure: Bool, in response: inout Response) {
     guard case .redirect? = payment.nextAction else { return }
     response.setCookie(

@@ -4,8 +4,8 @@ package import Hummingbird
 import PaymentCore
 package import Site
 
-/// Who gets into the demo, and how often. Nobody logs in there, what is ordered is written to the store for ever, and its
-/// panel breaks the bank's network for all.
+/// Restricts who uses the demo. Nobody logs in there, each order is kept for ever, and its panel changes the bank's
+/// network for everybody.
 package struct DemoDoor: RouterMiddleware {
   private let publicURL: String
   private let publicHost: String?
@@ -18,10 +18,11 @@ package struct DemoDoor: RouterMiddleware {
   package func handle(
     _ request: Request, context: WebContext, next: (Request, WebContext) async throws -> Response
   ) async throws -> Response {
-    // As the router takes a path: slashes too many are none.
+    // The router ignores repeated slashes, so this does, too.
     let parts = request.uri.path.utf8.split(separator: UInt8(ascii: "/"))
     guard parts.first?.elementsEqual("demo".utf8) ?? true else { return try await next(request, context) }
-    // Under a name of its own that leads here another site's page would be the demo's own to a browser (DNS rebinding).
+    // Another site can make a name of its own lead here (DNS rebinding). To a browser its page would then be the demo's
+    // own.
     guard let address = Self.address(request),
       address.isNumeric || address.host == publicHost || address.host == "localhost"
     else {
@@ -33,12 +34,13 @@ package struct DemoDoor: RouterMiddleware {
     return try await next(request, context)
   }
 
-  /// Under which name or address it came here.
+  /// The name or address under which the request came.
   private static func address(_ request: Request) -> WebAddress? {
     request.head.authority.flatMap { WebAddress("http://\($0)") }
   }
 
-  /// A browser says where a request comes from in one way or the other; `Sec-Fetch-Site` not on every address.
+  /// Whether the demo's own page sent the request. Browsers send `Origin` where they leave out `Sec-Fetch-Site`, as
+  /// they do for http addresses of other machines.
   private func isOwnPage(_ request: Request) -> Bool {
     if let site = request.headers[.init("Sec-Fetch-Site")!] { return site == "same-origin" }
     guard let origin = request.headers[.origin] else { return false }

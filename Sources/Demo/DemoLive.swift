@@ -2,7 +2,7 @@ import Contract
 import PaymentCore
 import Site
 
-/// What the panel shows of an order while it is open: its timeline and the bank's books, in words.
+/// The data that the panel shows of an order: its first 200 events and the bank's books, in words.
 struct DemoLive: Encodable {
   struct Moment: Encodable {
     let at: String
@@ -14,11 +14,11 @@ struct DemoLive: Encodable {
   }
   let version: Int
   let status: String
-  /// `nil` when the bank does not answer, and so are the next three.
+  /// `nil` when the bank does not answer, like `kept`, `books` and `charges`.
   let network: String?
   let kept: String?
   let books: [Entry]?
-  /// How often the bank took money.
+  /// How many charges succeeded.
   let charges: Int?
   let prevented: String
   let events: [Moment]

@@ -1,10 +1,10 @@
 import PaymentEngine
 import Synchronization
 
-/// How many orders the demo takes: many at once, then one now and then.
+/// Limits the orders of the demo: `atOnce` at once, then one in each `interval`.
 final class DemoOrders: Sendable {
   private let clock: any Clock
-  /// When all places will be free again.
+  /// The uptime at which all places will be free again.
   private let free = Mutex<Duration>(.zero)
 
   static let atOnce = 60
@@ -13,7 +13,7 @@ final class DemoOrders: Sendable {
   init(clock: any Clock) { self.clock = clock }
 
   /// Takes a place.
-  /// - Returns: `nil`, or for how long there is none.
+  /// - Returns: `nil`, or how long to wait when there is none.
   func take() -> Duration? {
     let now = clock.uptime()
     return free.withLock { free in

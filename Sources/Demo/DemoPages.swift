@@ -4,10 +4,9 @@ import Mustache
 import PaymentCore
 import Site
 
-/// The pages of the demo shop.
 struct DemoPages: Sendable {
   let publicURL: String
-  /// Where a visitor can read the sandbox bank's books.
+  /// The bank's address, at which a visitor can read its books.
   let bankURL: String
 
   private static let shop = MustacheTemplate(page: PackageResources.demo_shop_mustache)
@@ -70,7 +69,7 @@ struct DemoPages: Sendable {
       ["value": $0.rawValue, "label": DemoWords.network($0, language)]
     }
     let checkout = "/checkout/\(order.checkoutToken.text)"
-    // Who comes back from the checkout page brings the number along: then the screen shows the shop.
+    // The way back from the checkout page carries the order's number. Then the screen shows the shop.
     let isBack = request.queryText("reference") != nil
     return Self.page(
       Self.order,
@@ -97,7 +96,7 @@ struct DemoPages: Sendable {
         "timelineLabel": say("What happened", "发生了什么"),
         "notReadyLabel": say("The page offers nothing to press at the moment.", "页面目前没有可以点击的按钮。"),
         "deviceLabel": say("Device", "设备"),
-        // For one and for more.
+        // The singular and the plural, with a bar between them.
         "pressWords": say("{n} press|{n} presses", "点击 {n} 次|点击 {n} 次"),
         "requestWords": say("{n} request|{n} requests", "请求 {n} 次|请求 {n} 次"),
         "sentWords": say(" (sent {n} times)", "（发送 {n} 次）"),
@@ -107,7 +106,7 @@ struct DemoPages: Sendable {
       ], request, frames: ["'self'", bankURL])
   }
 
-  /// Where the shop has its buyers come back to: it says what its own server knows.
+  /// The page to which the shop has its buyers return. It says what the shop's own server knows.
   func backPage(_ order: Order, _ request: Request) -> Response {
     let language = Language(request)
     let say = language.say
@@ -145,8 +144,9 @@ struct DemoPages: Sendable {
       ], request, framedBy: ["'self'"])
   }
 
-  /// A shop's own page with `payonce.js`, as docs/guides/own-page.md shows it.
-  /// - Parameter gate: where PayOnce is, seen from the page; the demo's visitor may have come by another name.
+  /// A shop's own page with `payonce.js`, the one of docs/guides/own-page.md.
+  /// - Parameter gate: the address of PayOnce as the page sees it. Empty when this server serves the page: a visitor
+  ///   may have come by another name than the public one.
   func ownPage(_ order: Order, gate: String) -> String {
     Self.own.fill([
       "gate": gate, "checkout": "\(gate)/checkout/\(order.checkoutToken.text)",

@@ -1,6 +1,6 @@
 import PaymentCore
 
-/// What the demo shop sells.
+/// A product of the demo shop. Its price is in minor units.
 struct DemoProduct: Sendable {
   let id: String
   let name: (english: String, chinese: String)
@@ -21,7 +21,7 @@ struct DemoProduct: Sendable {
       id: "pot", name: ("Clay teapot", "紫砂壶"), note: ("For two, from Yixing clay", "宜兴紫砂，两人用"), price: 26_800),
   ]
 
-  /// The one that somebody ordered.
+  /// The id of the ordered product, found by its price. Tea when none has it.
   static func ordered(_ order: Order) -> String {
     all.first { order.registration.amount.amount == $0.price }?.id ?? "tea"
   }

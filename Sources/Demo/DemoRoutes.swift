@@ -7,7 +7,7 @@ import PaymentCore
 package import PaymentEngine
 package import Site
 
-/// A small shop that is PayOnce's own first customer, so that one can see two clicks and one charge.
+/// The demo: a small shop that pays with PayOnce, so that visitors see two clicks make one charge.
 package struct DemoRoutes: Sendable {
   private let shop: DemoShop
   private let engine: Engine
@@ -25,10 +25,10 @@ package struct DemoRoutes: Sendable {
     self.publicURL = publicURL
   }
 
-  /// To be put around these routes.
+  /// The middleware that must be added before these routes.
   package var door: DemoDoor { DemoDoor(publicURL: publicURL) }
 
-  /// For a visitor who wants to see a deadline pass, in seconds.
+  /// The life in seconds of an order whose deadline a visitor wants to see pass.
   private static let shortLife: Int64 = 20
 
   package func add(to routes: Routes) {
@@ -101,7 +101,7 @@ package struct DemoRoutes: Sendable {
   }
 
   private static func form(_ request: Request) async throws -> FormFields {
-    // Another site's page has no business in the demo.
+    // Pages of other sites must not send the demo's forms.
     guard ["same-origin", "none", nil].contains(request.headers[.init("Sec-Fetch-Site")!]) else {
       throw Refusal(.invalidRequest, "This form was sent by another site.")
     }

@@ -1,14 +1,15 @@
 package import PaymentCore
 
-/// What the demo shop has behind the scenes: its merchant, and the sandbox bank.
+/// The demo shop's merchant, and its way to the sandbox bank.
 package struct DemoShop: Sendable {
   package let merchant: MerchantID
-  /// Where a visitor can read the sandbox bank's books.
+  /// The bank's address, at which a visitor can read its books.
   package let bankURL: String
-  /// How the network to the bank is now, `hand` when somebody made it another one; `nil` when the bank does not answer.
+  /// The name of the current network to the bank; `hand` when its faults are none of ours; `nil` when the bank does not
+  /// answer.
   package let network: @Sendable () async -> String?
   package let setNetwork: @Sendable (Network) async -> Void
-  /// What the bank's books say of these payments; `nil` when it does not answer.
+  /// The bank's books of these payments; `nil` when the bank does not answer.
   package let books: @Sendable ([PaymentID]) async -> Books?
 
   package init(
@@ -22,14 +23,14 @@ package struct DemoShop: Sendable {
     self.books = books
   }
 
-  /// A network between PayOnce and the bank.
+  /// A network between PayOnce and the bank, made by the bank's faults.
   package enum Network: String, CaseIterable, Sendable {
     case good, slow
     case losesRequests = "loses-requests"
     case losesAnswers = "loses-answers"
     case gone, everything
 
-    /// The dice's seed, by which the bank's faults are known to be these.
+    /// The seed of the bank's random numbers. It identifies the network in the faults that the bank shows.
     private var seed: Int { 701 + (Self.allCases.firstIndex(of: self) ?? 0) }
 
     package init?(seed: Int) {
@@ -37,7 +38,7 @@ package struct DemoShop: Sendable {
       self = network
     }
 
-    /// The bank's faults that make it so.
+    /// The body of `PUT /faults` that makes this network.
     package var faults: String { "{\"seed\":\(seed)\(conduct)}" }
 
     private var conduct: String {

@@ -1,7 +1,7 @@
 import PaymentCore
 import Site
 
-/// What the demo says about an order and about the bank's books, in the words of people.
+/// The words of the demo for orders, events and the bank's books.
 enum DemoWords {
   static func status(_ order: Order, _ language: Language) -> String {
     switch order.status {
@@ -34,7 +34,7 @@ enum DemoWords {
     ]
   }
 
-  /// What the bank keeps, in one line.
+  /// The money that the bank keeps, in one line.
   static func kept(_ books: DemoShop.Books, _ currency: Currency, _ language: Language) -> String {
     let taken = books.charges.filter { $0.status == "succeeded" }
     let kept = taken.reduce(0) { $0 + $1.amount } - books.refunds.reduce(0) { $0 + $1.amount }

@@ -1,5 +1,6 @@
-// Loads a page that waits again when its modules did not arrive or are not understood: as it does without scripts, and in
-// words that every browser understands. It looks first, since a page that is not there would take the place of this one.
+// Reloads a page that waits, when its modules did not arrive or the browser does not understand them. This file is
+// written for every browser. It asks for the status first: without a server a reload would replace the page by an
+// error.
 
 (function () {
   var timer, request;
@@ -14,13 +15,13 @@
     own.open('GET', page.base + '/status' + (asks === true ? '?wait=0' : ''));
     own.timeout = 10000;
     own.onloadend = function () {
-      // The modules are here, or a press is on its way.
+      // The modules have started, or a press is on its way.
       if (page.live || own !== request) return;
       var view = null;
-      try { view = JSON.parse(own.responseText); } catch (error) { /* Nobody's answer, or a proxy's. */ }
+      try { view = JSON.parse(own.responseText); } catch (error) { /* No answer, or a proxy's. */ }
       var isAnswered = !!view && (view.version !== undefined || own.status < 500 && /payonce/.test(view.type));
       document.getElementById('offline').hidden = isAnswered;
-      // It is as of the last time that the page was loaded.
+      // This line is only as new as the page.
       document.getElementById('check').hidden = true;
       if (isAnswered && String([view.version, view.provider_available]) !== String([page.version, page.available])) {
         location.reload();
@@ -29,7 +30,7 @@
     };
     own.send();
   }
-  // To load again would take back a press whose answer is on its way.
+  // A reload would cancel a press whose answer is on its way.
   function leave() {
     request = null;
     later(60000);

@@ -1,5 +1,5 @@
-// The checkout page with scripts. What is true is for payonce.js to find out, what is said about it for the server: the page as
-// it renders it now replaces what is shown. Without this file the page works by its forms.
+// The checkout page with scripts. payonce.js finds out how the order stands. The server says it in words: the page that
+// it renders now replaces what is shown. Without this file the page works by its forms.
 
 import { follow, limit } from './payonce.js';
 
@@ -7,31 +7,31 @@ const root = document.getElementById('checkout');
 const section = document.getElementById('state');
 const check = document.getElementById('check');
 const offline = document.getElementById('offline');
-/** What the server rendered, without the form's key, which is another one each time and has no use here. */
+/** What the server rendered, without the form's key: the key differs each time, and scripts do not use it. */
 const rendered = (element) => element.innerHTML.replace(/<input type="hidden"[^>]*>/, '');
 let markup = rendered(section);
 let isElsewhere = false;
 let isReplacing = false;
 let { tries } = root.dataset;
 const lang = document.documentElement.lang;
-/** For how many seconds the next question to the bank has been overdue. */
+/** How often `tick` has run, about once a second, since the next question to the bank was due. */
 let overdue = 0;
-/** The next question to the bank that was heard of last, and whether it was far away then. */
+/** The time of the next question to the bank, as last heard, and whether it was at least ten seconds away then. */
 let nextCheck, isFar = true;
-/** The version of the order that was heard of last. */
+/** The order's version, as last heard. */
 let known = 0;
 /**
- * For how many seconds the provider has been off where the page says that it is not, or the reverse. An order has no version
- * for that, and while servers are replaced one by one each answer may be another.
+ * For how many seconds the page has been wrong about whether the provider can be asked. The order's version does not
+ * tell that. It may differ from answer to answer while servers are replaced one by one.
  */
 let differs = 0;
 
 const checkout = follow(root.dataset.base, () => {
   const version = checkout.view?.version ?? 0;
-  // The store was restored from an older copy: what was shown does not count any more.
+  // The store was restored from an older copy. What is shown may be newer, and is replaced all the same.
   if (version < known) root.dataset.version = 0;
   known = version;
-  // It was registered after the copy was made: the server has a page for that.
+  // The restored copy does not have the order. The server has a page for that.
   if (checkout.problem?.code === 'not_found') location.reload();
   root.dataset.live = checkout.state;
   reach(checkout.isReachable);
@@ -40,18 +40,18 @@ const checkout = follow(root.dataset.base, () => {
   replace();
 });
 
-/** Says that the server cannot be reached, unless the page shows how it ended: nothing stands above that. */
+/** Says that the server cannot be reached, unless the page shows the end: then nothing is left to wait for. */
 function reach(is) {
   const wasHidden = offline.hidden;
   offline.hidden = is || root.dataset.final === 'true';
-  // Who has just pressed may be further down.
+  // A buyer who has just pressed Pay may have scrolled down.
   if (wasHidden && checkout.state === 'submitting') offline.scrollIntoView({ block: 'nearest' });
 }
 
-/** Whether a press would start something. Before the server said anything, it will be asked first. */
+/** Whether a press would start something. Before the first answer it may: `pay` asks the server first. */
 const isFree = () => ['ready', 'failed'].includes(checkout.state) || !checkout.view && checkout.state !== 'submitting';
 
-/** Locks the form or opens it. It stays focusable: who presses by keyboard stays where they are. */
+/** Locks the form or opens it. The button stays focusable, so that a keyboard's focus is not lost. */
 function lock() {
   const isSubmitting = checkout.state === 'submitting';
   const button = document.querySelector('#pay button');
@@ -60,18 +60,18 @@ function lock() {
     button.textContent = isSubmitting ? button.dataset.busy : button.dataset.ready;
     button.setAttribute('aria-disabled', String(!isFree()));
   }
-  // What else is refused is refused because of another payment, which is shown.
+  // Other refusals are because of another payment, which the page shows.
   const code = isFree() && checkout.problem?.code;
   document.getElementById('refused').hidden =
     !['provider_not_enabled', 'amount_not_supported', 'invalid_request'].includes(code);
-  // Where it is the order's own, the server offers nothing meanwhile.
+  // This is the brake of the address. With the order's own the server offers no methods.
   document.getElementById('braked').hidden = code !== 'too_many_payments' || !checkout.view?.methods.length;
-  // Money came in under a payment that this database had forgotten.
+  // Money came in for a payment that this database had forgotten.
   const held = document.getElementById('held');
   if (code || !isFree()) held.hidden = code !== 'payment_in_progress' || !!checkout.problem.payment;
 }
 
-/** Only time was needed until there is something to choose from again. */
+/** Whether the pause after many declined tries is over. */
 const isTime = () => {
   const retry = document.getElementById('retry');
   return retry && checkout.view && checkout.secondsUntil(retry.dateTime) <= 0;
@@ -80,7 +80,7 @@ const isTime = () => {
 const isOld = () => isTime() || checkout.view?.version > Number(root.dataset.version) || checkout.isElsewhere && !isElsewhere
   || differs >= 10;
 
-/** Shows what the server says now, until it is no older than what is known. */
+/** Fetches the page until it is no older than what is known. */
 async function replace() {
   if (isReplacing) return;
   isReplacing = true;
@@ -94,7 +94,7 @@ async function replace() {
 async function show() {
   const query = new URLSearchParams({ lang: lang.slice(0, 2), ...checkout.isElsewhere && { elsewhere: '1' } });
   const wasElsewhere = checkout.isElsewhere;
-  // Marked, since what a script asks for is no choice of a language: another tab may have made one meanwhile.
+  // The header marks a script's request. Its language is no new choice: another tab may have made one meanwhile.
   const headers = { 'X-Requested-With': 'checkout.js' };
   const answer = await fetch(`${root.dataset.base}?${query}`, { headers, signal: limit(10_000) });
   const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
@@ -121,7 +121,7 @@ async function show() {
   }
   const headline = section.querySelector('h1');
   const news = [...section.querySelectorAll('h1, h1 + p, .notice')].map((it) => it.textContent).join('\n');
-  // A second try that ends like the first one is told again.
+  // A second try that ends like the first one is read out again.
   const live = document.getElementById('live');
   if (isNews) live.textContent = '';
   say(live, news);
@@ -130,7 +130,7 @@ async function show() {
   tick();
 }
 
-/** The buyer's choice outlives the form: it is gone while a payment runs, and here again after a decline. */
+/** The buyer's choice. The form goes while a payment runs, and comes back after a decline. */
 let chosen;
 root.addEventListener('change', ({ target }) => { if (target.name === 'method') chosen = target.value; });
 
@@ -149,7 +149,7 @@ root.addEventListener('submit', async (event) => {
   button.setAttribute('aria-disabled', 'false');
 });
 
-/** The deadline in the buyer's own time, in the last hour with the time left, and the next question to the bank. */
+/** Shows times in the buyer's own zone, with the time left in the last hour, and the next question to the bank. */
 function tick() {
   if (!checkout.view) return;
   if (!check.hidden && checkout.view.provider_available !== false) tickCheck();
@@ -167,11 +167,12 @@ function tick() {
 }
 
 /**
- * The next question to the bank: *right now* only while somebody asks, and nothing where nobody can say. Short waits are not
- * counted down, and not interrupted by the questions between them, since words that change all the time are not read.
+ * Shows the next question to the bank: *right now* only while it is asked, and nothing when nobody can say. Waits of
+ * less than ten seconds are not counted down, and the questions between them are not shown: words that change all the
+ * time are not read.
  */
 function tickCheck() {
-  // An answer that changes nothing is not told by the server: when the moment is over, the page asks for the next one.
+  // The server does not announce an answer that changes nothing. When this time is past, the page asks for the next.
   const next = checkout.view.next_check_at;
   const left = next ? checkout.secondsUntil(next) : 0;
   if (next && next !== nextCheck) isFar = left >= 10;
@@ -185,7 +186,7 @@ function tickCheck() {
   else say(check, next && overdue > 10 ? '' : check.dataset.soon);
 }
 
-/** Until the server says how it ended, which it cannot where it cannot be reached. */
+/** Closes the form when the deadline passes. The server's own words follow, once it can be reached. */
 function timeIsUp(line) {
   say(line, section.dataset.over);
   const form = document.getElementById('pay');

@@ -1,5 +1,5 @@
 // PayOnce for a page of your own
-/** Its states: docs/guides/own-page.md
+/** States: docs/guides/own-page.md
  * @typedef {'ready'|'submitting'|'action'|'confirming'|'paid'|'failed'|'closed'} State
  * @typedef {{provider: string, method: string}} Choice
  * @typedef {{id: string, status: string, next_action: ?{type: string, url?: string}}} Payment
@@ -7,17 +7,17 @@
  *   last_payment: ?Payment}} View and more: /openapi.json
  */
 
-/** In ms: how long a request is repeated; how quiet a stream may be that beats every 15 s. */
+/** In ms: how long a request is repeated; how long a stream, which beats every 15 s, may be quiet. */
 const PATIENCE = 60_000, SILENCE = 40_000;
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms * (0.5 + Math.random())));
-/** `AbortSignal.timeout` for every browser. */
+/** `AbortSignal.timeout` for all browsers. */
 export function limit(ms) {
   const it = new AbortController();
   setTimeout(() => it.abort(), ms);
   return it.signal;
 }
-/** The ms since now, by two clocks. */
+/** Counts the ms from now, by two clocks. */
 function watch() {
   const date = Date.now(), time = performance.now();
   return () => Math.max(Date.now() - date, performance.now() - time);
@@ -25,23 +25,23 @@ function watch() {
 const lastTry = (view) => view?.last_payment?.id ?? 'none';
 
 const memory = {};
-/** As long as the page, where storage is blocked. */
+/** Without storage: for this page's life. */
 function stored(area, name, text) {
   const kept = memory[area + name] = text ?? memory[area + name] ?? '';
   try {
-    // What does not fit leaves none.
+    // If it does not fit, no old value stays.
     if (text) window[area].removeItem(name), window[area].setItem(name, text);
     return window[area].getItem(name) ?? kept;
   } catch { return kept; }
 }
 
-/** `show` is called now and at every change.
+/** Calls `show` soon and at every change.
  * @param {string} url the order's `checkout_url` @param {(checkout: Checkout) => void} show */
 export const follow = (url, show) => new Checkout(url, show);
 
 export class Checkout {
   /** @type {?View} */ view = null;
-  /** Why it refused. @type {?{code: string, detail: string}} */ problem = null;
+  /** The refusal. @type {?{code: string, detail: string}} */ problem = null;
   isReachable = true;
   /** Another page began the payment. */ isElsewhere = false;
 
@@ -66,7 +66,7 @@ export class Checkout {
     on('visibilitychange', wake);
     on('pageshow', ({ persisted }) => persisted && wake());
     on('pagehide', () => this.#unfollow());
-    // Devices sleep.
+    // Notices that the device slept.
     let beat = watch();
     this.#timer = setInterval(() => {
       if (beat() > 10_000) wake();
@@ -84,7 +84,7 @@ export class Checkout {
     if (/paid|closed/.test(view?.status)) return view.status;
     if (payment) return payment.next_action && !payment.unknown_since ? 'action' : 'confirming';
     if (this.#paying && view?.status !== 'closing') return 'submitting';
-    // Its time is over: the server says how it ended.
+    // After the deadline the server says how it ended.
     if (view?.status !== 'open' || this.secondsUntil(view.expires_at) <= 0) return 'confirming';
     return view.last_payment?.status === 'failed' ? 'failed' : 'ready';
   }
@@ -96,7 +96,7 @@ export class Checkout {
   /** By the server's clock. @param {string} time */
   secondsUntil(time) { return Math.ceil((Date.parse(time) - this.#origin - performance.now()) / 1000); }
 
-  /** Pays, or joins what pays; goes on to the provider's page. @param {Choice} choice */
+  /** Pays, or joins a running `pay`; goes to the provider's page. @param {Choice} choice */
   pay(choice) {
     const { view } = this, age = watch();
     this.#paying ??= this.#alone(() => this.#submit(choice, view, age)).finally(() => {
@@ -107,13 +107,13 @@ export class Checkout {
     return this.#paying;
   }
 
-  /** It is over when the server says so. */
+  /** The view says when it is closed. */
   async giveUp(id = this.payment?.id) {
     if (id) await this.#send(`/payments/${id}/close`, { Prefer: 'wait=5' });
     await this.refresh();
   }
 
-  /** False without an answer. */
+  /** Whether the view was read. */
   async refresh(wait) {
     try {
       const answer = await this.#ask(wait === 0 ? '/status?wait=0' : '/status', 10);
@@ -123,7 +123,7 @@ export class Checkout {
     } catch { return this.#reach(false); }
   }
 
-  /** Shows nothing any more; what was pressed is still sent. */
+  /** Ends `show`; what was pressed is still sent. */
   stop() {
     this.show = this.#tabs = this.#tabs?.close();
     this.#over.abort();
@@ -135,9 +135,9 @@ export class Checkout {
     this.problem = null;
     while (!await this.refresh() && !this.isReachable && age() < PATIENCE) await pause(1000);
     const { view } = this, last = lastTry(view);
-    // A press before another try or long ago starts nothing.
+    // A press from before another try, or an old one, starts nothing.
     if (view?.status !== 'open' || view.payment || lastTry(seen ?? view) !== last || age() > PATIENCE) return;
-    // A reload, another tab: the same request.
+    // Reloads and tabs repeat the same key.
     const [known, kept] = stored('localStorage', this.name).split(' ');
     const key = (known === last && kept) || [...crypto.getRandomValues(new Uint32Array(4))].join('-');
     stored('localStorage', this.name, `${last} ${key}`);
@@ -146,16 +146,16 @@ export class Checkout {
     const answer = await this.#send('/payments', headers, JSON.stringify({ provider, method }), age);
     const own = answer?.ok && await answer.json().catch(() => null);
     stored('localStorage', this.name, `${last} ${key} sent`);
-    // The lock opens with what the server says now.
+    // Unlocks with a new view.
     while (!await this.refresh() && !this.isReachable && this.show) await pause(2000);
     const { payment } = this;
     if (answer?.status === 409) this.isElsewhere = payment?.id > last;
     const url = payment?.id === own?.id && payment?.next_action?.url;
-    // Banks refuse frames; only a press leaves one.
+    // Banks refuse frames; leaving one needs a press.
     if (url && this.show && self === top) location.assign(url);
   }
 
-  /** One tab at a time. */
+  /** One tab at a time, for 20 s. */
   async #alone(work) {
     let begun;
     const begin = () => begun ??= work();
@@ -163,7 +163,7 @@ export class Checkout {
     await begin();
   }
 
-  /** The same request until it is answered. */
+  /** Repeats a request; null after PATIENCE. */
   async #send(path, headers, body, age = watch()) {
     for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
       try {
@@ -179,7 +179,7 @@ export class Checkout {
     const answer = await fetch(this.url + path, { ...options, signal: limit(seconds * 1000) });
     if (answer.ok) return answer;
     const problem = await answer.json();
-    if (answer.status > 499 || !/payonce/.test(problem.type)) throw problem; // or a proxy's
+    if (answer.status > 499 || !/payonce/.test(problem.type)) throw problem; // 5xx, or a proxy's
     this.problem = problem;
     return answer;
   }
@@ -190,7 +190,7 @@ export class Checkout {
       this.#quiet = watch();
       this.#origin = Date.parse(view.now) - performance.now();
     }
-    // An older one is late, or of a restored store.
+    // Older: late, or a restored store.
     const isNew = !before || view.version > before.version
       || isFromServer && Date.parse(view.now) - Date.parse(before.now) > SILENCE;
     if (isNew || isFromServer && view.version === before.version) this.view = view;
@@ -223,7 +223,7 @@ export class Checkout {
 
   #wake() {
     this.#unfollow();
-    // Tabs share connections.
+    // Hidden tabs free connections.
     if (document.hidden) return;
     this.refresh(0);
     this.#follow();
@@ -246,7 +246,7 @@ export class Checkout {
     this.#stream = this.#polling = null;
   }
 
-  /** Until an answer, or for ever: without a stream. */
+  /** Asks until answered, or for ever. */
   async #poll(isForEver) {
     this.#unfollow();
     const own = this.#polling = {};

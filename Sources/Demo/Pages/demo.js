@@ -1,4 +1,4 @@
-// The demo's panel: it does to the checkout page what impatient people and bad networks do, and shows what came of it.
+// The demo's panel. It does to the checkout page what impatient people and bad networks do, and shows the outcome.
 
 const root = document.getElementById('demo');
 const frame = document.getElementById('frame');
@@ -7,19 +7,19 @@ const buyerNetwork = document.getElementById('buyer-network');
 const bankNetwork = document.getElementById('bank-network');
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-// A visitor of localhost comes back from the bank to 127.0.0.1, which is another origin to the frame around it.
+// The bank sends the buyer back to the public address. On localhost the frame would then be of another origin.
 if (location.hostname === 'localhost' && !root.dataset.public.includes('localhost')) {
   location.replace(root.dataset.public + location.pathname + location.search);
 }
 
-/** The buyer's page, unless the frame shows the bank, which is none of ours. */
+/** The window of the checkout page; nothing while the frame shows another page, such as the bank's. */
 function buyer() {
   try { return frame.contentDocument?.getElementById('checkout') && frame.contentWindow; } catch { return null; }
 }
 
 // MARK: Between the buyer and PayOnce
 
-/** Puts a bad network under the buyer's page. The page itself knows nothing of it. */
+/** Makes the network of the buyer's page bad. The page itself does not know. */
 function spoil() {
   const page = buyer();
   if (!page || page.isSpoilt) return;
@@ -42,7 +42,7 @@ function spoil() {
     return send(url, options);
   };
   const Stream = page.EventSource;
-  // Without a network a stream says nothing.
+  // An offline stream stays silent.
   page.EventSource = function (url) { return buyerNetwork.value === 'offline' ? { close() {} } : new Stream(url); };
   if (buyerNetwork.value === 'offline') page.dispatchEvent(new Event('offline'));
 }
@@ -58,13 +58,13 @@ buyerNetwork.addEventListener('change', () => {
 
 // MARK: Impatience
 
-/** On a phone the panel is far below the screen that it works on. */
+// On a phone the panel is far below the buyer's screen.
 for (const id of ['twice', 'devices', 'reload']) {
   document.getElementById(id).addEventListener('click', () => frame.scrollIntoView({ block: 'nearest', behavior: 'smooth' }));
 }
 
 const twice = document.getElementById('twice');
-/** The presses since *twice* was pressed, and the keys of the requests that they made: counted in the buyer's page. */
+/** The presses since *twice* was pressed, and the keys of their requests, as the buyer's page sent them. */
 let pressed = null;
 let charges = null;
 
@@ -121,11 +121,11 @@ function showNetwork(network) {
   bankNetwork.value = network;
 }
 
-// MARK: What came of it
+// MARK: The outcome
 
 const clock = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: 'medium' });
 
-/** An element with these texts inside, each in an element of its own. */
+/** A list item with these texts, each in an element of its own. */
 function line(parts) {
   const item = document.createElement('li');
   item.append(...parts.map(([tag, text]) => Object.assign(document.createElement(tag), { textContent: text })));
