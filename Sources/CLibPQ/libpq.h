@@ -1,2 +1,2 @@
-// PostgreSQL's own client library, from Debian's libpq-dev.
+// PostgreSQL's client library, from Debian's libpq-dev.
 #include <libpq-fe.h>

@@ -1,2 +1,2 @@
-// The settings of the C library's allocator, which Swift's own map of the C library leaves out.
+// The settings of the C library's allocator. Swift's own map of the C library leaves them out.
 #include_next <malloc.h>

@@ -1,2 +1,2 @@
-// The clock as the kernel keeps it: whether something keeps it right.
+// The kernel's clock state, which tells whether something keeps the clock synchronized.
 #include <sys/timex.h>

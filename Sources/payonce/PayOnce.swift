@@ -27,7 +27,8 @@ struct PayOnce: AsyncParsableCommand {
 
 extension PayOnce {
   static func main() async {
-    // The store holds the secrets of checkout pages: what this program makes is its owner's alone.
+    // The store holds the secrets of checkout pages. So the files that this program makes are readable by their owner
+    // alone.
     umask(0o077)
     keepMemory()
     _ = Descriptors.all
@@ -41,7 +42,8 @@ extension PayOnce {
     }
   }
 
-  /// A complaint repeats what it did not understand, which may be the address of a store.
+  /// The message without arguments that may hold a password: ArgumentParser repeats what it did not understand, which
+  /// may be a store's address.
   private static func withoutPasswords(_ text: String) -> String {
     CommandLine.arguments.dropFirst()
       .flatMap { $0.hasPrefix("-") ? $0.split(separator: "=", maxSplits: 1) : [$0[...]] }
@@ -49,8 +51,8 @@ extension PayOnce {
       .reduce(text) { $0.replacingOccurrences(of: $1, with: "(an address)") }
   }
 
-  /// Lets freed memory stay with the process instead of giving it back and asking for it again at every batch, which
-  /// took a tenth of its time.
+  /// Keeps freed memory in the process. Returning it to the system and asking for it again with every batch took a
+  /// tenth of the time.
   private static func keepMemory() {
     mallopt(M_TRIM_THRESHOLD, 128 << 20)
     mallopt(M_TOP_PAD, 4 << 20)
@@ -58,7 +60,7 @@ extension PayOnce {
   }
 }
 
-/// Something about the settings or the surroundings that keeps a command from working, and how to mend it.
+/// An error in the settings or the surroundings that keeps a command from working. The text says how to mend it.
 struct SetupError: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }

@@ -3,7 +3,7 @@ import Foundation
 import PaymentCore
 import PaymentEngine
 
-/// Measures what this machine can do, layer by layer and in one run, so that the ratios can be relied on.
+/// Measures this machine layer by layer, in one run, so that the ratios can be relied on.
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure payments per second on this machine, layer by layer.",
@@ -96,7 +96,7 @@ struct BenchCommand: AsyncParsableCommand {
       return sorted[sorted.count / 2]
     }
     for name in names { announce("  \(name.padding(toLength: 24, withPad: " ", startingAt: 0)) \(middle(name))") }
-    // Within one round the machine is more like itself than over all of them.
+    // The machine varies less within a round than over all of them.
     func ratio(_ name: String, _ upper: String, _ lower: String) {
       let ratios = zip(results[upper, default: []], results[lower, default: []]).map { $0.perSecond / $1.perSecond }
       let ratio = ratios.sorted()[ratios.count / 2]
@@ -110,7 +110,7 @@ struct BenchCommand: AsyncParsableCommand {
 
   // MARK: PostgreSQL
 
-  /// Beside what pgbench reaches on the same server.
+  /// Measures on PostgreSQL, and pgbench on the same server.
   private func onPostgres(_ url: String, _ folder: String) async throws {
     let store = try BenchStore(url, lanes: lanes)
     let pgbench = PgBench(url: url, folder: folder)
@@ -168,7 +168,8 @@ struct BenchCommand: AsyncParsableCommand {
         "  \(String(format: "%8d", paid)) orders: \(rate), server \(server.residentMegabytes) MB, "
           + "file \((size ?? 0) / 1_048_576) MB")
       guard paid % 100_000 == 0 || paid == orders else { continue }
-      // What the machine itself can do at this moment, with a file that is new: the measure of whether it slowed down.
+      // The machine's own speed at this moment, with a new file, shows whether the server has become slower or the
+      // machine.
       let fresh = try BenchStore(folder: folder, name: "fresh-\(paid)")
       let ceiling = try await RawCeiling(fresh).measure(payments: 10_000, batch: 128)
       fresh.remove()
@@ -180,13 +181,14 @@ struct BenchCommand: AsyncParsableCommand {
   }
 }
 
-/// How fast something went.
+/// The result of one measurement.
 struct Rate: CustomStringConvertible {
   let perSecond: Double
-  /// Of the time from when a request was to be sent to its answer, in milliseconds; `nil` where nobody waits.
+  /// Percentiles, in milliseconds, of the time from when a request was to be sent to its answer; `nil` when nobody
+  /// waits.
   let p50: Double?
   let p99: Double?
-  /// How many commits it took; `nil` where nobody counted.
+  /// How many commits it took; `nil` when they were not counted.
   let commits: Int?
 
   init(count: Int, in duration: Duration, latencies: [Int64] = [], commits: Int? = nil) {

@@ -6,7 +6,7 @@ import PaymentEngine
 import Site
 import Web
 
-/// The server that `bench` loads: that of `serve`, with a provider that answers at once.
+/// The server that `bench` loads: the one of `serve`, with a provider that answers at once.
 struct BenchServerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "server", shouldDisplay: false)
 
@@ -31,7 +31,7 @@ struct BenchServerCommand: AsyncParsableCommand {
   }
 }
 
-/// A running one, in a process of its own, logging to a file as in production.
+/// A running server in a process of its own. It logs to a file, as in production.
 struct BenchServer {
   let port: Int
   private let process: Process
@@ -72,7 +72,7 @@ struct BenchServer {
     process.waitUntilExit()
   }
 
-  /// What the server holds in memory now.
+  /// The server's resident memory now.
   var residentMegabytes: Int {
     let status = (try? String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)) ?? ""
     let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") } ?? ""

@@ -25,13 +25,13 @@ struct InstantProvider: Provider {
   static let rules = Rules(accounts: [ProviderAccount(InstantProvider()).account])
 }
 
-/// A store that is measured.
+/// A store to measure on.
 final class BenchStore: Sendable {
-  /// As `--store` takes it.
+  /// The address of the store, as `--store` takes it.
   let url: String
   let opened: OpenedStore
   private let references = Mutex(0)
-  /// Tells the orders of one store from those that an earlier run left in the same database.
+  /// Sets this run's orders apart from those that an earlier run left in the same database.
   private let prefix = BenchStore.newKey().text
   static let merchant = MerchantID("mer_bench")
 
@@ -43,12 +43,12 @@ final class BenchStore: Sendable {
 
   convenience init(folder: String, name: String) throws { try self.init("sqlite:\(folder)/\(name).db") }
 
-  /// The file of an embedded one.
+  /// The file, if the store is SQLite.
   var path: String { String(url.dropFirst("sqlite:".count)) }
 
   func remove() { for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) } }
 
-  /// Registers orders, 250 to a transaction.
+  /// Registers orders, 250 in a transaction.
   func register(_ count: Int) async throws -> [Order] {
     _ = try await opened.directory.merchant(named: "bench", id: Self.merchant)
     let first = references.withLock { references in
@@ -82,11 +82,11 @@ final class BenchStore: Sendable {
       rules: InstantProvider.rules)
   }
 
-  /// A key that nobody used before.
+  /// A new random key.
   static func newKey() -> IdempotencyKey { IdempotencyKey(String(SystemRandomness().next(), radix: 36))! }
 }
 
-/// A store whose commits are counted.
+/// Counts the commits of a store.
 final class CountedStore: Store {
   private let store: any Store
   private let count = Mutex(0)
@@ -108,7 +108,7 @@ final class CountedStore: Store {
   }
 }
 
-/// The journal and the dispatcher, asked by tasks in the same process.
+/// Measures journal and dispatcher, called by tasks in the same process.
 struct EngineBench {
   private let store: BenchStore
   init(_ store: BenchStore) { self.store = store }
@@ -142,7 +142,7 @@ struct EngineBench {
     }
   }
 
-  /// As a request does it: ask, and wait for the outcome.
+  /// Pays as a request does: sends the command and waits for the outcome.
   private static func pay(_ order: OrderID, _ engine: Engine) async throws {
     let command = Command.pay(order, key: BenchStore.newKey(), provider: InstantProvider.name, method: nil)
     let (_, paid) = try await engine.journal.perform(command, by: .payOnce, within: .seconds(30)) {

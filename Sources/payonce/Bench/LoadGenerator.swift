@@ -1,15 +1,16 @@
 import NIOCore
 import NIOPosix
 
-/// Sends prepared HTTP requests over kept connections, one at a time on each, from one thread.
+/// Sends prepared HTTP requests from one thread, over connections that stay open, one request at a time on each.
 struct LoadGenerator {
   let port: Int
   let connections: Int
 
   /// - Parameters:
-  ///   - status: what every answer must have.
-  ///   - rate: how many to send per second, whether or not earlier ones were answered; the time that a request waits
-  ///     for a free connection counts. `nil` to send the next as soon as the last was answered.
+  ///   - status: every answer must have it.
+  ///   - rate: how many requests to send per second, whether or not earlier ones were answered. The time for which a
+  ///     request waits for a free connection counts. `nil` sends the next one when the last was answered.
+  /// - Throws: when an answer has another status, or a connection ends.
   func run(_ requests: [ByteBuffer], expecting status: Int, perSecond rate: Double? = nil) async throws -> Rate {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let loop = group.next()
@@ -35,7 +36,7 @@ struct LoadGenerator {
     return try result.get()
   }
 
-  /// One run; used on its loop alone.
+  /// The state of one run. Only its event loop uses it.
   private final class Load {
     private let requests: [ByteBuffer]
     let status: Int
@@ -70,7 +71,7 @@ struct LoadGenerator {
       pace()
     }
 
-    /// Sends what is due, and comes back in a moment.
+    /// Sends what is due, and again every 0.5 ms.
     private func pace() {
       guard !isOver else { return }
       while isDue, let connection = idle.popLast() { sendNext(on: connection) }
@@ -141,8 +142,8 @@ struct LoadGenerator {
 
     func channelInactive(context: ChannelHandlerContext) { load.fail("the server closed a connection") }
 
-    /// The status and length of an answer, once all of it is there. Read byte by byte, since the generator shares the
-    /// cores of the server that it measures.
+    /// The status and length of an answer; `nil` until all of it is here. It reads byte by byte to be cheap: the
+    /// generator shares the cores of the server that it measures.
     private static func wholeAnswer(_ answer: ByteBuffer) -> (status: Int, length: Int)? {
       answer.withUnsafeReadableBytes { bytes in
         // "HTTP/1.1 201 …", then fields, each on a line of its own, then an empty line.
@@ -166,7 +167,7 @@ struct LoadGenerator {
         && zip(line, "content-length:".utf8).allSatisfy { $0 | 0x20 == $1 || $0 == $1 }
     }
 
-    /// The digits as a number, without what is between them.
+    /// The number that the digits make. Other bytes are ignored.
     private static func number(_ digits: Slice<UnsafeRawBufferPointer>) -> Int {
       digits.reduce(0) { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($1) ? $0 * 10 + Int($1 & 15) : $0 }
     }

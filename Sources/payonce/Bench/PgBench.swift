@@ -1,7 +1,7 @@
 import Foundation
 
-/// What PostgreSQL's own `pgbench` reaches on the same server with the same work: for each payment two transactions, one
-/// that starts it and one that notes its outcome, each for one payment alone.
+/// Measures the same work with PostgreSQL's own `pgbench` on the same server. Each payment takes two transactions, one
+/// that starts it and one that stores its outcome, and shares them with no other payment.
 struct PgBench {
   enum Style: String, CaseIterable {
     case statements = "separate statements"
@@ -10,8 +10,8 @@ struct PgBench {
   let url: String
   let folder: String
 
-  /// Makes orders with ids that a script can count, and pays them.
-  /// - Parameter first: the number of the first order, beyond all that were used.
+  /// Makes orders whose ids a script can count, and pays them.
+  /// - Parameter first: the number of the first order. No order has this or a higher one yet.
   func measure(_ style: Style, payments: Int, clients: Int, first: Int) throws -> Rate {
     let each = payments / clients
     try psql(Self.orders(first: first, count: each * clients))
@@ -32,7 +32,7 @@ struct PgBench {
       count: each * clients, in: .seconds(Double(each * clients) / perSecond), latencies: try latencies(script))
   }
 
-  /// pgbench logs the microseconds of each transaction as the third field.
+  /// The time of each transaction in nanoseconds. pgbench logs it in microseconds, as the third field.
   private func latencies(_ prefix: String) throws -> [Int64] {
     let name = (prefix as NSString).lastPathComponent
     var latencies: [Int64] = []

@@ -5,8 +5,8 @@ import PaymentCore
 import PaymentEngine
 import SQLiteStore
 
-/// What SQLite itself can do with the rows of a payment: the very statements and values that the store would run, in
-/// batches, by its C interface, on one thread that does nothing else.
+/// Measures what SQLite itself can do with the rows of a payment. It writes with the statements and values of the
+/// store, in batches, by the C interface, on one thread that does nothing else.
 struct RawCeiling {
   private typealias Write = (sql: String, bind: (OpaquePointer) -> Int32)
   private struct Payment {
@@ -18,8 +18,8 @@ struct RawCeiling {
 
   init(_ store: BenchStore) { self.store = store }
 
-  /// - Parameter batch: how many transactions of payments share a commit, as so many callers would make it: half of
-  ///   them start, the other half come to their outcome.
+  /// - Parameter batch: how many transactions of payments share a commit, as so many callers would cause it: half of
+  ///   them start a payment, the others store an outcome.
   func measure(payments count: Int, batch: Int) async throws -> Rate {
     let payments = try await store.register(count).map(Self.payment)
     var connection: OpaquePointer?
@@ -47,13 +47,13 @@ struct RawCeiling {
         for write in payment.start { try statements.run(write.sql, write.bind) }
       }
       try statements.run("COMMIT")
-      // Half of the callers of a full batch wait for an outcome, and the others come to pay.
+      // Of the callers of a full batch half wait for an outcome, and the others come to pay.
       waiting = starting
     }
     return Rate(count: count, in: ContinuousClock.now - start)
   }
 
-  /// What paying an order writes.
+  /// The statements that write a payment.
   private static func payment(_ order: Order) throws -> Payment {
     let rules = InstantProvider.rules
     let now = SystemClock().now()
@@ -76,7 +76,7 @@ struct RawCeiling {
     return Payment(order: order.id.text, start: started.statements, outcome: ended.statements)
   }
 
-  /// Prepared once, bound and stepped ever after.
+  /// Statements that are prepared once and used again.
   private final class Statements {
     private let connection: OpaquePointer
     private var prepared: [String: OpaquePointer] = [:]
@@ -85,7 +85,7 @@ struct RawCeiling {
 
     func finalize() { for statement in prepared.values { sqlite3_finalize(statement) } }
 
-    /// Reads an order and its payments, as every transaction has to.
+    /// Reads an order and its payments, as each transaction has to.
     func load(_ order: String) throws {
       func bind(_ statement: OpaquePointer) -> Int32 {
         sqlite3_bind_text(statement, 1, order, -1, Self.transient)
@@ -118,7 +118,7 @@ struct RawCeiling {
 }
 
 extension Changeset {
-  /// What writing this runs: each statement, with a function that binds its values.
+  /// The statements that write the changes, each with a function that binds its values.
   fileprivate var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] {
     var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] = []
     rows { change in

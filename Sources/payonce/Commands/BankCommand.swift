@@ -51,7 +51,8 @@ struct BankCommand: AsyncParsableCommand {
 }
 
 extension BankCommand {
-  /// What its faults and books ask for; on this machine alone they need ask for nothing.
+  /// The key for faults and books. A bank that only this machine can reach needs none.
+  /// - Throws: `SetupError` when the key is missing or weak.
   private static func key(_ address: ListenAddress) throws -> String? {
     guard let key = Setting.value(nil, .bankKey) else {
       guard address.isLoopback else {

@@ -6,7 +6,7 @@ import PaymentCore
 import PaymentEngine
 import PostgresStore
 
-/// Whether what PostgreSQL acknowledges is safe, as far as it can be seen from here.
+/// Checks whether PostgreSQL keeps safe what it acknowledges, as far as that shows from here.
 extension DoctorCommand {
   func checkDatabase(_ address: PostgresAddress, _ client: HTTPClient) async -> ([Finding], id: String?) {
     let clock = SystemClock()
@@ -26,7 +26,8 @@ extension DoctorCommand {
     return (findings, storeID)
   }
 
-  /// Where it can be written: a primary that waits for its standbys in vain is complained of already.
+  /// Looks at the orders, unless the database cannot be written: a primary that waits for its standbys in vain is
+  /// reported by another finding.
   private static func orders(
     _ inspection: PostgresInspection, _ address: PostgresAddress, id: String
   ) async -> ([Finding], id: String?) {
@@ -35,7 +36,7 @@ extension DoctorCommand {
     let readers = PostgresReaders(address, id: id, patience: Limits().storePatience, clock: clock, count: 1)
     do throws(Fault) {
       let findings = [try unreadable(PostgresStore(address, id: id, clock: clock))]
-      // Which store it is, no older payonce has written down.
+      // A database of an older payonce has no store id yet.
       return (findings + (await waiting(PostgresReading(readers))), try? await PostgresDirectory(readers).storeID())
     } catch { return ([.broken("orders: cannot be looked at (\(error.reason))")], nil) }
   }
@@ -76,7 +77,7 @@ extension DoctorCommand {
     guard let connected = inspection.synchronousStandbys else {
       return [.warning("copies: \(names); whether they are connected is not told to this user: GRANT pg_monitor to it")]
     }
-    // ANY 2 (a, b, c), FIRST 2 (a, b, c), 2 (a, b, c); without a number it is one.
+    // The formats are `ANY 2 (a, b, c)`, `FIRST 2 (a, b, c)` and `2 (a, b, c)`. Without a number one standby is needed.
     let needed = names.firstMatch(of: /^\s*(?:ANY|FIRST)?\s*(\d+)\s*\(/.ignoresCase()).flatMap { Int($0.1) } ?? 1
     if connected < needed {
       return [
@@ -96,7 +97,7 @@ extension DoctorCommand {
   private static func connections(_ inspection: PostgresInspection) -> Finding {
     guard let limit = inspection.settings["max_connections"].flatMap(Int.init), let count = inspection.connections
     else { return .fine("connections: not told by this server") }
-    // A node takes its lanes and four readers.
+    // A node takes one connection for each lane, and four readers.
     return count + 10 > limit
       ? .warning(
         "connections: \(count) of \(limit) in use; raise max_connections, a node takes 6 or more")
@@ -134,8 +135,8 @@ extension DoctorCommand {
         continue
       }
       let version = status.patroni.version
-      // Before it a primary that was frozen and thawed could take the leader's key back, and acknowledged commits were
-      // rewound: patroni #2689, seen in 3 of 14 freezes with 3.0.2 on etcd's v3 interface.
+      // In older versions a primary that was frozen and thawed could take the leader's key back, and acknowledged
+      // commits were rewound: patroni #2689, seen in 3 of 14 freezes with 3.0.2 on etcd's v3 interface.
       if version.compare("3.0.3", options: .numeric) == .orderedAscending {
         findings.append(
           .broken(

@@ -33,7 +33,7 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    // One that does not try again what was refused.
+    // This client does not retry what was refused.
     let findings = try await Wire.withClient(connections: 8) { client in
       let (findings, id) = await checkStore(client)
       return await findings + checkFiles() + checkAddresses() + checkServer(client, store: id) + checkBank(client)
@@ -51,7 +51,7 @@ struct DoctorCommand: AsyncParsableCommand {
     if isBroken { throw ExitCode(1) }
   }
 
-  /// - Returns: also which store it is, if that can be said.
+  /// - Returns: the findings, and the store's id if it is known.
   private func checkStore(_ client: HTTPClient) async -> ([Finding], id: String?) {
     do {
       switch try store.location() {
@@ -96,10 +96,10 @@ struct DoctorCommand: AsyncParsableCommand {
     } catch { return ([.broken("store: \(error)")], nil) }
   }
 
-  /// Of a store that is not there yet.
+  /// Stands for the id of a store that does not exist yet. It differs from every server's.
   private static let noStore = "none"
 
-  /// What waits for somebody.
+  /// Reports what is in doubt, closing, or waits for a decision.
   static func waiting(_ reading: any Reading) async -> [Finding] {
     do throws(Fault) {
       let (all, now) = (try await reading.waiting(limit: Waiting.listed), SystemClock().now())
@@ -122,7 +122,8 @@ struct DoctorCommand: AsyncParsableCommand {
     } catch { return [.broken("waiting: cannot be looked at (\(error.reason))")] }
   }
 
-  /// Of the orders whose time has come: those that cannot be read stay among them.
+  /// Reports the orders among the first 1,000 due ones that cannot be read. Nothing is done about such an order, so it
+  /// stays due.
   static func unreadable(_ store: any Store) throws(Fault) -> Finding {
     let limit = 1000
     let orders = try store.find([.due(SystemClock().now(), limit: limit)]).unreadable
@@ -133,7 +134,7 @@ struct DoctorCommand: AsyncParsableCommand {
         + "wrote them, or a person: run the newer one, or put back what was there")
   }
 
-  /// Of this process, which is started as the server is, or nearly so.
+  /// Checks the limit of this process. The server's may differ if it is started in another way.
   private func checkFiles() -> [Finding] {
     let limit = Descriptors.all.limit
     return [
@@ -173,7 +174,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
   private struct Ready: Decodable { let store: String }
 
-  /// - Parameter store: which one was looked at here; `nil` where that is not known.
+  /// - Parameter store: the id of the store that was looked at here; `nil` when it is not known.
   private func checkServer(_ client: HTTPClient, store: String?) async -> [Finding] {
     guard let address = try? ListenAddress(Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: "") else {
       return []
@@ -222,7 +223,7 @@ struct DoctorCommand: AsyncParsableCommand {
     }
   }
 
-  /// - Returns: no status where nothing answers.
+  /// - Returns: the status and the body; no status when nothing answers.
   static func answer(
     _ url: String, _ client: HTTPClient, key: String? = nil
   ) async -> (status: Int?, body: Data) {

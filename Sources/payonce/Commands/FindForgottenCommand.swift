@@ -47,7 +47,7 @@ struct FindForgottenCommand: AsyncParsableCommand {
       publicURL: try ServeCommand.webAddress(
         Setting.value(publicURL, .publicURL) ?? "http://127.0.0.1:8080", Setting.source(publicURL, .publicURL)
       ).text,
-      // It takes no notices.
+      // No notices arrive here, so any secret will do.
       verifier: try BankSecret.ofOneProcess(isPrivate: true).verifier)
     let location = try store.location()
     let opened = try location.openExisting()

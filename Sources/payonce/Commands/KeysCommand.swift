@@ -55,7 +55,7 @@ struct KeysCommand: AsyncParsableCommand {
         try await directory.add(
           StoredKey(id: key.id, hash: key.hash, holder: holder, createdAt: SystemClock().now(), revokedAt: nil))
         explain("\(isNew ? "made the store" : "the key is in the store") \(location.shown)")
-        // Nobody sees it a second time: if it cannot be printed, that is an error.
+        // The key is shown only this once. If it cannot be printed, that is an error.
         try FileHandle.standardOutput.write(contentsOf: Data((key.text + "\n").utf8))
       }
     }

@@ -62,7 +62,7 @@ struct MerchantsCommand: AsyncParsableCommand {
   }
 
   private static func mark(inFile path: String) throws -> Mark {
-    // No more than tells that it is too much.
+    // One byte more than allowed is enough to see that the file is too large.
     guard let bytes = try? FileHandle(forReadingAtPath: path)?.read(upToCount: Mark.limit + 1) else {
       throw SetupError("The file \(path) cannot be read, or is empty.")
     }
@@ -72,7 +72,8 @@ struct MerchantsCommand: AsyncParsableCommand {
     return mark
   }
 
-  /// Names stand on buyers' pages, in lists and in logs.
+  /// Checks a name, which will stand on buyers' pages, in lists and in logs.
+  /// - Throws: `SetupError` unless it has 1 to 80 Unicode scalars, all of them harmless.
   static func check(name: String) throws {
     guard (1...80).contains(name.unicodeScalars.count) else {
       throw SetupError("A name is 1 to 80 characters long. This one has \(name.unicodeScalars.count).")

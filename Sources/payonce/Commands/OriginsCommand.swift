@@ -38,7 +38,8 @@ struct OriginsCommand: AsyncParsableCommand {
       }
     }
 
-    /// As a browser sends it: in small letters, without a path and without a usual port.
+    /// The origin as browsers send it: in small letters, without a default port; `nil` when the text has a path, or is
+    /// no address.
     static func exact(_ text: String) -> String? {
       guard text.utf8.count <= 255,
         text.utf8.allSatisfy({

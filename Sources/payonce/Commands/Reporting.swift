@@ -4,12 +4,12 @@ import NIOCore
 import PaymentEngine
 
 extension IOError {
-  /// What the system says, without the name of the function that was told so.
+  /// The system's message, without the name of the function that failed.
   var inWords: String { String(cString: strerror(errnoCode)) }
 }
 
 extension AsyncParsableCommand {
-  /// Runs a command and says what is wrong with the setup in one line.
+  /// Runs a command. An error of the setup, the store or the network is reported in one line, with exit code 2.
   func reporting(_ work: () async throws -> Void) async throws {
     let complaint: String
     do { return try await work() } catch let error as SetupError {

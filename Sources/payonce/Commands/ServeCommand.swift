@@ -53,7 +53,8 @@ struct ServeCommand: AsyncParsableCommand {
 
   private func serve(_ client: HTTPClient) async throws {
     let logger = try log.logger("payonce")
-    // Every option is looked at before the first port: what is wrong with them is no matter of what else runs here.
+    // All options are checked before the first port is taken. So their errors do not depend on what else runs on this
+    // machine.
     let wanted = try ListenAddress(
       Setting.value(listen, .listen) ?? "127.0.0.1:8080", option: Setting.source(listen, .listen))
     let bankWanted = try Setting.value(bankListen, .bankListen)
@@ -75,7 +76,7 @@ struct ServeCommand: AsyncParsableCommand {
     let hasBank = hasSandbox && otherBank == nil
     let places = try Descriptors.all.gatePlaces(lanes: lanes, hasBank: hasBank)
     limits.places = .init(connections: places)
-    // Each node would ask a bank of its own about what another one has paid.
+    // Each node would have a bank of its own, and ask it about payments that another node made at another bank.
     if location.isShared, hasBank, !wanted.isLoopback {
       throw SetupError(
         "Several servers on one database need one bank: name it with --bank, or turn it off with --sandbox off.")
@@ -121,7 +122,7 @@ struct ServeCommand: AsyncParsableCommand {
     if address.isWildcard, publicURL == "http://\(address)" {
       logger.warning("buyers are sent to \(publicURL), which is nobody's address: set --public-url")
     }
-    // It may come later, and the gate does without it.
+    // The bank may start later. The gate runs without it.
     async let looked: Void = Self.warn(ofSilent: otherBank?.text, client, logger)
     try await Server.run(
       engine, recovering: location.isShared ? nil : newEngine(), routes, at: address, places: places,
@@ -129,7 +130,8 @@ struct ServeCommand: AsyncParsableCommand {
     await looked
   }
 
-  /// The engine's limits, as far as they can be set.
+  /// The engine's limits, with the settings that change them.
+  /// - Throws: `SetupError` unless the call time-out is 1 to 120 seconds.
   static func limits(callTimeout: Int?) throws -> Limits {
     var limits = Limits()
     if let seconds = try number(callTimeout, .callTimeout, 1...120, unit: " seconds") {
@@ -138,7 +140,7 @@ struct ServeCommand: AsyncParsableCommand {
     return limits
   }
 
-  /// A bank of its own, in this process.
+  /// Makes a bank in this process.
   private func bank(
     _ server: ListenAddress, _ wanted: ListenAddress?, _ location: StoreLocation, _ client: HTTPClient,
     _ secret: BankSecret, _ logger: Logger
@@ -185,10 +187,11 @@ struct ServeCommand: AsyncParsableCommand {
       setNetwork: { await bank.set($0) }, books: { await bank.books(of: $0) })
   }
 
-  /// An address behind which paths are put, without a slash at its end.
+  /// An address to which paths are appended, without a slash at its end.
+  /// - Throws: `SetupError` when it is no http or https address, or has a path.
   static func webAddress(_ text: String, _ option: String) throws -> WebAddress {
     guard let base = WebAddress(text)?.base, let address = WebAddress(base) else {
-      // One with a user name may have a password, too.
+      // A text with a user name may also have a password. It is not repeated.
       let given = text.contains("@") ? "" : " It is: \(text)"
       throw SetupError(
         "\(option) must be an http or https URL without a path, with a host and, if it names a port, one of 1 to 65535."

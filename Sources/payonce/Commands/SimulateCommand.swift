@@ -41,7 +41,8 @@ struct SimulateCommand: AsyncParsableCommand {
       let campaign = await Campaign.run(
         seeds: range, width: width ?? ProcessInfo.processInfo.activeProcessorCount
       ) { campaign in
-        // Not of the last one, or two runs of one seed would differ by how fast they were.
+        // The last world is not reported here. Else two runs of one seed would print different lines when one is
+        // slower.
         guard campaign.worlds < range.count, ContinuousClock.now - told > .seconds(10) else { return }
         told = .now
         announce("\(campaign.worlds) of \(range.count) worlds, \(campaign.tally.orders) orders")

@@ -35,13 +35,13 @@ struct StuckCommand: AsyncParsableCommand {
 }
 
 extension Waiting {
-  /// How many of a kind are looked at.
+  /// How many of each kind are looked at.
   static let listed = 1000
 
-  /// Whether it will not end by itself, or has not for so long that it may not.
+  /// Whether a person must act: it is a case, or has lasted for more than an hour, so that it may not end by itself.
   func needsSomebody(at now: Instant) -> Bool { kind == .openCase || now > since.advanced(by: .seconds(3600)) }
 
-  /// What to do about it.
+  /// The advice for the operator.
   func advice(at now: Instant) -> String {
     let provider = provider?.text ?? "its provider"
     guard needsSomebody(at: now) else { return "nothing yet: it is asked about by itself" }
@@ -74,7 +74,7 @@ extension Waiting {
     let columns = [
       since.rfc3339, what, id, order.text, merchant ?? "-", reference ?? "-", provider?.text ?? "-", advice(at: now),
     ]
-    // A line stays one, whatever a shop calls its orders.
+    // A shop's number may hold characters that would break the line or its columns.
     return columns.map { String(String.UnicodeScalarView($0.unicodeScalars.map { $0.isHarmless ? $0 : " " })) }
       .joined(separator: "\t")
   }

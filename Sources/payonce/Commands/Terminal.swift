@@ -1,7 +1,7 @@
 import Foundation
 
-/// A line on standard output, at once. Whoever read it may have gone; that is no reason to stop.
+/// Writes a line to standard output at once. It is dropped when nobody reads it, and the work goes on.
 func announce(_ line: String) { try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8)) }
 
-/// A line on standard error, beside what the command answers.
+/// Writes a line to standard error, so that it does not mix with the command's output.
 func explain(_ line: String) { try? FileHandle.standardError.write(contentsOf: Data(("payonce: " + line + "\n").utf8)) }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The thread of one lane: its transactions block, which no thread of the concurrency pool should.
+/// The thread of one lane. Its transactions block, and would hold up a thread of the concurrency pool.
 final class LaneThread: TaskExecutor, @unchecked Sendable {
   private let condition = NSCondition()
   // Guarded by `condition`.
@@ -8,7 +8,7 @@ final class LaneThread: TaskExecutor, @unchecked Sendable {
 
   init(name: String) {
     let thread = Thread { [self] in
-      // Set by the thread itself, so that the system hears of it: `top -H` should show it.
+      // The thread sets its own name. Only then does the system know it, so that `top -H` shows it.
       Thread.current.name = name
       while true {
         condition.lock()

@@ -2,7 +2,7 @@ import Contract
 import Foundation
 import Logging
 
-/// One line per event on standard error: time, level, message, and what it is about as `name=value`, sorted by name.
+/// Logs to standard error, one line per event: time, level, message, and metadata as `name=value`, sorted by name.
 struct LineLog: LogHandler {
   var logLevel: Logger.Level = .info
   var metadata: Logger.Metadata = [:]
@@ -20,8 +20,8 @@ struct LineLog: LogHandler {
     }
     line += "\n"
     var bytes = ContiguousArray(line.utf8)[...]
-    // A line is written whole by one call, so that lines of several threads do not mix. Where nobody reads them, the
-    // work goes on.
+    // One call writes the whole line, so that lines of several threads do not mix. When it cannot be written it is
+    // dropped, and the work goes on.
     while !bytes.isEmpty {
       let written = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
       guard written > 0 else { return }
@@ -29,7 +29,7 @@ struct LineLog: LogHandler {
     }
   }
 
-  /// A value as one word, or as a JSON string.
+  /// The value as it is when it is one word of printable ASCII, else as a JSON string.
   private static func quoted(_ value: String) -> String {
     let isWord = !value.isEmpty && value.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") }
     guard !isWord else { return value }

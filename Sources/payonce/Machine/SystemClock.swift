@@ -3,7 +3,7 @@ import Foundation
 import PaymentCore
 import PaymentEngine
 
-/// The real time.
+/// The machine's clock. `uptime` counts from when this value was made.
 struct SystemClock: PaymentEngine.Clock {
   private let start = ContinuousClock.now
 
@@ -15,8 +15,8 @@ struct SystemClock: PaymentEngine.Clock {
 
   func uptime() -> Duration { ContinuousClock.now - start }
 
-  /// The kernel is told by whatever keeps its clock right (chrony, ntpd, systemd-timesyncd); a date that somebody set by hand
-  /// takes that back.
+  /// Whether the kernel calls the clock synchronized. A time service sets that (chrony, ntpd, systemd-timesyncd);
+  /// setting the date by hand takes it back.
   func isSynchronized() -> Bool {
     var clock = timex()
     return adjtimex(&clock) != TIME_ERROR && clock.status & STA_UNSYNC == 0

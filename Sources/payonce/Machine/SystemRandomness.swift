@@ -1,6 +1,6 @@
 import PaymentEngine
 
-/// The real dice.
+/// The system's random numbers.
 struct SystemRandomness: Randomness {
   func next() -> UInt64 {
     var generator = SystemRandomNumberGenerator()

@@ -5,11 +5,11 @@ import NIOCore
 import NIOHTTP1
 import PaymentCore
 
-/// What the demo asks the sandbox bank, beside paying: how it behaves, and what is in its books.
+/// The demo's way to the sandbox bank's faults and books.
 struct DemoBank: Sendable {
   let client: HTTPClient
   let url: String
-  /// Of a bank that others can reach, for its faults and books.
+  /// The key for faults and books; a bank that other machines can reach asks for it.
   private let key = Setting.value(nil, .bankKey)
 
   init(client: HTTPClient, url: String) {
@@ -37,7 +37,7 @@ struct DemoBank: Sendable {
     var request = request("/faults")
     request.method = .PUT
     request.body = .bytes(ByteBuffer(string: network.faults))
-    // The page shows what the bank says afterwards, also when this was lost.
+    // A lost answer needs no care: the page shows what the bank says afterwards.
     if let response = try? await client.execute(request, timeout: .seconds(2)) {
       _ = try? await response.body.collect(upTo: 65_536)
     }

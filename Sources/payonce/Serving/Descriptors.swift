@@ -2,14 +2,13 @@ import Foundation
 import Listener
 import Logging
 
-/// How many files and connections the system lets this process have open, and what each part may take of them. A process
-/// that has none left cannot even look at its files, and the run-time library ends it.
+/// Divides the files and connections that this process may have open among its parts. A process that has none left
+/// cannot open a file, and the run-time library ends it.
 struct Descriptors {
   let limit: Int
 
   static let all = raised()
 
-  /// Raises the soft limit to the hard one.
   private static func raised() -> Descriptors {
     let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     var limits = rlimit()
@@ -20,23 +19,25 @@ struct Descriptors {
     return Descriptors(limit: Int(clamping: min(limits.rlim_cur, 1 << 20)))
   }
 
-  /// For the stores, the event loops, the log, and what the system's libraries open by themselves.
+  /// Kept free for the stores, the event loops, the log, and what the system's libraries open.
   private func reserve(lanes: Int) -> Int { 64 + 4 * ProcessInfo.processInfo.activeProcessorCount + lanes }
 
-  /// Connections to providers.
+  /// How many connections to providers.
   var calls: Int { min(256, limit / 8) }
 
-  /// Connections to the sandbox bank in this process.
+  /// How many connections to a sandbox bank in this process.
   var bankPlaces: Int { min(1024, limit / 8) }
 
-  /// Connections to the gate.
+  /// How many connections to the gate.
   /// - Parameter hasBank: whether a bank listens in this process.
+  /// - Throws: `SetupError` when fewer than 16 are left.
   func gatePlaces(lanes: Int, hasBank: Bool) throws -> Int {
     let others = calls + (hasBank ? bankPlaces + Listener.margin : 0)
     return try places(beside: reserve(lanes: lanes) + others, atMost: 8192)
   }
 
-  /// Connections to a bank that has a process of its own.
+  /// How many connections to a bank that has a process of its own.
+  /// - Throws: `SetupError` when fewer than 16 are left.
   func bankAlonePlaces() throws -> Int { try places(beside: reserve(lanes: 1) + calls, atMost: 1024) }
 
   private func places(beside others: Int, atMost most: Int) throws -> Int {
@@ -47,15 +48,15 @@ struct Descriptors {
     return left
   }
 
-  /// Tells who starts a server with few.
+  /// Warns when the limit is below `few`.
   func warn(_ places: Int, _ logger: Logger) {
     guard limit < Self.few else { return }
     logger.warning("only \(limit) files may be open, so \(places) connections at once. \(Self.advice)")
   }
 
-  /// With fewer than these a busy shop is turned away.
+  /// Below this limit a busy shop may be turned away.
   static let few = 4096
-  /// How many are enough for every bound of this program.
+  /// This limit is enough for every bound of this program.
   static let enough = 16_384
   static let advice =
     "Allow \(enough): LimitNOFILE=\(enough) in a systemd unit, --ulimit nofile=\(enough) of a container, ulimit -Hn in a "

@@ -14,7 +14,9 @@ struct RunningBank {
   private let listener: Listener
   private let logger: Logger
 
-  /// - Parameter places: how many connections there may be.
+  /// - Parameters:
+  ///   - books: the file of the books. Its folder is made, and the file is locked for this process.
+  ///   - places: how many connections there may be.
   init(
     books: String, secret: BankSecret, key: String?, address: ListenAddress, places: Int, client: HTTPClient,
     logger: Logger
@@ -29,7 +31,7 @@ struct RunningBank {
     self.logger = logger
   }
 
-  /// - Parameter announcing: whether to print the line that says that it listens.
+  /// - Parameter announcing: whether to print a line once the bank listens.
   func services(announcing: Bool) -> [any Service] {
     let address = address
     let application = Application(
@@ -44,7 +46,7 @@ struct RunningBank {
   }
 }
 
-/// A service that is one function.
+/// A service that runs one function.
 struct ClosureService: Service {
   private let work: @Sendable () async throws -> Void
   init(_ work: @escaping @Sendable () async throws -> Void) { self.work = work }

@@ -10,14 +10,15 @@ import ServiceLifecycle
 import Site
 import UnixSignals
 
-/// The gate in this process: an engine, and HTTP before it.
+/// The gate in this process: an engine, and HTTP in front of it.
 enum Server {
-  /// Runs until SIGTERM or SIGINT, and then ends in the order in which nothing is lost.
+  /// Runs until SIGTERM or SIGINT, and then ends in an order in which nothing is lost.
   /// - Parameters:
-  ///   - recovering: an engine over the same store that is good for one thing: where no other process can be at work on
-  ///     it, the calls of the one that was before are asked about at once.
+  ///   - recovering: another engine over the same store. It asks about the calls of the process before at once, and is
+  ///     of no use afterwards. Only for a store on which no other process can work.
   ///   - places: how many connections there may be.
-  ///   - beside: what runs with it and ends last.
+  ///   - beside: services that run with the gate and end last.
+  /// - Throws: `SetupError` when it cannot listen; the fault of a store that cannot be recovered.
   static func run(
     _ engine: Engine, recovering: Engine? = nil, _ routes: Routes, at address: ListenAddress, places: Int,
     beside: [any Service] = [], logger: Logger
@@ -31,11 +32,11 @@ enum Server {
     if let count = try await recovering?.recover(on: threads), count > 0 {
       logger.notice("the calls of a process that died are asked about", metadata: ["orders": "\(count)"])
     }
-    // Stopped from the last to the first: requests, then calls and their evidence, then what is beside.
+    // Services stop from the last to the first: requests, then calls and their evidence, then those beside.
     var configuration = ServiceGroupConfiguration(
       services: beside + [
         ClosureService {
-          // Cancelled when another service failed: a bind that did not work must end the program, and say so.
+          // This is cancelled when another service fails: a bind that did not work must end the program with a message.
           await withTaskCancellationOrGracefulShutdownHandler {
             await engine.run(on: threads)
           } onCancelOrGracefulShutdown: {
@@ -43,7 +44,7 @@ enum Server {
           }
         },
         ClosureService {
-          // Whoever waits for an outcome is answered with how things stand.
+          // Requests that wait for an outcome are answered with how things stand.
           try await withGracefulShutdownHandler {
             try await web.run()
           } onGracefulShutdown: {
@@ -51,7 +52,7 @@ enum Server {
           }
         },
       ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-    // The longest that calls under way can take, and their evidence to be stored.
+    // The time for calls under way to end, and for their evidence to be stored.
     configuration.maximumGracefulShutdownDuration = engine.rules.schedule.callTimeout + .seconds(20)
     do { try await ServiceGroup(configuration: configuration).run() } catch let error as IOError {
       throw SetupError("It cannot listen on \(address) or beside it: \(error.inWords). Is it running already?")

@@ -2,7 +2,7 @@ import Foundation
 import PaymentEngine
 import Providers
 
-/// What the sandbox bank signs its notices with. Whoever knows it can say that an order is paid.
+/// The secret with which the sandbox bank signs its notices. Whoever knows it can claim that an order is paid.
 struct BankSecret {
   let text: String
   let verifier: StandardWebhookVerifier
@@ -15,8 +15,10 @@ struct BankSecret {
     self.verifier = verifier
   }
 
-  /// Of a bank and a gate in one process: nobody else needs it, so that it is made anew at each start.
+  /// The secret of a bank in the gate's own process. Nobody else needs it, so it is new at each start unless the
+  /// environment sets one.
   /// - Parameter isPrivate: whether only this machine can reach the gate.
+  /// - Throws: as `ofOthers`, if the environment sets one.
   static func ofOneProcess(isPrivate: Bool) throws -> BankSecret {
     if Setting.value(nil, .bankSecret) != nil { return try ofOthers(isPrivate: isPrivate) }
     let randomness = SystemRandomness()
@@ -24,8 +26,9 @@ struct BankSecret {
     return try BankSecret("whsec_" + Data(bytes).base64EncodedString())
   }
 
-  /// Of a bank that is another program.
-  /// - Parameter isPrivate: whether only this machine can reach the bank and the gate. Everybody knows the default.
+  /// The secret of a bank that is another program: the environment's, or the default.
+  /// - Parameter isPrivate: whether only this machine can reach the bank and the gate.
+  /// - Throws: when it is malformed, or when it is the default, which everybody knows, and `isPrivate` is false.
   static func ofOthers(isPrivate: Bool) throws -> BankSecret {
     let text = Setting.value(nil, .bankSecret) ?? SandboxProvider.defaultSecret
     guard isPrivate || text != SandboxProvider.defaultSecret else {
@@ -38,8 +41,8 @@ struct BankSecret {
   }
 }
 
-/// What of a gate is there to try it: the sandbox bank, with which everybody can pay everything, and the demo shop, at
-/// which everybody can order.
+/// The parts of a gate that are for trying it out: the sandbox bank, with which everybody can pay everything, and the
+/// demo shop, at which everybody can order.
 struct Playground {
   let hasSandbox: Bool
   let hasDemo: Bool
@@ -59,7 +62,7 @@ struct Playground {
     }
   }
 
-  /// What an operator should know.
+  /// The warnings for the operator.
   var remarks: [String] {
     if isPrivate { return [] }
     return

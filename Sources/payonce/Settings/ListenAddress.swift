@@ -2,12 +2,14 @@ import Foundation
 import Glibc
 import NIOCore
 
-/// Where a server listens.
 struct ListenAddress: CustomStringConvertible {
   let host: String
   let port: Int
 
-  /// - Parameter text: `host:port`, with brackets around an IPv6 address.
+  /// - Parameters:
+  ///   - text: `host:port`, with brackets around an IPv6 address.
+  ///   - option: the option's name, for complaints.
+  /// - Throws: `SetupError` when it is not that.
   init(_ text: String, option: String) throws {
     guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
       (0...65_535).contains(port), colon != text.startIndex
@@ -23,7 +25,7 @@ struct ListenAddress: CustomStringConvertible {
 
   var description: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
   var isLoopback: Bool { Self.isLoopback(host) }
-  /// Whether it stands for all addresses of this machine.
+  /// Whether this is the address that stands for all of the machine's.
   var isWildcard: Bool { ["0.0.0.0", "::"].contains(host) }
 
   static func isLoopback(_ host: String) -> Bool {
@@ -32,9 +34,10 @@ struct ListenAddress: CustomStringConvertible {
       || (parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil })
   }
 
-  /// This address with a port that is free: its own, or any if it has none. The links that PayOnce gives out must be
-  /// known before it listens. The port is kept by a socket that takes no connections, as long as this process lives: who
-  /// is accepted before there is a server waits in vain.
+  /// Reserves the port, or any free one for port 0. The links that PayOnce gives out need it before the server listens.
+  /// A socket that does not listen holds the port as long as this process lives. If it listened, clients would be
+  /// accepted before there is a server, and wait in vain.
+  /// - Throws: `SetupError` when the host is unknown or the port cannot be had.
   func reserved(option: String) throws -> ListenAddress {
     func fail(_ why: String) -> SetupError {
       SetupError("\(self) cannot be listened on: \(why). Choose another address with \(option).")
@@ -61,7 +64,7 @@ struct ListenAddress: CustomStringConvertible {
     var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
     return withUnsafeMutablePointer(to: &address) { storage in
       storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getsockname(socket, $0, &size) }
-      // Both families have it in the same place.
+      // IPv4 and IPv6 have the port in the same place.
       return storage.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
         Int(UInt16(bigEndian: $0.pointee.sin_port))
       }

@@ -1,7 +1,8 @@
 import Foundation
 
-/// Holds a file for this process alone, as long as it lives: a second server on the same store would not be told of what
-/// the first one does.
+/// Locks a file for this process, until it ends. A second server on the same store would not hear of the changes of the
+/// first.
+/// - Throws: `SetupError` when another process has it, or the lock file cannot be made.
 func holdAlone(_ path: String) throws {
   let lock = path + ".lock"
   let file = Glibc.open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
@@ -12,7 +13,8 @@ func holdAlone(_ path: String) throws {
   }
 }
 
-/// Makes the folder of a file, if need be.
+/// Makes the folder of a file, and those above it, where they are missing.
+/// - Throws: `SetupError` when one cannot be made.
 func makeFolder(of path: String) throws {
   let folder = (path as NSString).deletingLastPathComponent
   var made = folder.hasPrefix("/") ? "/" : ""

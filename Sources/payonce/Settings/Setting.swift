@@ -1,7 +1,7 @@
 import Foundation
 import Logging
 
-/// Looks an option up: the command line wins over the environment, the environment over the default.
+/// Looks settings up. The command line wins over the environment; an empty variable counts as not set.
 struct Setting {
   enum Name: String, CaseIterable {
     case store, listen, lanes, sandbox, bank, books, demo, merchant, `operator`
@@ -12,9 +12,9 @@ struct Setting {
     case callTimeout = "call_timeout"
     case logLevel = "log_level"
 
-    /// Of the environment.
+    /// The variable of the environment.
     var variable: String { "PAYONCE_" + rawValue.uppercased() }
-    /// Of the command line.
+    /// The option of the command line.
     var flag: String { "--" + rawValue.replacing("_", with: "-") }
   }
   private static let environment = ProcessInfo.processInfo.environment
@@ -23,12 +23,12 @@ struct Setting {
     option ?? environment[name.variable].flatMap { $0.isEmpty ? nil : $0 }
   }
 
-  /// The name by which a value was given, for complaints: the option's, or the environment's.
+  /// The option or the variable that gave the value, for complaints.
   static func source(_ option: String?, _ name: Name) -> String {
     option == nil && value(nil, name) != nil ? name.variable : name.flag
   }
 
-  /// Warns of what looks like a setting in the environment and is none.
+  /// Warns of variables that look like settings and are none.
   static func warnOfOthers(_ logger: Logger) {
     let known = Set(Name.allCases.map(\.variable))
     for name in environment.keys.sorted() where name.hasPrefix("PAYONCE_") && !known.contains(name) {

@@ -4,7 +4,7 @@ import PaymentEngine
 import PostgresStore
 import SQLiteStore
 
-/// A store with everything that writes and reads it.
+/// A store that is open, with everything that writes and reads it.
 struct OpenedStore {
   /// One per lane.
   let writing: [any Store]
@@ -12,12 +12,13 @@ struct OpenedStore {
   let directory: any Directory
 }
 
-/// Which store, from `--store`.
+/// The store that `--store` names.
 enum StoreLocation {
   case sqlite(path: String)
   case postgres(PostgresAddress)
 
-  /// - Parameter option: that it was given with, for complaints.
+  /// - Parameter option: the option's name, for complaints.
+  /// - Throws: `SetupError` when the text names no store. A password is not repeated.
   init(_ text: String, option: String) throws {
     if text.hasPrefix("sqlite:") {
       let path = String(text.dropFirst(7))
@@ -28,7 +29,7 @@ enum StoreLocation {
         throw SetupError("\(option): \(error.reason).")
       }
     } else {
-      // What was meant may hold a password: only the name of a scheme is repeated.
+      // The text may hold a password, so only the name of a scheme is repeated.
       let scheme = text.prefix { $0.isASCII && $0.isLetter }
       let given = !scheme.isEmpty && text.dropFirst(scheme.count).first == ":" ? " It begins with: \(scheme):" : ""
       throw SetupError(
@@ -36,11 +37,12 @@ enum StoreLocation {
     }
   }
 
-  /// Whether several nodes can work on it.
+  /// Whether several nodes can work on the store.
   var isShared: Bool { if case .postgres = self { true } else { false } }
 
-  /// Opens it, makes it where there is none, and brings its schema up to date.
-  /// - Parameter lanes: how many transactions there may be at once, where the store has more than one writer.
+  /// Opens the store. Makes it where there is none, and migrates its schema.
+  /// - Parameter lanes: how many transactions there may be at once. SQLite has one writer in any case.
+  /// - Throws: `SetupError` when it cannot be opened, reached or migrated.
   func open(lanes: Int = 1, limits: Limits = Limits()) throws -> OpenedStore {
     let clock = SystemClock()
     switch self {
@@ -69,10 +71,10 @@ enum StoreLocation {
     }
   }
 
-  /// Whether it is there; of a database nobody knows before it is asked.
+  /// Whether the store is there. Always true of a database, which is not asked.
   var exists: Bool { if case .sqlite(let path) = self { FileManager.default.fileExists(atPath: path) } else { true } }
 
-  /// For a person; without a password.
+  /// The path or address as people may read it, without a password.
   var shown: String {
     switch self {
     case .sqlite(let path): path
@@ -80,7 +82,7 @@ enum StoreLocation {
     }
   }
 
-  /// Opens one that must be there already.
+  /// Opens the store, and refuses a file that does not exist. An empty database gets its tables.
   func openExisting() throws -> OpenedStore {
     if case .sqlite(let path) = self, !exists {
       throw SetupError("There is no store at \(path). Name yours with --store, or run this in the server's folder.")
@@ -93,7 +95,7 @@ struct StoreOption: ParsableArguments {
   @Option(help: "The store: sqlite:FILE or postgres://USER@HOST/DATABASE. (default: sqlite:./data/payonce.db)")
   var store: String?
 
-  /// Whether it was said which one, and not left to the folder that this is run in.
+  /// Whether an option or the environment names the store. Else it is in the folder in which the program runs.
   var isNamed: Bool { Setting.value(store, .store) != nil }
 
   func location() throws -> StoreLocation {
