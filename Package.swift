@@ -65,7 +65,7 @@ if inner {
   targets += [
     .target(name: "Contract", dependencies: ["PaymentCore"], swiftSettings: settings),
     .testTarget(name: "ContractTests", dependencies: ["PaymentCore", "Contract"], swiftSettings: settings),
-    .target(name: "OrderRows", dependencies: ["PaymentCore", "PaymentEngine"], swiftSettings: settings),
+    .target(name: "OrderRows", dependencies: ["PaymentCore", "PaymentEngine", crypto], swiftSettings: settings),
     .target(
       name: "SQLiteStore", dependencies: ["PaymentCore", "PaymentEngine", "OrderRows", grdb, sqlite],
       swiftSettings: settings),
@@ -75,7 +75,7 @@ if inner {
       swiftSettings: settings),
     .testTarget(
       name: "StoreTests",
-      dependencies: ["PaymentCore", "PaymentEngine", "PostgresStore", "SQLiteStore", "Simulation", grdb],
+      dependencies: ["PaymentCore", "PaymentEngine", "OrderRows", "PostgresStore", "SQLiteStore", "Simulation", grdb],
       swiftSettings: settings),
     .target(
       name: "Providers", dependencies: ["PaymentCore", "PaymentEngine", crypto, client, httpTypes] + nio,

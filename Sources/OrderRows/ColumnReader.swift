@@ -91,66 +91,11 @@ package struct ColumnReader<Source: ResultRow> {
 
   package mutating func word<Word: RawRepresentable<String>>() throws -> Word { try must(Word(rawValue: try next())) }
 
-  package mutating func optionalWord<Word: RawRepresentable<String>>() throws -> Word? {
-    guard let text: String = try optional() else { return nil }
-    return try must(Word(rawValue: text))
-  }
-
   package mutating func money() throws -> Money {
     let amount: Int64 = try next()
     return Money(amount, try must(Currency(code: try next())))
   }
 
-  package mutating func optionalMoney() throws -> Money? {
-    let (amount, code): (Int64?, String?) = (try optional(), try optional())
-    switch (amount, code) {
-    case (nil, nil): return nil
-    case (let amount?, let code?): return Money(amount, try must(Currency(code: code)))
-    default: throw unreadable
-    }
-  }
-
-  package mutating func failure() throws -> Failure? {
-    let (code, message): (String?, String?) = (try optional(), try optional())
-    switch (code, message) {
-    case (nil, nil): return nil
-    case (let code?, let message?): return Failure(code: code, message: message)
-    default: throw unreadable
-    }
-  }
-
-  package mutating func calls() throws -> CallState {
-    var calls = CallState(nextAt: try optionalInstant())
-    let (kind, number): (Call.Kind?, Int?) = (try optionalWord(), try optional())
-    let (askedAt, until) = (try optionalInstant(), try optionalInstant())
-    switch (kind, number, askedAt, until) {
-    case (nil, nil, nil, nil): break
-    case (let kind?, let number?, let askedAt?, let until?):
-      calls.lease = CallState.Lease(kind: kind, number: number, askedAt: askedAt, until: until)
-    default: throw unreadable
-    }
-    calls.made = try next()
-    calls.step = try next()
-    let (firstCall, firstAt): (Int?, Instant?) = (try optional(), try optionalInstant())
-    switch (firstCall, firstAt) {
-    case (nil, nil): break
-    case (let number?, let at?): calls.firstSent = CallState.Sent(number: number, at: at)
-    default: throw unreadable
-    }
-    let (lastKind, lastAt): (Call.Kind?, Instant?) = (try optionalWord(), try optionalInstant())
-    let finding: CallState.Finding? = try optionalWord()
-    switch (lastKind, lastAt, finding) {
-    case (nil, nil, nil): break
-    case (let kind?, let at?, let finding?):
-      calls.last = CallState.Finished(kind: kind, at: at, finding: finding)
-    default: throw unreadable
-    }
-    calls.answeredAskAt = try optionalInstant()
-    calls.movingUntil = try optionalInstant()
-    return calls
-  }
-
-  /// What is only half there, too: it makes sense together.
   package var unreadable: UnreadableRow { UnreadableRow(table: table) }
 
   package func must<Value>(_ value: Value?) throws -> Value {

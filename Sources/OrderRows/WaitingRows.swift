@@ -1,52 +1,71 @@
-import PaymentCore
+package import PaymentCore
 package import PaymentEngine
 
+/// A row of what waits for somebody.
+struct WaitingRow: Equatable {
+  let kind: Waiting.Kind
+  let since: Instant
+  let order: OrderID
+  /// Of the payment, refund or case; 0 where it is the order itself.
+  let ordinal: Int
+
+  var arguments: Arguments { [kind.rawValue, since.column, order, ordinal] }
+}
+
 extension Waiting {
-  /// The rows of a kind, the oldest first: which order, the number within it, whose, and since when. Each is found by an
-  /// index that knows only such rows.
+  /// The rows of a kind, the oldest first: the order, what it is, and whose.
   package static func select(_ kind: Kind, limit: Int) -> String {
-    let order = "LEFT JOIN orders o ON o.id = t.order_id LEFT JOIN merchants m ON m.id = o.merchant"
-    switch kind {
-    case .unknownPayment, .unknownRefund:
-      let provider =
-        kind == .unknownPayment
-        ? "t.provider" : "(SELECT p.provider FROM payments p WHERE p.order_id = t.order_id AND p.ordinal = t.payment)"
-      return """
-        SELECT t.order_id, t.ordinal, m.name, o.reference, \(provider), NULL, NULL, t.unknown_since
-        FROM \(kind == .unknownPayment ? "payments" : "refunds") t \(order)
-        WHERE t.unknown_since IS NOT NULL ORDER BY t.unknown_since LIMIT \(limit)
-        """
-    case .openCase:
-      return """
-        SELECT t.order_id, t.ordinal, m.name, o.reference, t.provider, t.reason, t.note, t.opened_at
-        FROM cases t \(order) WHERE t.resolved_at IS NULL ORDER BY t.opened_at LIMIT \(limit)
-        """
-    case .closingOrder:
-      return """
-        SELECT o.id, 0, m.name, o.reference,
-          (SELECT p.provider FROM payments p
-            WHERE p.order_id = o.id AND p.status IN ('processing', 'requires_action')), NULL, NULL,
-          coalesce((SELECT max(e.at) FROM events e WHERE e.order_id = o.id AND e.type = 'order.closing'), o.updated_at)
-        FROM orders o LEFT JOIN merchants m ON m.id = o.merchant
-        WHERE o.status = 'closing' ORDER BY o.id LIMIT \(limit)
-        """
-    }
+    """
+    SELECT \(Columns.orders.list), waiting.since, waiting.ordinal, merchants.name
+    FROM waiting JOIN orders ON orders.id = waiting.id LEFT JOIN merchants ON merchants.id = orders.merchant
+    WHERE waiting.kind = '\(kind.rawValue)' ORDER BY waiting.since, waiting.id, waiting.ordinal LIMIT \(limit)
+    """
   }
 
+  /// The open cases without an order, the oldest first.
+  package static func selectStrays(limit: Int) -> String {
+    "SELECT \(Columns.strays.list) FROM strays WHERE is_open = 1 ORDER BY opened_at LIMIT \(limit)"
+  }
+
+  /// - Parameter row: of `select`. An order that cannot be read waits, too: what it says of itself is left out.
   package init(_ kind: Kind, _ row: some ResultRow) throws {
-    var columns = ColumnReader(row, table: kind.rawValue)
-    let order = try columns.must(OrderID(text: try columns.next()))
-    let ordinal: Int = try columns.next()
-    let id =
-      switch kind {
-      case .unknownPayment: PaymentID(order: order, ordinal: ordinal).text
-      case .unknownRefund: RefundID(order: order, ordinal: ordinal).text
-      case .openCase: CaseID(order: order, ordinal: ordinal).text
-      case .closingOrder: order.text
-      }
+    let table = "waiting"
+    let next = Columns.orders.all.count
+    guard let id = OrderID(row, at: 0), let since = row.integer(at: next), let ordinal = row.integer(at: next + 1),
+      kind == .closingOrder || (1...Int64(CaseID.maximum)).contains(ordinal)
+    else { throw UnreadableRow(table: table) }
+    let order = try? Order(row)
+    let text: String
+    var provider: ProviderName?
+    var item: Case?
+    switch kind {
+    case .unknownPayment:
+      let payment = PaymentID(order: id, ordinal: Int(ordinal))
+      (text, provider) = (payment.text, order?.payment(payment)?.provider)
+    case .unknownRefund:
+      let refund = RefundID(order: id, ordinal: Int(ordinal))
+      text = refund.text
+      provider = order.flatMap { order in order.refund(refund).flatMap { order.payment($0.payment) } }?.provider
+    case .openCase:
+      let caseID = CaseID(order: id, ordinal: Int(ordinal))
+      item = order?.cases.first { $0.id == caseID }
+      (text, provider) = (caseID.text, item?.provider)
+    case .closingOrder: (text, provider) = (id.text, order?.livePayment?.provider)
+    }
     self.init(
-      kind: kind, order: order, id: id, merchant: try columns.optional(), reference: try columns.optional(),
-      provider: try columns.optional().map { ProviderName($0) }, reason: try columns.optional(),
-      note: try columns.optional(), since: try columns.instant())
+      kind: kind, order: id, id: text, merchant: row.text(at: next + 2), reference: row.text(at: 3),
+      provider: provider, reason: item?.reason.rawValue, note: item?.note, since: Instant(milliseconds: since))
+  }
+
+  /// - Parameter stray: a case without an order.
+  package init(_ stray: Case) {
+    self.init(
+      kind: .openCase, order: stray.id.order, id: stray.id.text, merchant: nil, reference: nil,
+      provider: stray.provider, reason: stray.reason.rawValue, note: stray.note, since: stray.openedAt)
+  }
+
+  /// Open cases of both kinds as one list.
+  package static func oldest(_ cases: [Waiting], _ strays: [Waiting], limit: Int) -> [Waiting] {
+    Array((cases + strays).sorted { ($0.since, $0.id) < ($1.since, $1.id) }.prefix(limit))
   }
 }

@@ -15,11 +15,9 @@ package struct WholeTable: Sendable {
       WholeTable("origins", Columns.Name.list("merchant, origin")),
       WholeTable("keys", Columns.Name.list("id, hash%, merchant, operator, created_at#, revoked_at#")),
     ]
-    + OrderTable.allCases.map { table in
-      // The places of events in their merchants' feeds stay, so that the cursors of shops do.
-      let places = table == .events ? Columns.Name.list("position#") : []
-      return WholeTable("\(table)", Columns.of(table).all + places)
-    }
+    + OrderTable.allCases.map { WholeTable($0.name, Columns.of($0).all) }
+    // The places of events in their merchants' feeds stay, so that the cursors of shops do.
+    + [WholeTable("feed", Columns.Name.list("merchant, position#, spans%"))]
 
   package var list: String { columns.map(\.text).joined(separator: ", ") }
 

@@ -197,8 +197,16 @@ struct PostgresRow: ResultRow {
   func text(at index: Int) -> String? { value(at: index).map { String(cString: $0) } }
 
   func bytes(at index: Int) -> [UInt8]? {
-    guard let text = text(at: index), text.hasPrefix("\\x") else { return nil }
-    let digits = text.utf8.dropFirst(2).map { $0 < UInt8(ascii: "a") ? $0 - UInt8(ascii: "0") : $0 - UInt8(ascii: "W") }
-    return stride(from: 0, to: digits.count - digits.count % 2, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+    guard let digits = value(at: index), digits[0] == CChar(UInt8(ascii: "\\")), digits[1] == CChar(UInt8(ascii: "x"))
+    else { return nil }
+    func digit(_ place: Int) -> UInt8 {
+      let digit = UInt8(bitPattern: digits[place])
+      return digit < UInt8(ascii: "a") ? digit - UInt8(ascii: "0") : digit - UInt8(ascii: "W")
+    }
+    let count = Int(PQgetlength(result.raw, number, Int32(index)) - 2) / 2
+    return [UInt8](unsafeUninitializedCapacity: count) { bytes, initialized in
+      for place in 0..<count { bytes[place] = digit(2 * place + 2) << 4 | digit(2 * place + 3) }
+      initialized = count
+    }
   }
 }

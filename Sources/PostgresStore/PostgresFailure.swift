@@ -7,6 +7,8 @@ enum PostgresFailure: Error {
   case statement(code: String, message: String)
   /// A row does not hold what the schema promises.
   case unreadable(UnreadableRow)
+  /// What was to be written breaks an invariant. Nothing of it was sent.
+  case impossible
   /// The connection is gone or does not answer. What was sent may have been done.
   case lost(String)
 
@@ -38,6 +40,7 @@ enum PostgresFailure: Error {
     case .statement(let code, _) where code.hasPrefix("22") || code.hasPrefix("23"): .conflict
     case .statement(let code, let message): .unavailable("PostgreSQL \(code): \(message)")
     case .unreadable(let row): row.fault
+    case .impossible: .conflict
     case .lost(let message): .unavailable("PostgreSQL: \(message)")
     }
   }

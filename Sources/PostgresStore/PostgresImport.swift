@@ -41,7 +41,7 @@ package final class PostgresImport {
     do throws(PostgresFailure) {
       try Self.run(
         connection,
-        ["INSERT INTO feeds (merchant, last) SELECT merchant, max(position) FROM events GROUP BY merchant"])
+        ["INSERT INTO feeds (merchant, last) SELECT merchant, max(position) FROM feed GROUP BY merchant"])
     } catch { throw error.fault }
     var all: [(String, Int)] = []
     for table in WholeTable.all {

@@ -15,7 +15,7 @@ package enum PostgresMigrator {
           case .statement(let code, _): races.contains(code)
           // A former primary, perhaps, so each host has its turn; or a machine that stands still for a moment, which is no
           // reason not to start.
-          case .unreadable: false
+          case .unreadable, .impossible: false
           case .lost: attempt < max(Self.connections, address.hosts.count)
           }
         guard attempt < Self.attempts, isTransient else { throw error.fault }

@@ -13,6 +13,8 @@ package final class PostgresReaders: Sendable {
   }
 
   private let jobs: JobQueue<Job>
+  /// For the one thread that gives events their places, so that no reader is held up by who does that on another node.
+  private let numbering: JobQueue<Job>
   private let patience: Duration
   private let clock: any Clock
 
@@ -24,34 +26,50 @@ package final class PostgresReaders: Sendable {
   package init(
     _ address: PostgresAddress, id: String, patience: Duration, clock: any Clock, count: Int = 4, limit: Int = 4096
   ) {
-    let jobs = JobQueue<Job>(limit: limit)
-    self.jobs = jobs
+    (jobs, numbering) = (JobQueue(limit: limit), JobQueue(limit: limit))
     self.patience = patience
     self.clock = clock
-    for number in 1...count {
+    func start(_ name: String, _ jobs: JobQueue<Job>) {
       let thread = Thread {
-        Thread.current.name = "reader \(number)"
+        Thread.current.name = name
         var session: PostgresSession?
         while let job = jobs.next() {
           if clock.uptime() - job.since > patience {
             job.refuse()
           } else {
             session = job.run(session) { () throws(PostgresFailure) in
-              try PostgresSession(address, id: "\(id)-reader-\(number)", clock: clock)
+              try PostgresSession(address, id: "\(id)-\(name)", clock: clock)
             }
           }
         }
       }
       thread.start()
     }
+    for number in 1...count { start("reader-\(number)", jobs) }
+    start("numbering", numbering)
   }
 
-  deinit { jobs.close() }
+  deinit {
+    jobs.close()
+    numbering.close()
+  }
 
   /// Makes one round trip after the other on a connection. Should that turn out to be dead, all of it is done once more on
   /// a new one: what writes must bear to be repeated.
   func use<Value: Sendable>(
     _ work: @escaping @Sendable (PostgresConnection) throws(PostgresFailure) -> Value
+  ) async throws(Fault) -> Value { try await run(in: jobs, work) }
+
+  /// Gives the events their places that have none, some at a time.
+  /// - Returns: whether there may be more.
+  func number() async throws(Fault) -> Bool {
+    try await run(in: numbering) { connection throws(PostgresFailure) in
+      try PostgresNumbering(connection: connection).run()
+    }
+  }
+
+  private func run<Value: Sendable>(
+    in jobs: JobQueue<Job>, _ work: @escaping @Sendable (PostgresConnection) throws(PostgresFailure) -> Value
   ) async throws(Fault) -> Value {
     let result: Result<Value, Fault> = await withCheckedContinuation { continuation in
       let since = clock.uptime()

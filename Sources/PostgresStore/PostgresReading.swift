@@ -9,77 +9,70 @@ package struct PostgresReading: Reading {
   package init(_ readers: PostgresReaders) { self.readers = readers }
 
   package func order(_ id: OrderID) async throws(Fault) -> Order? {
-    try await orders("by_id", "WHERE id = $1", [id.text]).first
+    try await orders("by_id", "FROM orders WHERE id = $1::bytea", [id.argument]).whole().first
   }
 
   package func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
-    try await orders("by_reference", "WHERE merchant = $1 AND reference = $2", [merchant.text, reference]).first
+    let lookup = PostgresSQL.bytes(Order.lookup(merchant, reference))
+    return try await orders("by_lookup", "FROM orders WHERE lookup = $1::bytea", [lookup]).whole().first
   }
 
   package func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {
     // Ids begin with their time, so the newest come first.
+    let source =
+      switch status {
+      case nil: "FROM orders WHERE merchant = $1 AND id < $2::bytea ORDER BY id DESC LIMIT $3::bigint"
+      case .open?, .closing?:
+        """
+        FROM under_way JOIN orders ON orders.id = under_way.id
+        WHERE under_way.merchant = $1 AND under_way.id < $2::bytea AND orders.status = '\(status!.rawValue)'
+        ORDER BY under_way.id DESC LIMIT $3::bigint
+        """
+      case .paid?, .closed?:
+        """
+        FROM orders WHERE merchant = $1 AND id < $2::bytea AND status = '\(status!.rawValue)'
+        ORDER BY id DESC LIMIT $3::bigint
+        """
+      }
     return try await orders(
-      "of_merchant_\(status?.rawValue ?? "any")",
-      "WHERE merchant = $1 AND id < $2 \(status.condition) ORDER BY id DESC LIMIT $3::bigint",
-      [merchant.text, after?.text ?? Self.last, "\(limit)"])
+      "of_merchant_\(status?.rawValue ?? "any")", source,
+      [merchant.text, (after ?? OrderID(bits: .max)).argument, "\(limit)"]
+    ).whole()
   }
 
   package func orders(
     payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
   ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
-    let after = after?.text ?? ""
-    let last = try await readers.use { connection throws(PostgresFailure) in
-      let sql = "SELECT max(id) FROM (SELECT id FROM orders WHERE id > $1 ORDER BY id LIMIT $2::bigint) o"
-      let call = PostgresCall(PostgresStatement(name: "last_of_some", sql: sql), [after, "\(count)"])
-      return try connection.run([call], within: PostgresSession.limit)[0].rows.first?.text(at: 0)
-    }
-    guard let last else { return ([], nil) }
     let some = try await orders(
-      "payable",
-      """
-      WHERE id > $1 AND id <= $2 AND created_at <= $3::bigint
-        AND (status IN ('open', 'closing') OR updated_at >= $4::bigint) ORDER BY id
-      """, [after, last, "\(end.milliseconds)", "\(start.milliseconds)"])
-    return (some, OrderID(text: last))
+      "in_sequence", "FROM orders WHERE id > $1::bytea ORDER BY id LIMIT $2::bigint",
+      [(after ?? OrderID(bits: 0)).argument, "\(count)"]
+    ).whole()
+    return (some.filter { $0.wasPayable(from: start, to: end) }, some.last?.id)
   }
 
-  /// Sorts behind every id.
-  private static let last = "ord_" + String(repeating: "z", count: 26)
-
-  private func orders(_ name: String, _ condition: String, _ arguments: [String]) async throws(Fault) -> [Order] {
-    try await loaded(name, condition, arguments).whole()
-  }
-
-  /// - Parameter name: of the condition, for the prepared statement.
-  private func loaded(_ name: String, _ condition: String, _ arguments: [String]) async throws(Fault) -> Loaded {
-    let statement = PostgresStatement(
-      name: "orders_\(name)", sql: "SELECT \(Columns.orders.list) FROM orders \(condition)")
+  /// - Parameters:
+  ///   - name: of the source, for the prepared statement.
+  ///   - source: what follows the columns of the orders.
+  private func orders(_ name: String, _ source: String, _ arguments: [String]) async throws(Fault) -> Loaded {
+    let statement = PostgresStatement(name: "orders_\(name)", sql: "SELECT \(Columns.orders.list) \(source)")
     return try await readers.use { connection throws(PostgresFailure) in
-      // One snapshot for an order and its parts, which are written together.
-      let begin = PostgresCall(sql: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-      var parts = OrderParts()
-      let heads = try connection.run([begin, PostgresCall(statement, arguments)], within: PostgresSession.limit)
-      parts.read(heads: heads[1...], parts: [])
-      let ids = PostgresSQL.array(parts.missing(besides: []).map { .text($0.text) })
-      let rows = try connection.run(
-        OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [ids]) } + [.commit], within: PostgresSession.limit)
-      parts.read(heads: [], parts: rows.dropLast())
-      return parts.loaded
+      var loaded = Loaded()
+      loaded.add(try connection.run([PostgresCall(statement, arguments)], within: PostgresSession.limit)[0].rows)
+      return loaded
     }
   }
 
   package func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
-    try await loaded(
+    try await orders(
       "changed",
       """
-      WHERE id IN (
-        SELECT o.id FROM unnest($1::text[], $2::bigint[]) AS k (id, version)
-        JOIN orders o ON o.id = k.id AND o.version > k.version)
+      FROM unnest($1::bytea[], $2::bigint[]) AS k (id, version)
+      JOIN orders ON orders.id = k.id AND orders.version > k.version
       """,
       [
-        PostgresSQL.array(known.map { .text($0.key.text) }), PostgresSQL.array(known.map { .integer(Int64($0.value)) }),
+        PostgresSQL.array(known.map { $0.key.cell }), PostgresSQL.array(known.map { .integer(Int64($0.value)) }),
       ]
     ).orders
   }
@@ -88,82 +81,87 @@ package struct PostgresReading: Reading {
     try await readers.use { connection throws(PostgresFailure) in
       let kinds = Waiting.Kind.allCases
       let results = try connection.run(
-        kinds.map { PostgresCall(sql: Waiting.select($0, limit: limit)) }, within: PostgresSession.limit)
+        kinds.map { PostgresCall(sql: Waiting.select($0, limit: limit)) }
+          + [PostgresCall(sql: Waiting.selectStrays(limit: limit))], within: PostgresSession.limit)
       do {
-        return try zip(kinds, results).flatMap { kind, result in try result.rows.map { try Waiting(kind, $0) } }
+        let strays = try results.last!.rows.map { Waiting(try Case($0)) }
+        return try zip(kinds, results).flatMap { kind, result in
+          let waiting = try result.rows.map { try Waiting(kind, $0) }
+          return kind == .openCase ? Waiting.oldest(waiting, strays, limit: limit) : waiting
+        }
       } catch { throw PostgresFailure(reading: error) }
     }
   }
 
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     let statement = PostgresStatement(
-      name: "events_of_order",
-      sql: """
-        SELECT \(Columns.events.list) FROM events WHERE order_id = $1 AND sequence > $2::bigint
-        ORDER BY sequence LIMIT $3::bigint
-        """)
+      name: "events_of_order", sql: EventPack.select("$1::bytea", after: "$2::bigint", limit: "$3::bigint"))
     return try await readers.use { connection throws(PostgresFailure) in
-      let results = try connection.run(
-        [PostgresCall(statement, [order.text, "\(after)", "\(limit)"])], within: PostgresSession.limit)
-      return try Self.events(results[0]).map(\.event)
+      let result = try connection.run(
+        [PostgresCall(statement, [order.argument, "\(after)", "\(limit)"])], within: PostgresSession.limit)[0]
+      do {
+        return EventPack.page(try result.rows.flatMap { try EventPack($0).events }, after: after, limit: limit)
+      } catch { throw PostgresFailure(reading: error) }
     }
   }
 
   // MARK: The feed
 
-  private static let hasUnplaced = PostgresStatement(
-    name: "has_unplaced",
-    sql: "SELECT 1 FROM events WHERE merchant = $1 AND position IS NULL ORDER BY at, order_id, sequence LIMIT 1")
-  private static let lockFeed = [
-    PostgresStatement(
-      name: "make_feed", sql: "INSERT INTO feeds (merchant, last) VALUES ($1, 0) ON CONFLICT (merchant) DO NOTHING"),
-    PostgresStatement(name: "lock_feed", sql: "SELECT last FROM feeds WHERE merchant = $1 FOR UPDATE"),
-  ]
-  /// Gives the next places to what was committed and has none, the oldest first, and remembers the last of them.
-  private static let place = PostgresStatement(
-    name: "place",
-    sql: """
-      WITH unplaced AS (
-        SELECT order_id, sequence, row_number() OVER (ORDER BY at, order_id, sequence) AS number FROM (
-          SELECT order_id, sequence, at FROM events WHERE merchant = $1 AND position IS NULL
-          ORDER BY at, order_id, sequence LIMIT $2::bigint) AS oldest),
-      placed AS (
-        UPDATE events AS e SET position = f.last + u.number FROM unplaced AS u, feeds AS f
-        WHERE f.merchant = $1 AND e.order_id = u.order_id AND e.sequence = u.sequence RETURNING e.position)
-      UPDATE feeds SET last = (SELECT max(position) FROM placed)
-      WHERE merchant = $1 AND EXISTS (SELECT 1 FROM placed)
-      """)
+  private static let hasQueued = PostgresCall(
+    PostgresStatement(name: "has_queued", sql: "SELECT at FROM feed_queue ORDER BY at LIMIT 1"))
   private static let page = PostgresStatement(
-    name: "page",
+    name: "page", sql: FeedRow.page("$1", after: "$2::bigint", count: "$3::bigint"))
+  private static let packs = PostgresStatement(
+    name: "packs",
     sql: """
-      SELECT \(Columns.events.list), position FROM events WHERE merchant = $1 AND position > $2::bigint
-      ORDER BY position LIMIT $3::bigint
+      SELECT \(Columns.of(.events).list) FROM unnest($1::bytea[], $2::bigint[]) AS n (id, sequence)
+      JOIN events ON events.id = n.id AND events.sequence = n.sequence
       """)
+
+  /// For how many transactions of the numbering one reader waits at most. Then it gets what has a place by then.
+  private static let patience = 20
 
   package func feed(
     of merchant: MerchantID, after position: Int64, limit: Int
   ) async throws(Fault) -> [(position: Int64, event: Event)] {
+    for _ in 0..<Self.patience {
+      let (events, isQueued) = try await page(of: merchant, after: position, limit: limit)
+      guard events.count < limit, isQueued else { return events }
+      // Others may have emptied the queue in the meantime; then the page is looked at once more all the same.
+      if try await !readers.number() { break }
+    }
+    return try await page(of: merchant, after: position, limit: limit).events
+  }
+
+  private func page(
+    of merchant: MerchantID, after position: Int64, limit: Int
+  ) async throws(Fault) -> (events: [(position: Int64, event: Event)], isQueued: Bool) {
     try await readers.use { connection throws(PostgresFailure) in
-      let page = PostgresCall(Self.page, [merchant.text, "\(position)", "\(limit)"])
-      let first = try connection.run(
-        [PostgresCall(Self.hasUnplaced, [merchant.text]), page], within: PostgresSession.limit)
-      var events = try Self.events(first[1])
-      if events.count < limit, first[0].rows.first != nil {
-        let lock = Self.lockFeed.map { PostgresCall($0, [merchant.text]) }
-        let results = try connection.run(
-          [.begin] + lock + [PostgresCall(Self.place, [merchant.text, "10000"]), .commit, page],
-          within: PostgresSession.limit)
-        events = try Self.events(results.last!)
-      }
-      return events.map { ($0.position ?? 0, $0.event) }
+      let results = try connection.run(
+        [Self.hasQueued, PostgresCall(Self.page, [merchant.text, "\(position)", "\(limit)"])],
+        within: PostgresSession.limit)
+      do {
+        var page = FeedPage(after: position, limit: limit)
+        for row in results[1].rows { try page.add(row) }
+        let packs = try Self.packs(page.wanted, connection)
+        let events = try page.events { order, first in packs[order]?.first { $0.first == first } }
+        return (events, !results[0].rows.isEmpty)
+      } catch let failure as PostgresFailure { throw failure } catch { throw PostgresFailure(reading: error) }
     }
   }
 
-  private static func events(
-    _ result: PostgresResult
-  ) throws(PostgresFailure) -> [(position: Int64?, event: Event)] {
-    do {
-      return try result.rows.map { ($0.integer(at: Columns.events.all.count), try Event($0)) }
-    } catch { throw PostgresFailure(reading: error) }
+  private static func packs(
+    _ wanted: [(order: OrderID, first: Int)], _ connection: PostgresConnection
+  ) throws -> [OrderID: [EventPack]] {
+    guard !wanted.isEmpty else { return [:] }
+    let arrays = [
+      PostgresSQL.array(wanted.map { $0.order.cell }), PostgresSQL.array(wanted.map { .integer(Int64($0.first)) }),
+    ]
+    let rows = try connection.run([PostgresCall(packs, arrays)], within: PostgresSession.limit)[0].rows
+    return Dictionary(grouping: try rows.map { try EventPack($0) }, by: \.order)
   }
+}
+
+extension OrderID {
+  fileprivate var argument: String { PostgresSQL.bytes(bits.bytes) }
 }

@@ -1,52 +1,58 @@
 import OrderRows
+import PaymentCore
 import PaymentEngine
 
 /// The statements that write and read orders. Sets of rows go in as an array for each column.
 enum PostgresSQL {
   private static let columns = OrderTable.allCases.map { Columns.of($0) }
-  private static let inserts = columns.map { insert($0, suffix: "") }
-  private static let updates = columns.map { update($0, suffix: "") }
-  private static let partsOf = columns.map { columns in
-    PostgresStatement(
-      name: "parts_\(columns.table)",
-      sql: """
-        SELECT \(columns.list) FROM \(columns.table) WHERE order_id = ANY($1::text[]) ORDER BY order_id, ordinal
-        """)
+  private static let inserts = columns.map { columns in
+    PostgresStatement(name: "insert_\(columns.table)", sql: insert(into: columns.table.name, columns.all))
   }
+  private static let updates = columns.map { update($0) }
+  private static let deletes = columns.map { delete($0) }
 
   static let lockByID = PostgresStatement(
     name: "lock_by_id",
-    sql: "SELECT \(Columns.orders.list) FROM orders WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE")
+    sql: "SELECT \(Columns.orders.list) FROM orders WHERE id = ANY($1::bytea[]) ORDER BY id FOR UPDATE")
 
   /// Also by merchants and references. One statement, so that all nodes lock in the order of the ids.
   static let lockByIDOrReference = PostgresStatement(
     name: "lock_by_id_or_reference",
     sql: """
       SELECT \(Columns.orders.list) FROM orders WHERE id IN (
-        SELECT unnest($1::text[]) UNION
-        SELECT o.id FROM unnest($2::text[], $3::text[]) AS r (merchant, reference)
-        JOIN orders o ON o.merchant = r.merchant AND o.reference = r.reference)
+        SELECT unnest($1::bytea[]) UNION SELECT o.id FROM orders o WHERE o.lookup = ANY($2::bytea[]))
       ORDER BY id FOR UPDATE
       """)
 
   static let lockDue = PostgresStatement(
     name: "lock_due",
     sql: """
-      SELECT \(Columns.orders.list) FROM orders
-      WHERE wake_at <= $1::bigint AND (wake_at, id) > ($2::bigint, $3 COLLATE "C")
-      ORDER BY wake_at, id LIMIT $4::bigint FOR UPDATE SKIP LOCKED
+      SELECT \(Columns.orders.list), wakes.at FROM wakes JOIN orders ON orders.id = wakes.id
+      WHERE wakes.at <= $1::bigint AND (wakes.at, wakes.id) > ($2::bigint, $3::bytea)
+      ORDER BY wakes.at, wakes.id LIMIT $4::bigint FOR UPDATE OF orders SKIP LOCKED
       """)
+
+  static let strays = PostgresStatement(
+    name: "strays",
+    sql: "SELECT \(Columns.strays.list) FROM strays WHERE id = ANY($1::bytea[]) ORDER BY id, ordinal")
 
   /// The database's own time in milliseconds, at this statement and not at the transaction's beginning.
   static let clock = PostgresStatement(
     name: "clock", sql: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
 
-  static func parts(_ table: OrderTable) -> PostgresStatement { partsOf[table.rawValue] }
-
   /// What somebody else has written already stays as it is.
-  static let insertStrays = insert(.cases, suffix: " ON CONFLICT (order_id, ordinal) DO NOTHING")
+  private static let insertStrays = PostgresStatement(
+    name: "insert_strays_if_new",
+    sql: insert(into: "strays", Columns.strays.all) + " ON CONFLICT (id, ordinal) DO NOTHING")
 
-  static let resolveStrays = update(.cases, suffix: " AND t.resolved_at IS NULL")
+  /// What a batch adds to the feed of one merchant. It gets its place later, since transactions commit in another order
+  /// than that in which they began.
+  private static let insertQueued = PostgresStatement(
+    name: "insert_queued",
+    sql: """
+      INSERT INTO feed_queue (session, batch, merchant, at, count, spans)
+      VALUES ($1, $2::bigint, $3, $4::bigint, $5::bigint, $6::bytea)
+      """)
 
   /// Notes that this session writes its next batch. After its fence was moved it cannot.
   static let advance = PostgresStatement(
@@ -70,38 +76,47 @@ enum PostgresSQL {
 
   // MARK: Sets of rows
 
-  private static func parameter(_ index: Int, _ form: Columns.Name.Form) -> String {
+  private static func type(_ form: Columns.Name.Form) -> String {
     switch form {
-    case .text: "$\(index)::text[]"
-    case .integer: "$\(index)::bigint[]"
-    case .bytes: "$\(index)::bytea[]"
+    case .text: "text[]"
+    case .integer: "bigint[]"
+    case .bytes: "bytea[]"
     }
   }
 
-  private static func insert(_ columns: Columns, suffix: String) -> PostgresStatement {
-    return PostgresStatement(
-      name: "insert_\(columns.table)\(suffix.isEmpty ? "" : "_if_new")",
-      sql: insert(into: "\(columns.table)", columns.all) + suffix)
+  private static func unnest(_ columns: [Columns.Name]) -> String {
+    let arrays = columns.enumerated().map { "$\($0.offset + 1)::\(type($0.element.form))" }
+    return "unnest(\(arrays.joined(separator: ", ")))"
   }
 
   /// Takes an array for each column.
   static func insert(into table: String, _ columns: [Columns.Name]) -> String {
-    let arrays = columns.enumerated().map { parameter($0.offset + 1, $0.element.form) }.joined(separator: ", ")
-    return "INSERT INTO \(table) (\(columns.map(\.text).joined(separator: ", "))) SELECT * FROM unnest(\(arrays))"
+    "INSERT INTO \(table) (\(columns.map(\.text).joined(separator: ", "))) SELECT * FROM \(unnest(columns))"
   }
 
-  private static func update(_ columns: Columns, suffix: String) -> PostgresStatement {
+  private static func update(_ columns: Columns) -> PostgresStatement {
     let all = columns.changing + columns.key
-    let arrays = all.enumerated().map { parameter($0.offset + 1, $0.element.form) }.joined(separator: ", ")
+    // A column can be both: what it is found by, and what it becomes.
+    let names = columns.changing.map(\.text) + columns.key.map { "key_\($0.text)" }
     let assignments = columns.changing.map { "\($0.text) = n.\($0.text)" }.joined(separator: ", ")
-    let condition = columns.key.map { "t.\($0.text) = n.\($0.text)" }.joined(separator: " AND ")
+    let condition = columns.key.map { "t.\($0.text) = n.key_\($0.text)" }.joined(separator: " AND ")
     return PostgresStatement(
-      name: "update_\(columns.table)\(suffix.isEmpty ? "" : "_once")",
+      name: "update_\(columns.table)",
       sql: counted(
         """
-        UPDATE \(columns.table) AS t SET \(assignments)
-        FROM unnest(\(arrays)) AS n (\(all.map(\.text).joined(separator: ", "))) WHERE \(condition)\(suffix)
+        UPDATE \(columns.table.name) AS t SET \(assignments)
+        FROM \(unnest(all)) AS n (\(names.joined(separator: ", "))) WHERE \(condition)
         """, expecting: "$\(all.count + 1)::bigint"))
+  }
+
+  private static func delete(_ columns: Columns) -> PostgresStatement {
+    let names = columns.all.map(\.text)
+    return PostgresStatement(
+      name: "delete_\(columns.table)",
+      sql: """
+        DELETE FROM \(columns.table.name) AS t USING \(unnest(columns.all)) AS n (\(names.joined(separator: ", ")))
+        WHERE \(names.map { "t.\($0) = n.\($0)" }.joined(separator: " AND "))
+        """)
   }
 
   /// A change that fails, and with it the transaction, unless it finds all of its rows.
@@ -109,27 +124,38 @@ enum PostgresSQL {
     "WITH done AS (\(change) RETURNING 1) SELECT 1 / (CASE WHEN count(*) = \(count) THEN 1 ELSE 0 END) FROM done"
   }
 
-  /// The changes of a batch, in the order that the guards want: what ended is written before what began.
-  static func calls(_ changes: Changeset) -> [PostgresCall] {
-    var rows: [OrderTable: (inserts: [Arguments], updates: [Arguments])] = [:]
-    changes.rows { change in
-      switch change {
-      case .insert(let table, let arguments): rows[table, default: ([], [])].inserts.append(arguments)
-      case .update(let table, let arguments): rows[table, default: ([], [])].updates.append(arguments)
+  /// The changes of a batch.
+  /// - Parameters:
+  ///   - session: who writes, and
+  ///   - batch: which of its batches it is.
+  static func calls(_ changes: Changeset, session: String, batch: Int64) throws(PostgresFailure) -> [PostgresCall] {
+    var (updates, deletes, inserts): ([OrderTable: [Arguments]], [OrderTable: [Arguments]], [OrderTable: [Arguments]]) =
+      ([:], [:], [:])
+    do {
+      try changes.rows { change in
+        switch change {
+        case .update(let table, let arguments): updates[table, default: []].append(arguments)
+        case .delete(let table, let arguments): deletes[table, default: []].append(arguments)
+        case .insert(let table, let arguments): inserts[table, default: []].append(arguments)
+        }
       }
-    }
+    } catch { throw .impossible }
     var calls: [PostgresCall] = []
     for table in OrderTable.allCases {
-      guard let updates = rows[table]?.updates, !updates.isEmpty else { continue }
-      calls.append(PostgresCall(Self.updates[table.rawValue], arrays(updates) + ["\(updates.count)"]))
+      if let rows = updates[table] {
+        calls.append(PostgresCall(Self.updates[table.rawValue], arrays(rows) + ["\(rows.count)"]))
+      }
+      if let rows = deletes[table] { calls.append(PostgresCall(Self.deletes[table.rawValue], arrays(rows))) }
+      if let rows = inserts[table] { calls.append(PostgresCall(Self.inserts[table.rawValue], arrays(rows))) }
     }
-    for table in OrderTable.allCases {
-      guard let inserts = rows[table]?.inserts, !inserts.isEmpty else { continue }
-      calls.append(PostgresCall(Self.inserts[table.rawValue], arrays(inserts)))
+    let strays = changes.newStrays
+    if !strays.isEmpty { calls.append(PostgresCall(insertStrays, arrays(strays))) }
+    for (merchant, at, row) in changes.feeds {
+      calls.append(
+        PostgresCall(
+          insertQueued,
+          [session, "\(batch)", merchant.text, "\(at.column)", "\(row.count)", bytes(row.encoded)]))
     }
-    let (new, resolved) = (changes.newStrays, changes.resolvedStrays)
-    if !new.isEmpty { calls.append(PostgresCall(insertStrays, arrays(new))) }
-    if !resolved.isEmpty { calls.append(PostgresCall(resolveStrays, arrays(resolved) + ["\(resolved.count)"])) }
     return calls
   }
 
@@ -139,33 +165,46 @@ enum PostgresSQL {
 
   /// An array in PostgreSQL's text form.
   static func array(_ cells: some Sequence<Cell?>) -> String {
-    var text = "{"
+    var text = [UInt8(ascii: "{")]
     for cell in cells {
-      if text.utf8.count > 1 { text += "," }
+      if text.count > 1 { text.append(UInt8(ascii: ",")) }
       switch cell {
-      case nil: text += "NULL"
-      case .integer(let value): text += String(value)
+      case nil: text.append(contentsOf: "NULL".utf8)
+      case .integer(let value): text.append(contentsOf: String(value).utf8)
       case .text(let value): text.append(quoted: value)
-      case .bytes(let value): text.append(quoted: bytes(value))
+      case .bytes(let value):
+        text.append(contentsOf: #""\\x"#.utf8)
+        text.append(hexadecimal: value)
+        text.append(UInt8(ascii: "\""))
       }
     }
-    return text + "}"
+    text.append(UInt8(ascii: "}"))
+    return String(decoding: text, as: UTF8.self)
   }
 
-  static func bytes(_ bytes: [UInt8]) -> String { "\\x" + bytes.map(\.hexadecimal).joined() }
+  /// One value in PostgreSQL's text form.
+  static func bytes(_ bytes: [UInt8]) -> String {
+    var text = Array("\\x".utf8)
+    text.append(hexadecimal: bytes)
+    return String(decoding: text, as: UTF8.self)
+  }
 }
 
-extension String {
+extension [UInt8] {
   fileprivate mutating func append(quoted value: String) {
-    append("\"")
-    for byte in value.unicodeScalars {
-      if byte == "\"" || byte == "\\" { append("\\") }
-      unicodeScalars.append(byte)
+    append(UInt8(ascii: "\""))
+    for byte in value.utf8 {
+      if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { append(UInt8(ascii: "\\")) }
+      append(byte)
     }
-    append("\"")
+    append(UInt8(ascii: "\""))
   }
-}
 
-extension UInt8 {
-  fileprivate var hexadecimal: String { (self < 16 ? "0" : "") + String(self, radix: 16) }
+  fileprivate mutating func append(hexadecimal bytes: [UInt8]) {
+    func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "W") + value }
+    for byte in bytes {
+      append(digit(byte >> 4))
+      append(digit(byte & 15))
+    }
+  }
 }

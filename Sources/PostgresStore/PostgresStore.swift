@@ -54,13 +54,13 @@ package final class PostgresStore: Store {
   }
 
   private func commit(_ changes: Changeset, isWriting: Bool, _ state: inout State) throws(Fault) {
-    var calls: [PostgresCall] = []
-    if isWriting {
-      let now = clock.now().milliseconds
-      calls.append(PostgresCall(PostgresSQL.advance, [id, "\(state.batch + 1)", "\(now)", "\(state.fence)"]))
-      calls += PostgresSQL.calls(changes)
-    }
     do throws(PostgresFailure) {
+      var calls: [PostgresCall] = []
+      if isWriting {
+        let (batch, now) = (state.batch + 1, clock.now().milliseconds)
+        calls.append(PostgresCall(PostgresSQL.advance, [id, "\(batch)", "\(now)", "\(state.fence)"]))
+        calls += try PostgresSQL.calls(changes, session: id, batch: batch)
+      }
       _ = try session(&state).connection.run(calls + [.commit], within: PostgresSession.limit)
       if isWriting { state.batch += 1 }
     } catch .lost where isWriting {
@@ -82,40 +82,30 @@ package final class PostgresStore: Store {
       case .reference(let merchant, let reference): references.append((merchant, reference))
       case .due(let now, let place, let limit):
         let place = place ?? .start
-        let arguments = ["\(now.milliseconds)", "\(place.at)", place.id, "\(limit)"]
+        let id = PostgresSQL.bytes(place.id.bits.bytes)
+        let arguments = ["\(now.milliseconds)", "\(place.at)", id, "\(limit)"]
         due.append((PostgresCall(PostgresSQL.lockDue, arguments), limit))
       }
     }
-    let idArray = PostgresSQL.array(ids.map { .text($0.text) })
+    let idArray = PostgresSQL.array(ids.map { $0.cell })
     if !references.isEmpty {
-      calls.append(
-        PostgresCall(
-          PostgresSQL.lockByIDOrReference,
-          [
-            idArray, PostgresSQL.array(references.map { .text($0.0.text) }),
-            PostgresSQL.array(references.map { .text($0.1) }),
-          ]))
+      let lookups = PostgresSQL.array(references.map { .bytes(Order.lookup($0.0, $0.1)) })
+      calls.append(PostgresCall(PostgresSQL.lockByIDOrReference, [idArray, lookups]))
     } else if !ids.isEmpty {
       calls.append(PostgresCall(PostgresSQL.lockByID, [idArray]))
     }
     calls += due.map(\.call)
-    let heads = calls.count
-    if !ids.isEmpty { calls += OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [idArray]) } }
+    let orders = 2..<calls.count
+    if !ids.isEmpty { calls.append(PostgresCall(PostgresSQL.strays, [idArray])) }
     let askedAt = clock.uptime()
     let results = try session.connection.run(calls, within: PostgresSession.limit)
-    let lead = clockLead(results[1], askedAt: askedAt)
-    var loader = OrderParts()
-    loader.read(heads: results[2..<heads], parts: results[heads...])
-    let others = loader.missing(besides: Set(ids))
-    if !others.isEmpty {
-      let array = PostgresSQL.array(others.map { .text($0.text) })
-      let more = try session.connection.run(
-        OrderParts.tables.map { PostgresCall(PostgresSQL.parts($0), [array]) }, within: PostgresSession.limit)
-      loader.read(heads: [], parts: more[...])
-    }
-    var loaded = loader.loaded
-    loaded.clockLead = lead
-    for (result, due) in zip(results[(heads - due.count)..<heads], due) where result.rows.count == due.limit {
+    var loaded = Loaded()
+    loaded.clockLead = clockLead(results[1], askedAt: askedAt)
+    loaded.add(results[orders].lazy.flatMap(\.rows))
+    // One that cannot be read is left as it is, and holds nobody else up.
+    let strays = ids.isEmpty ? [] : results.last!.rows.compactMap { try? Case($0) }
+    loaded.strays = strays.filter { !loaded.names($0.id.order) }
+    for (result, due) in zip(results[orders].suffix(due.count), due) where result.rows.count == due.limit {
       loaded.dueEnd = result.rows.last.flatMap { WakePlace($0) }
     }
     return loaded
@@ -140,10 +130,9 @@ package final class PostgresStore: Store {
 
   /// Ends the transaction, of which nothing was committed. When rows were not found, they may be this session's own.
   private func abandon(_ failure: PostgresFailure, _ state: inout State) -> Fault {
-    if case .statement(let code, _) = failure, code != PostgresFailure.divisionByZero {
-      rollBack(&state)
-    } else {
-      state.session = nil
+    switch failure {
+    case .statement(PostgresFailure.divisionByZero, _), .lost, .unreadable: state.session = nil
+    case .statement, .impossible: rollBack(&state)
     }
     return failure.fault
   }
@@ -165,5 +154,23 @@ package final class PostgresStore: Store {
       }
     }
     throw .unknownCommit
+  }
+}
+
+extension Loaded {
+  /// Takes in the orders of these rows, each once.
+  mutating func add(_ rows: some Sequence<PostgresRow>) {
+    var seen = Set(orders.map(\.id))
+    for row in rows {
+      do {
+        let order = try Order(row)
+        if seen.insert(order.id).inserted { orders.append(order) }
+      } catch { unreadable.append(UnreadableOrder(row, (error as? UnreadableRow)?.table ?? "orders")) }
+    }
+  }
+
+  /// Whether the order is stored, be it readable or not.
+  fileprivate func names(_ order: OrderID) -> Bool {
+    orders.contains { $0.id == order } || unreadable.contains { $0.id == order.text }
   }
 }

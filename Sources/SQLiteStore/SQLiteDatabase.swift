@@ -68,13 +68,13 @@ package struct SQLiteDatabase: Sendable {
     { return }
     try queue.read { database in
       let mark = try Int32.fetchOne(database, sql: "PRAGMA application_id") ?? 0
-      guard mark != applicationID else { return }
       let tables = try String.fetchAll(
         database, sql: "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name LIMIT 1000")
       if mark == 0, tables.isEmpty { return }
-      if mark == 0, Set(tables).isSuperset(of: ["grdb_migrations", "merchants", "orders", "probes"]) {
+      if Set(tables).isSuperset(of: ["grdb_migrations", "merchants", "orders", "payments", "probes"]) {
         throw Fault.unavailable("the file was made by payonce before its first release, and cannot be read any more")
       }
+      if mark == applicationID { return }
       let names = tables.prefix(3).map { $0.unicodeScalars.filter { $0.isASCII && $0.value > 0x20 }.prefix(40) }
       let holds = names.isEmpty ? "" : ", it holds \(names.map { String($0) }.joined(separator: ", "))"
       throw Fault.unavailable(
@@ -151,6 +151,8 @@ extension Fault {
         ? .conflict : .unavailable("SQLite \(error.resultCode.rawValue): \(error.message ?? "no message")")
     } else if let row = error as? UnreadableRow {
       self = row.fault
+    } else if error is ImpossibleOrder {
+      self = .conflict
     } else {
       self = .unavailable("\(type(of: error))")
     }

@@ -10,44 +10,53 @@ package struct SQLiteReading: Reading {
   package init(_ database: SQLiteDatabase) { self.database = database }
 
   package func order(_ id: OrderID) async throws(Fault) -> Order? {
-    try await orders("WHERE id = ?", [id.text]).first
+    try await orders("FROM orders WHERE id = ?", [id]).first
   }
 
   package func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
-    try await orders("WHERE merchant = ? AND reference = ?", [merchant.text, reference]).first
+    try await orders("FROM orders WHERE lookup = ?", [Order.lookup(merchant, reference)]).first
   }
 
   package func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {
-    // Ids begin with their time, so the newest come first; `~` sorts behind every id.
-    let before = after?.text ?? "~"
-    return try await orders(
-      "WHERE merchant = ? AND id < ? \(status.condition) ORDER BY id DESC LIMIT ?", [merchant.text, before, limit])
+    // Ids begin with their time, so the newest come first.
+    let before = after ?? OrderID(bits: .max)
+    return switch status {
+    case nil:
+      try await orders(
+        "FROM orders WHERE merchant = ? AND id < ? ORDER BY id DESC LIMIT ?", [merchant.text, before, limit])
+    case .open?, .closing?:
+      // SQLite joins in this order, and so stops at the limit.
+      try await orders(
+        """
+        FROM under_way CROSS JOIN orders ON orders.id = under_way.id
+        WHERE under_way.merchant = ? AND under_way.id < ? AND orders.status = ? ORDER BY under_way.id DESC LIMIT ?
+        """, [merchant.text, before, status!.rawValue, limit])
+    case .paid?, .closed?:
+      try await orders(
+        "FROM orders WHERE merchant = ? AND id < ? AND status = ? ORDER BY id DESC LIMIT ?",
+        [merchant.text, before, status!.rawValue, limit])
+    }
   }
 
   package func orders(
     payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
   ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
     try await database.read { database in
-      let after = after?.text ?? ""
-      var last: String?
-      try database.cachedStatement(sql: "SELECT max(id) FROM (SELECT id FROM orders WHERE id > ? ORDER BY id LIMIT ?)")
-        .run([after, count]) { last = $0.text(at: 0) }
-      guard let last else { return ([], nil) }
       var loader = OrderLoader(database)
+      var last: OrderID?
       try loader.load(
-        """
-        WHERE id > ? AND id <= ? AND created_at <= ? AND (status IN ('open', 'closing') OR updated_at >= ?) ORDER BY id
-        """, [after, last, end.column, start.column])
-      return (try loader.loaded.whole(), OrderID(text: last))
+        "FROM orders WHERE id > ? ORDER BY id LIMIT ?", [after ?? OrderID(bits: 0), count]
+      ) { last = OrderID($0, at: 0) }
+      return (try loader.loaded.whole().filter { $0.wasPayable(from: start, to: end) }, last)
     }
   }
 
-  private func orders(_ condition: String, _ arguments: Arguments) async throws(Fault) -> [Order] {
+  private func orders(_ source: String, _ arguments: Arguments) async throws(Fault) -> [Order] {
     try await database.read { database in
       var loader = OrderLoader(database)
-      try loader.load(condition, arguments)
+      try loader.load(source, arguments)
       return try loader.loaded.whole()
     }
   }
@@ -55,33 +64,32 @@ package struct SQLiteReading: Reading {
   package func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
     try await database.read { database in
       var loader = OrderLoader(database)
-      for (id, version) in known {
-        try loader.load("WHERE id = ? AND version > ?", [id.text, version])
-      }
+      for (id, version) in known { try loader.load("FROM orders WHERE id = ? AND version > ?", [id, version]) }
       return loader.loaded.orders
     }
   }
 
   package func waiting(limit: Int) async throws(Fault) -> [Waiting] {
     try await database.read { database in
-      var waiting: [Waiting] = []
-      for kind in Waiting.Kind.allCases {
+      var strays: [Waiting] = []
+      try database.cachedStatement(sql: Waiting.selectStrays(limit: limit)).run([]) { strays.append(Waiting(try Case($0))) }
+      return try Waiting.Kind.allCases.flatMap { kind in
+        var waiting: [Waiting] = []
         try database.cachedStatement(sql: Waiting.select(kind, limit: limit)).run([]) {
           waiting.append(try Waiting(kind, $0))
         }
+        return kind == .openCase ? Waiting.oldest(waiting, strays, limit: limit) : waiting
       }
-      return waiting
     }
   }
 
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     try await database.read { database in
-      let sql = """
-        SELECT \(Columns.events.list) FROM events WHERE order_id = ? AND sequence > ? ORDER BY sequence LIMIT ?
-        """
       var events: [Event] = []
-      try database.cachedStatement(sql: sql).run([order.text, after, limit]) { events.append(try Event($0)) }
-      return events
+      try database.cachedStatement(sql: EventPack.select("?1", after: "?2", limit: "?3")).run([order, after, limit]) {
+        events += try EventPack($0).events
+      }
+      return EventPack.page(events, after: after, limit: limit)
     }
   }
 
@@ -89,16 +97,15 @@ package struct SQLiteReading: Reading {
     of merchant: MerchantID, after position: Int64, limit: Int
   ) async throws(Fault) -> [(position: Int64, event: Event)] {
     try await database.read { database in
-      let sql = """
-        SELECT \(Columns.events.list), position FROM events WHERE merchant = ? AND position > ?
-        ORDER BY position LIMIT ?
-        """
-      var events: [(position: Int64, event: Event)] = []
-      try database.cachedStatement(sql: sql).run([merchant.text, position, limit]) { row in
-        guard let position = row.integer(at: Columns.events.all.count) else { throw UnreadableRow(table: "events") }
-        events.append((position, try Event(row)))
+      var page = FeedPage(after: position, limit: limit)
+      try database.cachedStatement(sql: FeedRow.page("?1", after: "?2", count: "?3")).run([merchant.text, position, limit]) { try page.add($0) }
+      let pack = try database.cachedStatement(
+        sql: "SELECT \(Columns.of(.events).list) FROM events WHERE id = ? AND sequence = ?")
+      return try page.events { order, first in
+        var found: EventPack?
+        try pack.run([order, first]) { found = try EventPack($0) }
+        return found
       }
-      return events
     }
   }
 }

@@ -37,58 +37,73 @@ package struct SQLiteStore: Store {
   }
 
   private func write(_ changes: Changeset, _ database: Database) throws {
-    try changes.rows { change in
-      let (sql, arguments) = change.statement
-      try database.cachedStatement(sql: sql).run(arguments)
-      // Somebody else than PayOnce took the row away.
-      guard database.changesCount == 1 else { throw Fault.conflict }
-    }
-    if let probe = changes.probe {
-      let sql = "INSERT INTO probes (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
-      try database.cachedStatement(sql: sql).run([probe.column])
-    }
-    for stray in changes.newStrays {
-      try database.cachedStatement(sql: TableSQL.of(.cases).insert + " ON CONFLICT DO NOTHING").run(stray)
-    }
-    for stray in changes.resolvedStrays {
-      try database.cachedStatement(sql: TableSQL.of(.cases).update + " AND resolved_at IS NULL").run(stray)
-      guard database.changesCount == 1 else { throw Fault.conflict }
+    for write in try changes.writes() {
+      try database.cachedStatement(sql: write.sql).run(write.arguments)
+      // Somebody else than PayOnce changed the row or took it away.
+      if write.mustFind, database.changesCount != 1 { throw Fault.conflict }
     }
   }
 }
 
-extension RowChange {
-  /// What writes it.
-  package var statement: (sql: String, arguments: Arguments) {
-    switch self {
-    case .insert(let table, let arguments): (TableSQL.of(table).insert, arguments)
-    case .update(let table, let arguments): (TableSQL.of(table).update, arguments)
+/// A statement that changes one row.
+package struct RowWrite {
+  /// One of a few fixed texts, so that its statement stays prepared.
+  package let sql: String
+  package let arguments: Arguments
+  /// Whether the row has to be there.
+  package var mustFind = false
+}
+
+extension Changeset {
+  /// What writing it runs, in this sequence.
+  /// - Throws: `ImpossibleOrder`.
+  package func writes() throws -> [RowWrite] {
+    var writes: [RowWrite] = []
+    try rows { change in
+      switch change {
+      case .insert(let table, let arguments):
+        writes.append(RowWrite(sql: TableSQL.of(table).insert, arguments: arguments))
+      case .delete(let table, let arguments):
+        writes.append(RowWrite(sql: TableSQL.of(table).delete, arguments: arguments))
+      case .update(let table, let arguments):
+        writes.append(RowWrite(sql: TableSQL.of(table).update, arguments: arguments, mustFind: true))
+      }
     }
+    for (merchant, _, row) in feeds {
+      writes.append(RowWrite(sql: Self.insertFeed, arguments: [merchant.text, row.count, row.encoded]))
+    }
+    for stray in newStrays { writes.append(RowWrite(sql: Self.insertNewStray, arguments: stray)) }
+    if let probe { writes.append(RowWrite(sql: Self.writeProbe, arguments: [probe.column])) }
+    return writes
   }
+
+  /// The next place in the merchant's feed is found by the insert itself: there is one writer.
+  private static let insertFeed = """
+    INSERT INTO feed (merchant, position, spans)
+    VALUES (?1, ?2 + (SELECT coalesce(max(position), 0) FROM feed WHERE merchant = ?1), ?3)
+    """
+  private static let insertNewStray = TableSQL.of(.strays).insert + " ON CONFLICT DO NOTHING"
+  private static let writeProbe =
+    "INSERT INTO probes (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 }
 
 /// The statements of a table.
 private struct TableSQL {
   let insert: String
   let update: String
-  /// The rows of one order.
-  let select: String
+  let delete: String
 
   private init(_ columns: Columns) {
-    let places = columns.all.indices.map { "?\($0 + 1)" }.joined(separator: ", ")
-    if columns.table == .events {
-      // The next position of the merchant's feed is found by the insert itself: there is one writer.
-      insert = """
-        INSERT INTO events (\(columns.list), position)
-        VALUES (\(places), (SELECT coalesce(max(position), 0) + 1 FROM events WHERE merchant = ?3))
-        """
-    } else {
-      insert = "INSERT INTO \(columns.table) (\(columns.list)) VALUES (\(places))"
+    func list(_ columns: [Columns.Name], _ separator: String, _ text: (String) -> String) -> String {
+      columns.map { text($0.text) }.joined(separator: separator)
     }
-    let assignments = columns.changing.map { "\($0.text) = ?" }.joined(separator: ", ")
-    let condition = columns.key.map { "\($0.text) = ?" }.joined(separator: " AND ")
-    update = "UPDATE \(columns.table) SET \(assignments) WHERE \(condition)"
-    select = "SELECT \(columns.list) FROM \(columns.table) WHERE order_id = ? ORDER BY ordinal"
+    let name = columns.table.name
+    let places = columns.all.map { _ in "?" }.joined(separator: ", ")
+    insert = "INSERT INTO \(name) (\(list(columns.all, ", ") { $0 })) VALUES (\(places))"
+    update =
+      "UPDATE \(name) SET \(list(columns.changing, ", ") { "\($0) = ?" }) "
+      + "WHERE \(list(columns.key, " AND ") { "\($0) = ?" })"
+    delete = "DELETE FROM \(name) WHERE \(list(columns.all, " AND ") { "\($0) = ?" })"
   }
 
   static func of(_ table: OrderTable) -> TableSQL { all[table.rawValue] }
@@ -107,58 +122,48 @@ struct OrderLoader {
   mutating func load(_ scope: Scope) throws {
     switch scope {
     case .order(let id):
-      if !seen.contains(id), try load("WHERE id = ?", [id.text]).count == 0 { try loadStrays(of: id) }
+      if !seen.contains(id), try load("FROM orders WHERE id = ?", [id]) == 0 { try loadStrays(of: id) }
     case .reference(let merchant, let reference):
-      try load("WHERE merchant = ? AND reference = ?", [merchant.text, reference])
+      try load("FROM orders WHERE lookup = ?", [Order.lookup(merchant, reference)])
     case .due(let now, let place, let limit):
       let place = place ?? .start
+      var last: WakePlace?
+      // SQLite joins in this order, and so stops at the limit.
       let found = try load(
-        "WHERE wake_at <= ? AND (wake_at, id) > (?, ?) ORDER BY wake_at, id LIMIT ?",
-        [now.column, place.at, place.id, limit])
-      if found.count == limit { loaded.dueEnd = found.last }
+        """
+        , wakes.at FROM wakes CROSS JOIN orders ON orders.id = wakes.id
+        WHERE wakes.at <= ? AND (wakes.at, wakes.id) > (?, ?) ORDER BY wakes.at, wakes.id LIMIT ?
+        """, [now.column, place.at, place.id, limit]
+      ) { last = WakePlace($0) }
+      if found == limit { loaded.dueEnd = last }
     }
   }
 
-  /// - Parameter condition: one of a few fixed texts, so that its statement stays prepared.
-  /// - Returns: how many rows met it, and the place of the last one.
+  /// - Parameters:
+  ///   - source: what follows the columns of the orders, one of a few fixed texts, so that its statement stays prepared.
+  ///   - see: is shown every row.
+  /// - Returns: how many rows there were.
   @discardableResult
-  mutating func load(_ condition: String, _ arguments: Arguments) throws -> (count: Int, last: WakePlace?) {
-    var heads: [Order.Head] = []
-    var (count, last): (Int, WakePlace?) = (0, nil)
-    try database.cachedStatement(sql: "SELECT \(Columns.orders.list) FROM orders \(condition)").run(arguments) {
+  mutating func load(
+    _ source: String, _ arguments: Arguments, see: (SQLiteRow) -> Void = { _ in }
+  ) throws -> Int {
+    var count = 0
+    try database.cachedStatement(sql: "SELECT \(Columns.orders.list) \(source)").run(arguments) { row in
       count += 1
-      last = WakePlace($0)
+      see(row)
       do {
-        let head = try Order.head($0)
-        if seen.insert(head.id).inserted { heads.append(head) }
-      } catch is UnreadableRow { loaded.unreadable.append(UnreadableOrder($0)) }
+        let order = try Order(row)
+        if seen.insert(order.id).inserted { loaded.orders.append(order) }
+      } catch let error as UnreadableRow { loaded.unreadable.append(UnreadableOrder(row, error.table)) }
     }
-    for head in heads {
-      do {
-        loaded.orders.append(
-          head.order(
-            try parts(head.paymentCount, head),
-            try parts(head.refundCount, head),
-            try parts(head.caseCount, head)))
-      } catch let part as UnreadableRow { loaded.unreadable.append(UnreadableOrder(head, part.table)) }
-    }
-    return (count, last)
+    return count
   }
 
   private mutating func loadStrays(of id: OrderID) throws {
-    try database.cachedStatement(sql: TableSQL.of(.cases).select).run([id.text]) { row in
+    let sql = "SELECT \(Columns.strays.list) FROM strays WHERE id = ? ORDER BY ordinal"
+    try database.cachedStatement(sql: sql).run([id]) { row in
       // One that cannot be read is left as it is, and holds nobody else up.
-      do { loaded.strays.append(try Case(row, of: id)) } catch is UnreadableRow {}
+      do { loaded.strays.append(try Case(row)) } catch is UnreadableRow {}
     }
-  }
-
-  private func parts<Part: PartRow>(_ count: Int, _ head: Order.Head) throws -> [Part] {
-    guard count > 0 else { return [] }
-    var parts: [Part] = []
-    try database.cachedStatement(sql: TableSQL.of(Part.table).select).run([head.idText]) {
-      parts.append(try Part($0, of: head.id))
-    }
-    guard parts.count == count else { throw UnreadableRow(table: "\(Part.table)") }
-    return parts
   }
 }

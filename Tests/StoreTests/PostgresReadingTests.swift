@@ -1,3 +1,4 @@
+import OrderRows
 import PaymentCore
 import PaymentEngine
 import Testing
@@ -32,57 +33,8 @@ import Testing
     }
   }
 
-  /// An order is read as it was at one moment: its own row is not an older one's than those of its parts.
-  @Test func anOrderAndItsPartsAreOfOneMoment() async throws {
-    let address = try StoreKind.newPostgres()
-    let open = StoreKind.openPostgres(address)
-    let made = StoreContractTests.order(try await StoreContractTests.merchant(open), "a")
-    try open.store.write(made.changes)
-    let paying = StoreContractTests.pay(made.order, "k")
-    try open.store.write(paying.changes)
-
-    // Whoever reads has the order's row, and waits for its payments, while both are written.
-    let writer = try Other(address)
-    try writer.run("BEGIN", "LOCK TABLE payments IN ACCESS EXCLUSIVE MODE")
-    async let reading = open.reading.order(paying.order.id)
-    try await Self.untilBlocked(open)
-    try writer.run(
-      "UPDATE orders SET version = version + 1, updated_at = updated_at + 1",
-      "UPDATE payments SET provider_reference = 'new', updated_at = updated_at + 1", "COMMIT")
-    #expect(try await reading == paying.order)
-    let now = try #require(try await open.reading.order(paying.order.id))
-    #expect(now.version == paying.order.version + 1 && now.payments[0].providerReference == "new")
-  }
-
   /// Two that read a feed at once give each event one place, and what has one keeps it.
   @Test func aPlaceInTheFeedIsGivenOnce() async throws {
-    let address = try StoreKind.newPostgres()
-    let open = StoreKind.openPostgres(address)
-    let merchant = try await StoreContractTests.merchant(open)
-    let (first, earlier) = (
-      StoreContractTests.order(merchant, "first"),
-      StoreContractTests.order(merchant, "earlier", at: StoreContractTests.now.advanced(by: .seconds(-60)))
-    )
-    try open.store.write(first.changes)
-    // Another reader gives the first event its place, and is not done.
-    let other = try Other(address)
-    try other.run(
-      "BEGIN", "INSERT INTO feeds (merchant, last) VALUES ('\(merchant.text)', 0)",
-      "SELECT last FROM feeds WHERE merchant = '\(merchant.text)' FOR UPDATE", "UPDATE events SET position = 1",
-      "UPDATE feeds SET last = 1")
-    // Meanwhile one is committed that happened before it, by the clock of a node that is behind.
-    try open.store.write(earlier.changes)
-    async let reading = open.reading.feed(of: merchant, after: 0, limit: 10)
-    try await Self.untilBlocked(open)
-    try other.run("COMMIT")
-    let feed = try await reading
-    #expect(feed.map(\.position) == [1, 2])
-    #expect(feed.map(\.event.id.order) == [first.order.id, earlier.order.id])
-    #expect(try await open.reading.feed(of: merchant, after: 1, limit: 10).map(\.event.id.order) == [earlier.order.id])
-  }
-
-  /// The same with the feed's row there already, as it is but for a merchant's first event.
-  @Test func whoReadsAFeedWaitsForWhoGivesPlaces() async throws {
     let address = try StoreKind.newPostgres()
     let open = StoreKind.openPostgres(address)
     let merchant = try await StoreContractTests.merchant(open)
@@ -92,9 +44,13 @@ import Testing
     try open.store.write(orders[0].changes)
     #expect(try await open.reading.feed(of: merchant, after: 0, limit: 10).map(\.position) == [1])
     try open.store.write(orders[1].changes)
+    // Another node gives the second event its place, and is not done.
     let other = try Other(address)
     try other.run(
-      "BEGIN", "SELECT last FROM feeds FOR UPDATE", "UPDATE events SET position = 2 WHERE position IS NULL")
+      "BEGIN", "SELECT id FROM numbering WHERE id = 1 FOR UPDATE",
+      "INSERT INTO feed (merchant, position, spans) SELECT merchant, 2, spans FROM feed_queue",
+      "DELETE FROM feed_queue")
+    // Meanwhile one is committed that happened before it, by the clock of a node that is behind.
     try open.store.write(orders[2].changes)
     async let reading = open.reading.feed(of: merchant, after: 0, limit: 10)
     try await Self.untilBlocked(open)
@@ -103,5 +59,42 @@ import Testing
     let feed = try await reading
     #expect(feed.map(\.position) == [1, 2, 3])
     #expect(feed.map(\.event.id.order) == orders.map(\.order.id))
+    #expect(try await open.reading.feed(of: merchant, after: 2, limit: 10).map(\.event.id.order) == [orders[2].order.id])
+  }
+
+  /// Whoever reads something else does not wait for who gives places.
+  @Test func aReaderIsNotHeldUpByTheNumbering() async throws {
+    let address = try StoreKind.newPostgres()
+    let open = StoreKind.openPostgres(address)
+    let merchant = try await StoreContractTests.merchant(open)
+    let made = StoreContractTests.order(merchant, "a")
+    try open.store.write(made.changes)
+    let other = try Other(address)
+    try other.run("BEGIN", "SELECT id FROM numbering WHERE id = 1 FOR UPDATE")
+    // More readers of the feed than there are readers' threads.
+    try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<4 { group.addTask { try await open.reading.feed(of: merchant, after: 0, limit: 10).count } }
+      try await Self.untilBlocked(open)
+      #expect(try await open.reading.order(made.order.id) == made.order)
+      try other.run("COMMIT")
+      for try await count in group { #expect(count == 1) }
+    }
+  }
+
+  /// What several nodes with different clocks made of one order comes in the sequence in which it happened, and otherwise the
+  /// oldest first.
+  @Test func rowsOfOneOrderAreNumberedInItsSequence() {
+    let orders = (0..<4).map { OrderID(bits: UInt128($0)) }
+    func row(_ at: Int64, _ session: String, _ spans: (Int, Int)...) -> Queued {
+      let spans = spans.map { FeedRow.Span(order: orders[$0.0], first: $0.1, count: 1) }
+      return Queued(at: at, session: session, batch: 1, merchant: "m", feed: FeedRow(spans))
+    }
+    func names(_ rows: [Queued]) -> [String] { Queued.inOrder(rows).map(\.session) }
+    #expect(names([row(1, "a", (0, 1)), row(2, "b", (1, 1)), row(3, "c", (0, 2))]) == ["a", "b", "c"])
+    #expect(names([row(1, "b", (0, 2), (1, 1)), row(1, "a", (0, 1), (2, 1)), row(2, "c", (3, 1))]) == ["a", "b", "c"])
+    #expect(
+      names([row(1, "c", (0, 3)), row(2, "b", (0, 2), (1, 2)), row(3, "a", (0, 1)), row(4, "d", (1, 3))])
+        == ["a", "b", "c", "d"])
+    #expect(names([]) == [])
   }
 }

@@ -63,17 +63,19 @@ import Testing
     #expect(Self.refusal(path) == nil)
   }
 
-  /// A store that was made before files were marked has other tables than those of today, and is left as it is.
-  @Test func aStoreFromBeforeTheFirstReleaseIsRefusedInWords() throws {
+  /// A store that was made before the first release has other tables than those of today, and is left as it is.
+  @Test(arguments: [0, 0x504F_6E63] as [Int32])
+  func aStoreFromBeforeTheFirstReleaseIsRefusedInWords(_ mark: Int32) throws {
     let path = try Self.file()
     let queue = try DatabaseQueue(path: path)
-    try DatabaseMigrator.payOnce.migrate(queue, upTo: "origins")
     try queue.write {
-      try $0.execute(sql: "INSERT INTO merchants (id, name, created_at) VALUES ('mer_a', 'tea', 0)")
+      for table in ["grdb_migrations", "merchants", "orders", "payments", "probes"] {
+        try $0.execute(sql: "CREATE TABLE \(table) (id TEXT PRIMARY KEY)")
+      }
+      try $0.execute(sql: "INSERT INTO merchants VALUES ('tea'); PRAGMA application_id = \(mark)")
     }
-    #expect(try queue.read { try Int32.fetchOne($0, sql: "PRAGMA application_id") } == 0)
     #expect(Self.refusal(path)?.contains("before its first release") ?? false)
-    #expect(try queue.read { try Int32.fetchOne($0, sql: "PRAGMA application_id") } == 0)
-    #expect(try queue.read { try String.fetchOne($0, sql: "SELECT name FROM merchants") } == "tea")
+    #expect(try queue.read { try Int32.fetchOne($0, sql: "PRAGMA application_id") } == mark)
+    #expect(try queue.read { try String.fetchOne($0, sql: "SELECT id FROM merchants") } == "tea")
   }
 }

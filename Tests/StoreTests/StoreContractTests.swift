@@ -239,10 +239,11 @@ import Testing
 extension Order {
   /// The same order with other payments: for what `decide` would never make.
   fileprivate func with(_ payments: [Payment]) -> Order {
-    Order(
+    let isPaid = payments.contains { $0.isKept }
+    return Order(
       restored: id, registration: registration, checkoutSecret: checkoutSecret, createdAt: createdAt,
-      expiresAt: expiresAt, status: status, closeReason: closeReason, paidAt: paidAt, closedAt: closedAt,
-      updatedAt: updatedAt, version: version, sequence: sequence, duplicates: duplicates, payments: payments,
-      refunds: refunds, cases: cases)
+      expiresAt: expiresAt, status: isPaid ? .paid : status, closeReason: closeReason, paidAt: isPaid ? updatedAt : nil,
+      closedAt: closedAt, updatedAt: updatedAt, version: version + 1, sequence: sequence, duplicates: duplicates,
+      payments: payments, refunds: refunds, cases: cases)
   }
 }

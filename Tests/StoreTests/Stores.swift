@@ -37,6 +37,12 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
 
   var isPostgres: Bool { testDescription == "PostgreSQL" }
 
+  /// Bytes as SQL.
+  func literal(_ bytes: [UInt8]) -> String {
+    let digits = bytes.map { String(format: "%02x", $0) }.joined()
+    return isPostgres ? "'\\x\(digits)'" : "x'\(digits)'"
+  }
+
   static let postgres = StoreKind(testDescription: "PostgreSQL") { openPostgres(try newPostgres()) }
 
   /// An empty database with its tables.

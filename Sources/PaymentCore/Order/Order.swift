@@ -90,6 +90,11 @@ extension Order {
   /// The payment that the order keeps; an order has at most one.
   package var keptPayment: Payment? { payments.last { $0.isKept } }
 
+  /// Since when it waits for the close of its live payment to be confirmed; `nil` where it does not.
+  package var closingSince: Instant? {
+    status == .closing ? livePayment?.closeRequestedAt ?? updatedAt : nil
+  }
+
   /// The one to show: the kept payment, else the live one.
   package var currentPayment: Payment? { keptPayment ?? livePayment }
 
@@ -117,6 +122,11 @@ extension Order {
 
   package func refund(_ id: RefundID) -> Refund? {
     id.order == self.id && id.ordinal <= refunds.count ? refunds[id.ordinal - 1] : nil
+  }
+
+  /// Whether it could be paid, or changed, at some time between two instants.
+  package func wasPayable(from start: Instant, to end: Instant) -> Bool {
+    createdAt <= end && (status == .open || status == .closing || updatedAt >= start)
   }
 
   /// What may still be returned of a payment, in minor units: what was received, less what is or may be on its way back.

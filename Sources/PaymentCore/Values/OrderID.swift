@@ -10,7 +10,8 @@ package struct OrderID: Hashable, Comparable, Sendable {
     bits = time << 80 | 0x7 << 76 | lane << 64 | 0b10 << 62 | UInt128(random & 0x3FFF_FFFF_FFFF_FFFF)
   }
 
-  init(bits: UInt128) { self.bits = bits }
+  /// What a store kept: any 128 bits are an identity.
+  package init(bits: UInt128) { self.bits = bits }
 
   /// The twelve bits that pick the lane; equal for equal references of a merchant, whichever process computes them.
   package var laneBits: Int { Int(truncatingIfNeeded: bits >> 64) & 0xFFF }

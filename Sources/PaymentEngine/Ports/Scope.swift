@@ -13,10 +13,9 @@ package enum Scope: Hashable, Sendable {
 /// can be passed over.
 package struct WakePlace: Hashable, Comparable, Sendable {
   package let at: Int64
-  /// The order's id as it stands there.
-  package let id: String
+  package let id: OrderID
 
-  package init(at: Int64, id: String) {
+  package init(at: Int64, id: OrderID) {
     self.at = at
     self.id = id
   }
@@ -24,11 +23,11 @@ package struct WakePlace: Hashable, Comparable, Sendable {
   /// `nil` for an order at rest.
   package init?(_ order: Order) {
     guard let at = order.wakeAt else { return nil }
-    self.init(at: at.milliseconds, id: order.id.text)
+    self.init(at: at.milliseconds, id: order.id)
   }
 
   /// Before every order.
-  package static let start = WakePlace(at: .min, id: "")
+  package static let start = WakePlace(at: .min, id: OrderID(bits: 0))
 
   package static func < (left: WakePlace, right: WakePlace) -> Bool { (left.at, left.id) < (right.at, right.id) }
 }

@@ -227,10 +227,7 @@ extension SimulatedStore: Reading {
           add(
             .unknownRefund, id, refund.id.text, order.payment(refund.payment)?.provider, since: refund.unknownSince)
         }
-        if order.status == .closing {
-          let closing = contents.events[id]?.last { $0.type == .orderClosing }
-          add(.closingOrder, id, id.text, order.livePayment?.provider, since: closing?.at ?? order.updatedAt)
-        }
+        add(.closingOrder, id, id.text, order.livePayment?.provider, since: order.closingSince)
       }
       for open in contents.orders.values.flatMap(\.cases) + contents.strays.values where open.resolvedAt == nil {
         add(.openCase, open.id.order, open.id.text, open.provider, since: open.openedAt, case: open)

@@ -8,11 +8,10 @@ import SQLiteStore
 /// Measures what SQLite itself can do with the rows of a payment. It writes with the statements and values of the
 /// store, in batches, by the C interface, on one thread that does nothing else.
 struct RawCeiling {
-  private typealias Write = (sql: String, bind: (OpaquePointer) -> Int32)
   private struct Payment {
-    let order: String
-    let start: [Write]
-    let outcome: [Write]
+    let order: OrderID
+    let start: [RowWrite]
+    let outcome: [RowWrite]
   }
   private let store: BenchStore
 
@@ -40,11 +39,11 @@ struct RawCeiling {
       try statements.run("BEGIN IMMEDIATE")
       for payment in waiting {
         try statements.load(payment.order)
-        for write in payment.outcome { try statements.run(write.sql, write.bind) }
+        for write in payment.outcome { try statements.run(write.sql, write.arguments) }
       }
       for payment in starting {
         try statements.load(payment.order)
-        for write in payment.start { try statements.run(write.sql, write.bind) }
+        for write in payment.start { try statements.run(write.sql, write.arguments) }
       }
       try statements.run("COMMIT")
       // Of the callers of a full batch half wait for an outcome, and the others come to pay.
@@ -73,7 +72,7 @@ struct RawCeiling {
       verdict: .succeeded(order.registration.amount))
     let (paid, ended) = try change(paying, .evidence(.payment(evidence)))
     guard paid.status == .paid else { throw SetupError("the order is not paid") }
-    return Payment(order: order.id.text, start: started.statements, outcome: ended.statements)
+    return Payment(order: order.id, start: try started.writes(), outcome: try ended.writes())
   }
 
   /// Statements that are prepared once and used again.
@@ -85,25 +84,19 @@ struct RawCeiling {
 
     func finalize() { for statement in prepared.values { sqlite3_finalize(statement) } }
 
-    /// Reads an order and its payments, as each transaction has to.
-    func load(_ order: String) throws {
-      func bind(_ statement: OpaquePointer) -> Int32 {
-        sqlite3_bind_text(statement, 1, order, -1, Self.transient)
-      }
-      try run("SELECT * FROM orders WHERE id = ?", bind)
-      try run("SELECT * FROM payments WHERE order_id = ? ORDER BY ordinal", bind)
+    /// Reads an order, as every transaction has to.
+    func load(_ order: OrderID) throws {
+      try run("SELECT \(Columns.orders.list) FROM orders WHERE id = ?", [order])
     }
 
-    func run(_ sql: String, _ bind: (OpaquePointer) -> Int32 = { _ in SQLITE_OK }) throws {
+    func run(_ sql: String, _ arguments: Arguments = []) throws {
       let statement = try statement(sql)
-      var result = bind(statement)
+      var result = arguments.bind(to: statement)
       if result == SQLITE_OK { result = sqlite3_step(statement) }
       while result == SQLITE_ROW { result = sqlite3_step(statement) }
       guard result == SQLITE_DONE else { throw SetupError(String(cString: sqlite3_errmsg(connection))) }
       sqlite3_reset(statement)
     }
-
-    private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
 
     private func statement(_ sql: String) throws -> OpaquePointer {
       if let statement = prepared[sql] { return statement }
@@ -114,17 +107,5 @@ struct RawCeiling {
       prepared[sql] = statement
       return statement
     }
-  }
-}
-
-extension Changeset {
-  /// The statements that write the changes, each with a function that binds its values.
-  fileprivate var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] {
-    var statements: [(sql: String, bind: (_ statement: OpaquePointer) -> Int32)] = []
-    rows { change in
-      let (sql, arguments) = change.statement
-      statements.append((sql, { arguments.bind(to: $0) }))
-    }
-    return statements
   }
 }

@@ -1,0 +1,218 @@
+import Crypto
+package import PaymentCore
+package import PaymentEngine
+
+/// What stands in an order's row beside its state.
+package struct OrderHead {
+  package let id: OrderID
+  let merchant: MerchantID
+  let reference: String
+  let amount: Money
+  let status: Order.Status
+  let liveOrdinal: Int?
+  let keptOrdinal: Int?
+  let version: Int
+  let state: [UInt8]
+
+  /// - Parameter row: begins with the columns of `Columns.orders`.
+  init(_ row: some ResultRow) throws {
+    var columns = ColumnReader(row, table: "orders")
+    id = try columns.next()
+    let lookup: [UInt8] = try columns.next()
+    merchant = MerchantID(try columns.next())
+    reference = try columns.next()
+    amount = try columns.money()
+    status = try columns.word()
+    (liveOrdinal, keptOrdinal) = (try columns.optional(), try columns.optional())
+    version = try columns.next()
+    state = try columns.next()
+    // It would not be found by what it says.
+    guard lookup == Order.lookup(merchant, reference) else { throw columns.unreadable }
+  }
+}
+
+extension Order {
+  /// By which an order is found when its shop names it: the first half of a hash of the merchant's id, a zero byte and
+  /// the reference. As bytes, so that what only looks alike is different; and one that nobody can aim at, so that no shop
+  /// can take another one's place.
+  package static func lookup(_ merchant: MerchantID, _ reference: String) -> [UInt8] {
+    var hash = SHA256()
+    func add(_ text: String) {
+      var text = text
+      text.withUTF8 { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+    }
+    add(merchant.text)
+    add("\0")
+    add(reference)
+    return Array(hash.finalize().prefix(16))
+  }
+
+  /// - Parameter row: begins with the columns of `Columns.orders`.
+  /// - Throws: `UnreadableRow` where anything of it is not understood.
+  package init(_ row: some ResultRow) throws {
+    let head = try OrderHead(row)
+    try self.init(head.state, head)
+  }
+
+  fileprivate var fixedArguments: Arguments {
+    [
+      id, Self.lookup(registration.merchant, registration.reference), registration.merchant.text,
+      registration.reference, registration.amount.amount, registration.amount.currency.code,
+    ]
+  }
+
+  fileprivate func changingArguments() throws(ImpossibleOrder) -> Arguments {
+    [status.rawValue, liveOrdinal, keptOrdinal, version, try encoded()]
+  }
+
+  /// What of it does not go on, or not by itself.
+  fileprivate var waiting: [WaitingRow] {
+    var rows: [WaitingRow] = []
+    func add(_ kind: Waiting.Kind, _ ordinal: Int, since: Instant?) {
+      if let since { rows.append(WaitingRow(kind: kind, since: since, order: id, ordinal: ordinal)) }
+    }
+    for payment in payments { add(.unknownPayment, payment.id.ordinal, since: payment.unknownSince) }
+    for refund in refunds { add(.unknownRefund, refund.id.ordinal, since: refund.unknownSince) }
+    for item in cases where item.resolvedAt == nil { add(.openCase, item.id.ordinal, since: item.openedAt) }
+    add(.closingOrder, 0, since: closingSince)
+    return rows
+  }
+}
+
+extension OrderID: ColumnValue {
+  package var cell: Cell { .bytes(bits.bytes) }
+  package init?(_ row: some ResultRow, at index: Int) {
+    guard let bytes = row.bytes(at: index), let bits = UInt128(bytes: bytes) else { return nil }
+    self.init(bits: bits)
+  }
+}
+
+extension WakePlace {
+  /// - Parameter row: the columns of `Columns.orders`, followed by when it wakes.
+  package init?(_ row: some ResultRow) {
+    guard let id = OrderID(row, at: 0), let at = row.integer(at: Columns.orders.all.count) else { return nil }
+    self.init(at: at, id: id)
+  }
+}
+
+extension UnreadableOrder {
+  /// - Parameters:
+  ///   - row: begins with the columns of `Columns.orders`.
+  ///   - table: what of it cannot be read.
+  package init(_ row: some ResultRow, _ table: String) {
+    self.init(
+      id: OrderID(row, at: 0)?.text ?? "", merchant: row.text(at: 2) ?? "", reference: row.text(at: 3) ?? "",
+      table: table)
+  }
+}
+
+/// A row to write.
+package enum RowChange {
+  /// All columns.
+  case insert(OrderTable, Arguments)
+  /// The changing columns, then the key. It must find its row.
+  case update(OrderTable, Arguments)
+  /// All columns. It is no harm if it is not there.
+  case delete(OrderTable, Arguments)
+}
+
+extension Changeset {
+  /// Hands over the rows that differ. The feed and the probe are left to the store.
+  /// - Throws: `ImpossibleOrder`, or what `write` throws.
+  package func rows(_ write: (RowChange) throws -> Void) throws {
+    for change in orders {
+      let (before, after) = (change.before, change.after)
+      if let before {
+        try write(.update(.orders, after.changingArguments() + [after.id, before.version]))
+      } else {
+        try write(.insert(.orders, after.fixedArguments + after.changingArguments()))
+      }
+      try difference(before.flatMap(WakePlace.init), WakePlace(after), .wakes, write) { [$0.at, $0.id] }
+      try difference(before?.isUnderWay ?? false, after.isUnderWay, after, write)
+      let (old, new) = (before?.waiting ?? [], after.waiting)
+      guard old != new else { continue }
+      for row in old where !new.contains(row) { try write(.delete(.waiting, row.arguments)) }
+      for row in new where !old.contains(row) { try write(.insert(.waiting, row.arguments)) }
+    }
+    for pack in eventPacks.map(\.pack) { try write(.insert(.events, [pack.order, pack.first, pack.encoded])) }
+    for stray in strays where stray.resolvedAt != nil {
+      try write(.update(.strays, [0, stray.encoded, stray.id.order, stray.id.ordinal, 1]))
+    }
+  }
+
+  /// The rows of cases without an order that are new, unless they are there already.
+  package var newStrays: [Arguments] {
+    strays.filter { $0.resolvedAt == nil }
+      .map { [$0.id.order, $0.id.ordinal, $0.openedAt.column, 1, $0.encoded] }
+  }
+
+  private func difference(
+    _ before: WakePlace?, _ after: WakePlace?, _ table: OrderTable, _ write: (RowChange) throws -> Void,
+    _ arguments: (WakePlace) -> Arguments
+  ) rethrows {
+    guard before != after else { return }
+    if let before { try write(.delete(table, arguments(before))) }
+    if let after { try write(.insert(table, arguments(after))) }
+  }
+
+  private func difference(
+    _ before: Bool, _ after: Bool, _ order: Order, _ write: (RowChange) throws -> Void
+  ) rethrows {
+    guard before != after else { return }
+    let arguments: Arguments = [order.registration.merchant.text, order.id]
+    try write(after ? .insert(.underWay, arguments) : .delete(.underWay, arguments))
+  }
+
+  /// The events of each order together, in the sequence of the orders' first ones.
+  package var eventPacks: [(merchant: MerchantID, pack: EventPack)] {
+    var (places, groups): ([OrderID: Int], [(merchant: MerchantID, events: [Event])]) = ([:], [])
+    for (order, event) in events {
+      if let place = places[order.id] {
+        groups[place].events.append(event)
+      } else {
+        places[order.id] = groups.count
+        groups.append((order.registration.merchant, [event]))
+      }
+    }
+    return groups.map { ($0.merchant, EventPack($0.events)) }
+  }
+}
+
+extension Order {
+  fileprivate var isUnderWay: Bool { status == .open || status == .closing }
+}
+
+extension Case {
+  /// A case of money that came for an order which is not stored.
+  fileprivate var encoded: [UInt8] {
+    var writer = StateWriter(origin: Instant(milliseconds: 0))
+    writer.count(StrayField.format, 1)
+    writer.message(StrayField.item) { encode(into: &$0, nil) }
+    return writer.bytes
+  }
+
+  /// - Parameter row: the columns of `Columns.strays`.
+  /// - Throws: `UnreadableRow` where anything of it is not understood.
+  package init(_ row: some ResultRow) throws {
+    var columns = ColumnReader(row, table: "strays")
+    let (order, ordinal): (OrderID, Int) = (try columns.next(), try columns.next())
+    let openedAt = try columns.instant()
+    let isOpen = try columns.next() as Int == 1
+    let state: [UInt8] = try columns.next()
+    guard (1...CaseID.maximum).contains(ordinal) else { throw columns.unreadable }
+    self = try state.withUnsafeBytes { bytes in
+      var reader = StateReader(bytes, table: "strays")
+      guard case .format = try reader.next() as StrayField?, try reader.count() == 1,
+        case .item = try reader.next() as StrayField?
+      else { throw reader.unreadable }
+      let item = try Case(CaseID(order: order, ordinal: ordinal), try reader.message(), nil)
+      guard try (reader.next() as StrayField?) == nil else { throw reader.unreadable }
+      return item
+    }
+    guard self.openedAt == openedAt, (resolvedAt == nil) == isOpen else { throw columns.unreadable }
+  }
+}
+
+extension Instant {
+  package var column: Int64 { milliseconds }
+}
