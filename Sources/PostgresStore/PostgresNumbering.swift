@@ -50,7 +50,8 @@ struct PostgresNumbering {
       return false
     }
     let merchants = Set(rows.map(\.merchant)).sorted().map { Cell.text($0) }
-    let ends = try connection.run([PostgresCall(Self.lasts, [PostgresSQL.array(merchants)])], within: PostgresSession.limit)
+    let ends = try connection.run(
+      [PostgresCall(Self.lasts, [PostgresSQL.array(merchants)])], within: PostgresSession.limit)
     var last: [String: Int64] = [:]
     for row in ends[0].rows { if let merchant = row.text(at: 0) { last[merchant] = row.integer(at: 1) } }
     var positions: [Int64] = []

@@ -4,7 +4,7 @@ package import PaymentEngine
 
 /// The reading side. What it shows was committed, and survives a fail-over: see `PostgresSession`.
 package struct PostgresReading: Reading {
-  private let readers: PostgresReaders
+  let readers: PostgresReaders
 
   package init(_ readers: PostgresReaders) { self.readers = readers }
 

@@ -5,7 +5,7 @@ package import PaymentEngine
 
 /// The reading side: snapshots of their own, beside the writer.
 package struct SQLiteReading: Reading {
-  private let database: SQLiteDatabase
+  let database: SQLiteDatabase
 
   package init(_ database: SQLiteDatabase) { self.database = database }
 
@@ -72,7 +72,9 @@ package struct SQLiteReading: Reading {
   package func waiting(limit: Int) async throws(Fault) -> [Waiting] {
     try await database.read { database in
       var strays: [Waiting] = []
-      try database.cachedStatement(sql: Waiting.selectStrays(limit: limit)).run([]) { strays.append(Waiting(try Case($0))) }
+      try database.cachedStatement(sql: Waiting.selectStrays(limit: limit)).run([]) {
+        strays.append(Waiting(try Case($0)))
+      }
       return try Waiting.Kind.allCases.flatMap { kind in
         var waiting: [Waiting] = []
         try database.cachedStatement(sql: Waiting.select(kind, limit: limit)).run([]) {
@@ -98,7 +100,9 @@ package struct SQLiteReading: Reading {
   ) async throws(Fault) -> [(position: Int64, event: Event)] {
     try await database.read { database in
       var page = FeedPage(after: position, limit: limit)
-      try database.cachedStatement(sql: FeedRow.page("?1", after: "?2", count: "?3")).run([merchant.text, position, limit]) { try page.add($0) }
+      try database.cachedStatement(sql: FeedRow.page("?1", after: "?2", count: "?3")).run([
+        merchant.text, position, limit,
+      ]) { try page.add($0) }
       let pack = try database.cachedStatement(
         sql: "SELECT \(Columns.of(.events).list) FROM events WHERE id = ? AND sequence = ?")
       return try page.events { order, first in

@@ -59,7 +59,8 @@ import Testing
     let feed = try await reading
     #expect(feed.map(\.position) == [1, 2, 3])
     #expect(feed.map(\.event.id.order) == orders.map(\.order.id))
-    #expect(try await open.reading.feed(of: merchant, after: 2, limit: 10).map(\.event.id.order) == [orders[2].order.id])
+    #expect(
+      try await open.reading.feed(of: merchant, after: 2, limit: 10).map(\.event.id.order) == [orders[2].order.id])
   }
 
   /// Whoever reads something else does not wait for who gives places.

@@ -96,7 +96,9 @@ extension StoreContractTests {
       let (order, changes) = Self.order(merchant, "r-\(number)", expiresIn: number < 6 ? 100 : 200)
       try open.store.write(changes)
       if number % 3 == 0 {
-        try open.run("UPDATE orders SET version = version, state = \(kind.literal([0])) WHERE id = \(kind.literal(order.id.bits.bytes))")
+        try open.run(
+          "UPDATE orders SET version = version, state = \(kind.literal([0])) WHERE id = \(kind.literal(order.id.bits.bytes))"
+        )
         spoilt.insert(order.id.text)
       } else {
         all.insert(order.id)

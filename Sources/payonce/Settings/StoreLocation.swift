@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import OrderRows
 import PaymentEngine
 import PostgresStore
 import SQLiteStore
@@ -9,6 +10,7 @@ struct OpenedStore {
   /// One per lane.
   let writing: [any Store]
   let reading: any Reading
+  let stored: any StoredOrderReading
   let directory: any Directory
 }
 
@@ -50,8 +52,9 @@ enum StoreLocation {
       try makeFolder(of: path)
       do {
         let database = try SQLiteDatabase(path: path, patience: limits.storePatience, clock: clock)
+        let reading = SQLiteReading(database)
         return OpenedStore(
-          writing: [SQLiteStore(database)], reading: SQLiteReading(database), directory: SQLiteDirectory(database))
+          writing: [SQLiteStore(database)], reading: reading, stored: reading, directory: SQLiteDirectory(database))
       } catch {
         throw SetupError(
           "The store \(path) cannot be opened: \(error.reason). Name one of PayOnce's own, in a folder that can be "
@@ -65,9 +68,10 @@ enum StoreLocation {
       }
       let id = UUID().uuidString.lowercased()
       let readers = PostgresReaders(address, id: id, patience: limits.storePatience, clock: clock)
+      let reading = PostgresReading(readers)
       return OpenedStore(
         writing: (1...lanes).map { PostgresStore(address, id: "\(id)-lane-\($0)", clock: clock) },
-        reading: PostgresReading(readers), directory: PostgresDirectory(readers))
+        reading: reading, stored: reading, directory: PostgresDirectory(readers))
     }
   }
 

@@ -122,18 +122,23 @@ def test_what_waits_for_somebody(tmp_path):
         lines = [line.split("\t") for line in stuck()[1].splitlines()]
         assert all(len(line) == 8 for line in lines) and payment["id"] in {line[2] for line in lines}
         # Some time later nobody has said anything.
-        tell(gate, f"UPDATE payments SET unknown_since = unknown_since - 3700000 WHERE order_id = '{doubt['id']}'")
+        tell(gate, "UPDATE waiting SET since = since - 3700000 WHERE kind = 'unknown_payment'")
         code, text = stuck()
         assert code == 1 and f"POST /v1/payments/{payment['id']}/check" in text
         assert "BROKEN   payments in doubt: 2" in doctor()
+        tell(gate, "UPDATE waiting SET since = since + 3700000 WHERE kind = 'unknown_payment'")
         # Money that the bank reports and no order knows is a case at once.
         gate.bank.faults()
         gate.until_status(doubt, "paid")
         gate.until_status(closing, "closed")
         assert stuck() == (0, "")
         missing = "0" * 26
-        tell(gate, "INSERT INTO cases (order_id, ordinal, reason, payment, provider, amount, currency, note, opened_at)"
-                   f" VALUES ('ord_{missing}', 1, 'unknown_payment', 1, 'sandbox', 5, 'CNY', 'seen', 1795000000000)")
+        # As `docs/reference/order-row.proto` has it: reason, payment, provider, amount, currency, note, opened_at.
+        item = b"\x08\x00\x10\x01\x22\x07sandbox\x28\x05\x32\x03CNY\x3a\x04seen\x40\x80\xf8\xb2\xe5\xbd\x68"
+        state = (b"\x08\x01\x12" + bytes([len(item)]) + item).hex()
+        blob = "x'{}'" if gate.store.startswith("sqlite:") else "'\\x{}'"
+        tell(gate, "INSERT INTO strays (id, ordinal, opened_at, is_open, state) VALUES "
+                   f"({blob.format('00' * 16)}, 1, 1795000000000, 1, {blob.format(state)})")
         code, text = stuck("--json")
         stray = json.loads(text)["data"][0]
         assert code == 1 and stray["id"] == f"cas_{missing}01" and stray["merchant"] is stray["reference"] is None

@@ -56,7 +56,7 @@ def test_everything_is_what_it_was(tmp_path):
         assert copy_store(f"sqlite:{tmp_path}/none.db", new).returncode == 2
         answer = copy_store(old, new)
         assert answer.returncode == 0, answer.stderr
-        assert "orders\t5" in answer.stdout and "payments\t3" in answer.stdout
+        assert "orders\t5" in answer.stdout and "under_way\t2" in answer.stdout
         again = copy_store(old, new)
         assert again.returncode == 2 and "already" in again.stderr, "never into what is there"
 
@@ -95,7 +95,7 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path):
         gate.process.kill()
         assert copy_store(old, new).returncode == 0
         psql = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", new, "-c"]
-        broken = "TRUNCATE merchants, keys, orders, payments, events, feeds; ALTER TABLE events ADD CHECK (sequence < 3)"
+        broken = "TRUNCATE merchants, keys, orders, wakes, under_way, events, feed, feeds; ALTER TABLE events ADD CHECK (sequence < 3)"
         subprocess.run([*psql, broken], check=True)
         answer = copy_store(old, new)
         assert answer.returncode == 2 and "Nothing was copied" in answer.stderr

@@ -100,7 +100,7 @@ def test_a_database_that_forgot_what_it_acknowledged(tmp_path):
     with cluster() as servers, running_nodes(tmp_path, servers.url, count=2, call_timeout=1) as nodes:
         order = nodes.next().order()
         lagging, other = servers.standbys
-        of_it = f"SELECT count(*) FROM orders WHERE id = '{order['id']}'"
+        of_it = f"SELECT count(*) FROM orders WHERE reference = '{order['reference']}'"
         until(lambda: lagging.ask(of_it, "payonce") == "1", 60, "the order at the standby")
         lagging.tell("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
         until(lambda: lagging.ask("SELECT count(*) FROM pg_stat_wal_receiver") == "0", 60, "a standby that is cut off")

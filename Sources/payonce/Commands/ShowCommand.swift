@@ -1,0 +1,124 @@
+import ArgumentParser
+import Contract
+import Foundation
+import OrderRows
+import PaymentCore
+import PaymentEngine
+
+struct ShowCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show all that is stored of an order, as JSON.",
+    discussion: """
+      Shown is what stands in the store, field by field, with every call to a provider: also of an order that this release \
+      cannot read. docs/reference/order-row.proto says what the fields are. Two secrets are left out unless they are asked \
+      for: who has the one may pay the order, and who has the other may pay at the provider.
+      """)
+
+  @Argument(
+    help: "An order, or a payment, refund, case or event of it, by its id; with --merchant the shop's own number.")
+  var order: String
+  @Option(help: "The merchant, by name, whose own number it is.")
+  var merchant: String?
+  @Flag(help: "Show the secrets, too.")
+  var secrets = false
+  @OptionGroup var store: StoreOption
+
+  func run() async throws {
+    try await reporting {
+      let opened = try store.location().openExisting()
+      guard let found = try await find(opened) else {
+        throw SetupError("There is no such order in this store: \(order)")
+      }
+      var writer = RecordWriter(showsSecrets: secrets, indent: "  ")
+      writer.record(found.record)
+      announce(writer.text)
+    }
+  }
+
+  private func find(_ opened: OpenedStore) async throws -> StoredOrder? {
+    if let merchant {
+      let known = try await MerchantsCommand.merchant(named: merchant, opened.directory)
+      return try await opened.stored.stored(merchant: known.id, reference: order)
+    }
+    let id =
+      OrderID(text: order) ?? PaymentID(text: order)?.order ?? RefundID(text: order)?.order
+      ?? CaseID(text: order)?.order ?? EventID(text: order)?.order
+    guard let id else {
+      throw SetupError(
+        "This is no id of PayOnce's: \(order). For a number of the shop's say --merchant, too.")
+    }
+    return try await opened.stored.stored(id)
+  }
+}
+
+/// What stands in a record as JSON.
+struct RecordWriter {
+  let showsSecrets: Bool
+  /// Of each level; `nil` for one line.
+  let indent: String?
+  private var bytes: [UInt8] = []
+  private var depth = 0
+
+  init(showsSecrets: Bool, indent: String? = nil) {
+    self.showsSecrets = showsSecrets
+    self.indent = indent
+  }
+
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  /// Fields that let somebody pay.
+  static let secrets: Set<String> = ["checkout_secret", "client_secret"]
+
+  mutating func record(_ entries: [StateEntry]) {
+    let shown = entries.filter { showsSecrets || !Self.secrets.contains($0.name) }
+    list(shown, "{", "}") { writer, entry in
+      Fields.quote(entry.name, into: &writer.bytes)
+      writer.append(writer.indent == nil ? ":" : ": ")
+      writer.value(entry.value)
+    }
+  }
+
+  private mutating func value(_ value: StateValue) {
+    switch value {
+    case .record(let entries): record(entries)
+    case .list(let records): list(records, "[", "]") { $0.record($1) }
+    case .integer(let integer): append("\(integer)")
+    case .null: append("null")
+    case .fields(let fields): append(fields.text)
+    case .instant, .text, .bytes: Fields.quote(value.plainText, into: &bytes)
+    }
+  }
+
+  private mutating func list<Item>(
+    _ items: [Item], _ open: String, _ close: String, _ write: (inout RecordWriter, Item) -> Void
+  ) {
+    append(open)
+    depth += 1
+    for (index, item) in items.enumerated() {
+      if index > 0 { append(",") }
+      breakLine()
+      write(&self, item)
+    }
+    depth -= 1
+    if !items.isEmpty { breakLine() }
+    append(close)
+  }
+
+  private mutating func breakLine() { if let indent { append("\n" + String(repeating: indent, count: depth)) } }
+
+  private mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
+}
+
+extension StateValue {
+  /// In one cell of a table.
+  var plainText: String {
+    switch self {
+    case .null, .record, .list: ""
+    case .integer(let value): "\(value)"
+    case .instant(let instant): instant.rfc3339
+    case .text(let text): text
+    case .fields(let fields): fields.text
+    case .bytes(let bytes): bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+  }
+}
