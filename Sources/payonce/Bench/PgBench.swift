@@ -65,43 +65,29 @@ struct PgBench {
     return text
   }
 
-  // MARK: The same rows
+  // MARK: The same rows, with as many bytes in them
 
-  private static let id = "'ord_' || lpad(:n::text, 26, '0')"
+  private static let id = "decode(lpad(to_hex(:n), 32, '0'), 'hex')"
   private static let time = 1_795_000_000_000
-  private static let event = "INSERT INTO events (order_id, sequence, merchant, type, at, data)"
+  private static let (deadline, lapse) = ("\(time + 86_400_000)", "\(time + 40_000)")
+  private static func bytes(_ count: Int) -> String { "'\\x\(String(repeating: "07", count: count))'" }
+  private static let (registered, paying, paid) = (bytes(60), bytes(130), bytes(130))
+  private static let (started, succeeded, spans) = (bytes(65), bytes(75), bytes(24))
 
   private static func orders(first: Int, count: Int) -> String {
     """
-    INSERT INTO orders (id, merchant, reference, amount, currency, description, expires_in, late_payment, metadata,
-      checkout_secret, created_at, expires_at, status, updated_at, version, sequence, duplicates_prevented,
-      payment_count, refund_count, case_count, wake_at)
-    SELECT 'ord_' || lpad(n::text, 26, '0'), 'mer_pgbench', 'order-' || n, 1999, 'CNY', 'A pound of tea', 86400, 'refund',
-      '{}', '\\x00112233445566778899aabbccddeeff', \(time), \(time) + 86400000, 'open', \(time), 1, 1, 0, 0, 0, 0,
-      \(time) + 86400000
-    FROM generate_series(\(first), \(first + count - 1)) AS n
+    WITH n AS (SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex') AS id
+      FROM generate_series(\(first), \(first + count - 1)) AS n),
+    o AS (INSERT INTO orders (id, lookup, merchant, reference, amount, currency, status, version, state)
+      SELECT id, id, 'mer_pgbench', 'order-' || n, 1999, 'CNY', 'open', 1, \(registered) FROM n),
+    w AS (INSERT INTO wakes SELECT \(deadline), id FROM n)
+    INSERT INTO under_way SELECT 'mer_pgbench', id FROM n
     """
   }
 
-  private static let newPayment = """
-    (order_id, ordinal, key, provider, method, amount, currency, created_at, expires_at, status, updated_at, next_at,
-      call_kind, call_number, call_asked_at, call_until, moving_until, calls_made, step, first_sent_call, first_sent_at)
-    """
-  private static let payment = """
-    1, 'key', 'instant', 'ok', 1999, 'CNY', \(time), \(time) + 86400000, 'processing', \(time), \(time), 'charge', 1,
-      \(time), \(time) + 20000, \(time) + 40000, 1, 0, 1, \(time)
-    """
-  private static let started = #"{"payment":"pay_1","provider":"instant","method":"ok","amount":1999,"currency":"CNY"}"#
-  private static let startedOrder = "version = 2, sequence = 2, payment_count = 1, wake_at = \(time) + 20000"
-  private static let paidOrder = """
-    status = 'paid', paid_at = \(time), updated_at = \(time), version = 3, sequence = 4, wake_at = NULL
-    """
-  private static let paidPayment = """
-    status = 'succeeded', amount_received = 1999, currency_received = 'CNY', updated_at = \(time), next_at = NULL,
-      call_kind = NULL, call_number = NULL, call_asked_at = NULL, call_until = NULL, moving_until = NULL, last_call_kind = 'charge',
-      last_call_at = \(time), last_call_finding = 'found'
-    """
-  private static let succeeded = #"{"payment":"pay_1","amount_received":1999,"currency_received":"CNY"}"#
+  private static let startedOrder = "live_ordinal = 1, version = 2, state = \(paying)"
+  private static let paidOrder = "status = 'paid', live_ordinal = NULL, kept_ordinal = 1, version = 3, state = \(paid)"
+  private static let queued = "INSERT INTO feed_queue (at, session, batch, merchant, count, spans)"
 
   private static func script(_ style: Style) -> String {
     switch style {
@@ -109,29 +95,33 @@ struct PgBench {
       """
       BEGIN;
       SELECT * FROM orders WHERE id = \(id) FOR UPDATE;
-      SELECT * FROM payments WHERE order_id = \(id);
-      INSERT INTO payments \(newPayment) VALUES (\(id), \(payment));
       UPDATE orders SET \(startedOrder) WHERE id = \(id);
-      \(event) VALUES (\(id), 2, 'mer_pgbench', 'payment.started', \(time), '\(started)');
+      DELETE FROM wakes WHERE at = \(deadline) AND id = \(id);
+      INSERT INTO wakes VALUES (\(lapse), \(id));
+      INSERT INTO events VALUES (\(id), 2, \(started));
+      \(queued) VALUES (\(time), 'pgbench', 2 * :n, 'mer_pgbench', 1, \(spans));
       COMMIT;
       BEGIN;
       SELECT * FROM orders WHERE id = \(id) FOR UPDATE;
-      SELECT * FROM payments WHERE order_id = \(id);
-      UPDATE payments SET \(paidPayment) WHERE order_id = \(id) AND ordinal = 1;
       UPDATE orders SET \(paidOrder) WHERE id = \(id);
-      \(event) VALUES (\(id), 3, 'mer_pgbench', 'payment.succeeded', \(time), '\(succeeded)'),
-        (\(id), 4, 'mer_pgbench', 'order.paid', \(time), '\(succeeded)');
+      DELETE FROM wakes WHERE at = \(lapse) AND id = \(id);
+      DELETE FROM under_way WHERE merchant = 'mer_pgbench' AND id = \(id);
+      INSERT INTO events VALUES (\(id), 3, \(succeeded));
+      \(queued) VALUES (\(time), 'pgbench', 2 * :n + 1, 'mer_pgbench', 2, \(spans));
       COMMIT;
       """
     case .cte:
       """
       WITH o AS (UPDATE orders SET \(startedOrder) WHERE id = \(id) AND status = 'open' RETURNING id),
-        p AS (INSERT INTO payments \(newPayment) SELECT id, \(payment) FROM o)
-      \(event) SELECT id, 2, 'mer_pgbench', 'payment.started', \(time), '\(started)' FROM o;
+        d AS (DELETE FROM wakes USING o WHERE wakes.at = \(deadline) AND wakes.id = o.id),
+        w AS (INSERT INTO wakes SELECT \(lapse), id FROM o),
+        e AS (INSERT INTO events SELECT id, 2, \(started) FROM o)
+      \(queued) SELECT \(time), 'pgbench', 2 * :n, 'mer_pgbench', 1, \(spans) FROM o;
       WITH o AS (UPDATE orders SET \(paidOrder) WHERE id = \(id) AND status = 'open' RETURNING id),
-        p AS (UPDATE payments SET \(paidPayment) FROM o WHERE order_id = o.id AND ordinal = 1)
-      \(event) SELECT id, e.sequence, 'mer_pgbench', e.type, \(time), '\(succeeded)'
-      FROM o, (VALUES (3, 'payment.succeeded'), (4, 'order.paid')) AS e (sequence, type);
+        d AS (DELETE FROM wakes USING o WHERE wakes.at = \(lapse) AND wakes.id = o.id),
+        u AS (DELETE FROM under_way USING o WHERE under_way.merchant = 'mer_pgbench' AND under_way.id = o.id),
+        e AS (INSERT INTO events SELECT id, 3, \(succeeded) FROM o)
+      \(queued) SELECT \(time), 'pgbench', 2 * :n + 1, 'mer_pgbench', 2, \(spans) FROM o;
       """
     }
   }
