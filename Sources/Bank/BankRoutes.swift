@@ -37,7 +37,8 @@ extension SandboxBank {
         let wanted: CreateCharge = try await Self.body(request)
         guard Books.methods.contains(wanted.method), Books.amounts.contains(wanted.amount),
           wanted.currency.utf8.count == 3, (6...64).contains(wanted.id.utf8.count),
-          wanted.notify_url.map(BankAddress.isWeb) ?? true
+          wanted.notify_url.map(BankAddress.isWeb) ?? true,
+          wanted.expires_at.map({ BankTime.milliseconds($0) != nil }) ?? true
         else { throw BankRefusal(400, "invalid_charge") }
         let charge = Charge(
           id: wanted.id, amount: wanted.amount, currency: wanted.currency, method: wanted.method, status: .pending,
@@ -67,7 +68,9 @@ extension SandboxBank {
     router.post("/charges/:id/refunds") { request, context in
       try await self.misbehaving(context) {
         let wanted: CreateRefund = try await Self.body(request)
-        guard Books.amounts.contains(wanted.amount) else { throw BankRefusal(400, "invalid_refund") }
+        guard Books.amounts.contains(wanted.amount), (6...64).contains(wanted.id.utf8.count) else {
+          throw BankRefusal(400, "invalid_refund")
+        }
         let refund = BankRefund(
           id: wanted.id, charge: try context.parameters.require("id"), amount: wanted.amount,
           created_at: BankTime.now())

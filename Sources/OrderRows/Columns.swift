@@ -14,6 +14,14 @@ package enum OrderTable: Int, CaseIterable, Sendable {
   case strays
 
   package var name: String { self == .underWay ? "under_way" : "\(self)" }
+
+  /// Whether its rows say again, for an index, what the order says. It is no harm if one of them stands there already.
+  package var isNarrow: Bool {
+    switch self {
+    case .wakes, .underWay, .waiting: true
+    case .orders, .events, .strays: false
+    }
+  }
 }
 
 /// The columns of a table: those that never change after the insert, and those that do.

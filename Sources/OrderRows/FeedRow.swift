@@ -18,10 +18,13 @@ package struct FeedRow: Equatable, Sendable {
   }
   package let spans: [Span]
 
+  private static let format = 1
+
   package var count: Int { spans.reduce(0) { $0 + $1.count } }
 
   package var encoded: [UInt8] {
     var writer = StateWriter(origin: Instant(milliseconds: 0))
+    writer.count(FeedField.format, Self.format)
     for span in spans {
       writer.message(FeedField.spans) { writer in
         writer.bytes(SpanField.order, span.order.bits.bytes)
@@ -36,6 +39,9 @@ package struct FeedRow: Equatable, Sendable {
   package init(_ bytes: [UInt8]) throws {
     spans = try bytes.withUnsafeBytes { bytes in
       var reader = StateReader(bytes, table: "feed")
+      guard case .format = try reader.next() as FeedField?, try reader.count() == Self.format else {
+        throw reader.unreadable
+      }
       var spans: [Span] = []
       while let _: FeedField = try reader.next() { spans.append(try Span(try reader.message())) }
       guard !spans.isEmpty else { throw reader.unreadable }
@@ -44,6 +50,9 @@ package struct FeedRow: Equatable, Sendable {
   }
 
   package init(_ spans: [Span]) { self.spans = spans }
+
+  /// Far more than there will ever be, and so few that sums of positions and limits do not overflow.
+  package static let lastPosition = Int64.max / 2
 
   /// The rows of a merchant's feed that hold the events behind a position, at most so many and a little more. A row stands
   /// at the position of its last event.
@@ -78,17 +87,21 @@ package struct FeedPage {
   /// Which events are wanted, by the order and the number of the first one of their row.
   package private(set) var wanted: [(order: OrderID, first: Int)] = []
   private var spans: [(start: Int64, span: FeedRow.Span)] = []
-  private let after: Int64
+  /// Behind which position it begins.
+  package let after: Int64
   private let limit: Int
 
+  /// - Parameter after: any number. Behind the last position there are no events.
   package init(after: Int64, limit: Int) {
-    self.after = after
+    self.after = min(after, FeedRow.lastPosition)
     self.limit = limit
   }
 
   /// - Parameter row: of `FeedRow.page(_:after:count:)`.
   package mutating func add(_ row: some ResultRow) throws {
-    guard let last = row.integer(at: 0), let bytes = row.bytes(at: 1) else { throw UnreadableRow(table: "feed") }
+    guard let last = row.integer(at: 0), (1...FeedRow.lastPosition).contains(last), let bytes = row.bytes(at: 1) else {
+      throw UnreadableRow(table: "feed")
+    }
     let feed = try FeedRow(bytes)
     var start = last - Int64(feed.count) + 1
     for span in feed.spans {
@@ -117,20 +130,25 @@ package struct FeedPage {
 }
 
 extension Changeset {
-  /// What is added to each merchant's feed, and the latest moment of it, in the sequence of the merchants' first events.
+  /// What is added to each merchant's feed at each moment. An order's time does not run backwards, so that rows in the
+  /// sequence of their moments have its events in theirs. The moments of a commit differ only where an order was changed last
+  /// by a node whose clock is ahead.
   package var feeds: [(merchant: MerchantID, at: Instant, row: FeedRow)] {
-    var (places, feeds): ([MerchantID: Int], [(merchant: MerchantID, at: Instant, spans: [FeedRow.Span])]) = ([:], [])
+    struct Place: Hashable {
+      let merchant: MerchantID
+      let at: Instant
+    }
+    var (indexes, feeds): ([Place: Int], [(place: Place, spans: [FeedRow.Span])]) = ([:], [])
     for (merchant, pack) in eventPacks {
       let span = FeedRow.Span(order: pack.order, first: pack.first, count: pack.events.count)
-      let at = pack.events.last!.at
-      if let place = places[merchant] {
-        feeds[place].spans.append(span)
-        feeds[place].at = max(feeds[place].at, at)
+      let place = Place(merchant: merchant, at: pack.events.last!.at)
+      if let index = indexes[place] {
+        feeds[index].spans.append(span)
       } else {
-        places[merchant] = feeds.count
-        feeds.append((merchant, at, [span]))
+        indexes[place] = feeds.count
+        feeds.append((place, [span]))
       }
     }
-    return feeds.map { ($0.merchant, $0.at, FeedRow($0.spans)) }
+    return feeds.map { ($0.place.merchant, $0.place.at, FeedRow($0.spans)) }
   }
 }

@@ -95,6 +95,25 @@ extension WakePlace {
   }
 }
 
+/// A row of `wakes` that does not say what its order says. A release that plans wakes in another way left it, or a person.
+package struct StaleWake {
+  private let place: WakePlace
+  package let order: Order
+
+  /// - Returns: `nil` where it says the same.
+  package init?(_ place: WakePlace, of order: Order) {
+    guard place.id == order.id, place != WakePlace(order) else { return nil }
+    self.place = place
+    self.order = order
+  }
+
+  /// What puts it right.
+  /// - Parameter order: as it will be.
+  package func changes(for order: Order) -> [RowChange] {
+    [.delete(.wakes, [place.at, place.id])] + (WakePlace(order).map { [.insert(.wakes, [$0.at, $0.id])] } ?? [])
+  }
+}
+
 extension UnreadableOrder {
   /// - Parameters:
   ///   - row: begins with the columns of `Columns.orders`.

@@ -4,6 +4,8 @@ package import PaymentEngine
 /// An order as it stands in its rows, for people and for other programs: also one that this release cannot read.
 package struct StoredOrder: Sendable {
   package let id: OrderID
+  /// Whether this release understands all of it but its events.
+  package let isWhole: Bool
   private let head: [StateEntry]
   private let state: [UInt8]
   private var packs: [(first: Int, bytes: [UInt8])] = []
@@ -13,6 +15,7 @@ package struct StoredOrder: Sendable {
   package init(_ row: some ResultRow) throws {
     guard let id = OrderID(row, at: 0) else { throw UnreadableRow(table: "orders") }
     self.id = id
+    isWhole = (try? Order(row)) != nil
     let columns = Columns.orders.all
     state = row.bytes(at: columns.count - 1) ?? []
     head = columns.enumerated().dropFirst().dropLast().map { index, column in
@@ -135,6 +138,13 @@ package enum StateValue: Equatable, Sendable {
   case list([[StateEntry]])
 }
 
+extension StateValue {
+  /// A time, or its number where it is far from any.
+  fileprivate static func at(_ instant: Instant) -> StateValue {
+    Instant.plausible.contains(instant) ? .instant(instant) : .integer(instant.milliseconds)
+  }
+}
+
 extension StateEntry {
   /// The fields of a message, by their names. A field that is not known stands with its number, and what follows something
   /// that cannot be read as the bytes that it is.
@@ -153,12 +163,11 @@ extension StateEntry {
       switch (field.form, value) {
       case (.moment, .integer(let milliseconds)):
         origin = Instant(milliseconds: milliseconds)
-        entries.append(StateEntry(name, .instant(Instant(milliseconds: milliseconds))))
+        entries.append(StateEntry(name, .at(Instant(milliseconds: milliseconds))))
       case (.instant, .integer(let value)):
         let bits = UInt64(bitPattern: value)
         let distance = Int64(bitPattern: bits >> 1) ^ -Int64(bitPattern: bits & 1)
-        let start = origin?.milliseconds ?? 0
-        entries.append(StateEntry(name, .instant(Instant(milliseconds: start &+ distance))))
+        entries.append(StateEntry(name, .at(Instant(milliseconds: (origin?.milliseconds ?? 0) &+ distance))))
       case (.word(let type), .integer(let number)):
         entries.append(StateEntry(name, type.word(number).map(StateValue.text) ?? .integer(number)))
       case (.text, .bytes(let bytes)):

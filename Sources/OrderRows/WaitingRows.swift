@@ -1,4 +1,4 @@
-package import PaymentCore
+import PaymentCore
 package import PaymentEngine
 
 /// A row of what waits for somebody.
@@ -57,11 +57,17 @@ extension Waiting {
       provider: provider, reason: item?.reason.rawValue, note: item?.note, since: Instant(milliseconds: since))
   }
 
-  /// - Parameter stray: a case without an order.
-  package init(_ stray: Case) {
+  /// - Parameter row: of `selectStrays`. A case that cannot be read waits, too: what it says of itself is left out.
+  package init(stray row: some ResultRow) throws {
+    let (order, ordinal, openedAt) = (OrderID(row, at: 0), row.integer(at: 1), row.integer(at: 2))
+    guard let order, let ordinal, let openedAt, (1...Int64(CaseID.maximum)).contains(ordinal) else {
+      throw UnreadableRow(table: "strays")
+    }
+    let item = try? Case(row)
     self.init(
-      kind: .openCase, order: stray.id.order, id: stray.id.text, merchant: nil, reference: nil,
-      provider: stray.provider, reason: stray.reason.rawValue, note: stray.note, since: stray.openedAt)
+      kind: .openCase, order: order, id: CaseID(order: order, ordinal: Int(ordinal)).text, merchant: nil,
+      reference: nil, provider: item?.provider, reason: item?.reason.rawValue, note: item?.note,
+      since: Instant(milliseconds: openedAt))
   }
 
   /// Open cases of both kinds as one list.

@@ -15,7 +15,7 @@ struct PostgresNumbering {
   private static let oldest = PostgresStatement(
     name: "oldest_queued",
     sql: """
-      SELECT at, session, batch, merchant, spans FROM feed_queue
+      SELECT at, session, batch, merchant, count, spans FROM feed_queue
       WHERE at <= (SELECT max(o.at) FROM (SELECT at FROM feed_queue ORDER BY at LIMIT $1::bigint) AS o)
       ORDER BY at, session, batch, merchant
       """)
@@ -40,6 +40,10 @@ struct PostgresNumbering {
       WHERE q.at = n.at AND q.session = n.session AND q.batch = n.batch AND q.merchant = n.merchant
       """)
 
+  /// Whether something has no place.
+  static let hasQueued = PostgresCall(
+    PostgresStatement(name: "has_queued", sql: "SELECT at FROM feed_queue ORDER BY at LIMIT 1"))
+
   /// - Returns: whether there may be more.
   func run() throws(PostgresFailure) -> Bool {
     let found = try connection.run(
@@ -56,7 +60,7 @@ struct PostgresNumbering {
     for row in ends[0].rows { if let merchant = row.text(at: 0) { last[merchant] = row.integer(at: 1) } }
     var positions: [Int64] = []
     for row in rows {
-      last[row.merchant, default: 0] += Int64(row.feed.count)
+      last[row.merchant, default: 0] += row.count
       positions.append(last[row.merchant]!)
     }
     func array(_ cells: [Cell]) -> String { PostgresSQL.array(cells) }
@@ -67,7 +71,7 @@ struct PostgresNumbering {
           Self.place,
           [
             array(rows.map { .text($0.merchant) }), array(positions.map { .integer($0) }),
-            array(rows.map { .bytes($0.feed.encoded) }),
+            array(rows.map { .bytes($0.spans) }),
           ]),
         PostgresCall(
           Self.remember, [array(changed.map { .text($0.key) }), array(changed.map { .integer($0.value) })]),
@@ -89,25 +93,31 @@ struct Queued {
   let session: String
   let batch: Int64
   let merchant: String
-  let feed: FeedRow
+  /// How many events it holds.
+  let count: Int64
+  /// As they are encoded. One that cannot be read gets a place all the same, and holds up only its own merchant's readers.
+  let spans: [UInt8]
 
-  init(at: Int64, session: String, batch: Int64, merchant: String, feed: FeedRow) {
-    (self.at, self.session, self.batch, self.merchant, self.feed) = (at, session, batch, merchant, feed)
+  init(at: Int64, session: String, batch: Int64, merchant: String, count: Int64, spans: [UInt8]) {
+    (self.at, self.session, self.batch, self.merchant) = (at, session, batch, merchant)
+    (self.count, self.spans) = (count, spans)
   }
 
   fileprivate init(_ row: PostgresRow) throws(PostgresFailure) {
     guard let at = row.integer(at: 0), let session = row.text(at: 1), let batch = row.integer(at: 2),
-      let merchant = row.text(at: 3), let spans = row.bytes(at: 4), let feed = try? FeedRow(spans)
+      let merchant = row.text(at: 3), let count = row.integer(at: 4), let spans = row.bytes(at: 5)
     else { throw .unreadable(UnreadableRow(table: "feed_queue")) }
-    self.init(at: at, session: session, batch: batch, merchant: merchant, feed: feed)
+    self.init(at: at, session: session, batch: batch, merchant: merchant, count: count, spans: spans)
   }
 
-  /// The same rows, so that the events of every order come in their sequence. Rows of one moment, or of nodes whose clocks
-  /// differ a little, may stand the other way round.
+  /// The same rows, so that the events of every order come in their sequence. Rows of one moment may stand the other way
+  /// round, and so may those that a wrong clock made.
   static func inOrder(_ rows: [Queued]) -> [Queued] {
     var ofOrder: [OrderID: [(first: Int, row: Int)]] = [:]
     for (index, row) in rows.enumerated() {
-      for span in row.feed.spans { ofOrder[span.order, default: []].append((span.first, index)) }
+      for span in (try? FeedRow(row.spans))?.spans ?? [] {
+        ofOrder[span.order, default: []].append((span.first, index))
+      }
     }
     var waitsFor = [Int](repeating: 0, count: rows.count)
     var followers = [[Int]](repeating: [], count: rows.count)

@@ -1,5 +1,6 @@
 import Foundation
 package import PaymentEngine
+import Synchronization
 
 /// Threads with a connection each, for whoever reads and for whatever is not an order: their round trips block, which no
 /// thread of the concurrency pool should.
@@ -15,6 +16,8 @@ package final class PostgresReaders: Sendable {
   private let jobs: JobQueue<Job>
   /// For the one thread that gives events their places, so that no reader is held up by who does that on another node.
   private let numbering: JobQueue<Job>
+  /// When the last numbering began, and whether it left something.
+  private let lastNumbering = Mutex<(start: Duration, isMore: Bool)?>(nil)
   private let patience: Duration
   private let clock: any Clock
 
@@ -23,30 +26,39 @@ package final class PostgresReaders: Sendable {
   ///   - patience: how long a job may wait for its turn.
   ///   - count: how many connections there are.
   ///   - limit: how many may wait; one more gets `Fault.overloaded`.
+  ///   - isServing: whether events get their places although nobody reads a feed, so that the queue does not grow.
   package init(
-    _ address: PostgresAddress, id: String, patience: Duration, clock: any Clock, count: Int = 4, limit: Int = 4096
+    _ address: PostgresAddress, id: String, patience: Duration, clock: any Clock, count: Int = 4, limit: Int = 4096,
+    isServing: Bool = false
   ) {
     (jobs, numbering) = (JobQueue(limit: limit), JobQueue(limit: limit))
     self.patience = patience
     self.clock = clock
-    func start(_ name: String, _ jobs: JobQueue<Job>) {
+    func start(_ name: String, _ jobs: JobQueue<Job>, numbersWhenIdle: Bool = false) {
       let thread = Thread {
         Thread.current.name = name
         var session: PostgresSession?
-        while let job = jobs.next() {
-          if clock.uptime() - job.since > patience {
-            job.refuse()
-          } else {
-            session = job.run(session) { () throws(PostgresFailure) in
-              try PostgresSession(address, id: "\(id)-\(name)", clock: clock)
-            }
+        func connect() throws(PostgresFailure) -> PostgresSession {
+          try PostgresSession(address, id: "\(id)-\(name)", clock: clock)
+        }
+        while true {
+          switch jobs.next(within: numbersWhenIdle ? Self.idleness : nil) {
+          case .job(let job) where clock.uptime() - job.since > patience: job.refuse()
+          case .job(let job): session = job.run(session, connect)
+          case .none:
+            // Where it does not work, whoever asks for it is told so.
+            session = try? session ?? connect()
+            do throws(PostgresFailure) {
+              if let session { try Self.numberQueued(session.connection) }
+            } catch { session = nil }
+          case .end: return
           }
         }
       }
       thread.start()
     }
     for number in 1...count { start("reader-\(number)", jobs) }
-    start("numbering", numbering)
+    start("numbering", numbering, numbersWhenIdle: isServing)
   }
 
   deinit {
@@ -60,11 +72,24 @@ package final class PostgresReaders: Sendable {
     _ work: @escaping @Sendable (PostgresConnection) throws(PostgresFailure) -> Value
   ) async throws(Fault) -> Value { try await run(in: jobs, work) }
 
-  /// Gives the events their places that have none, some at a time.
+  /// After how many seconds without anybody who asks events get their places all the same.
+  private static let idleness = 1.0
+
+  private static func numberQueued(_ connection: PostgresConnection) throws(PostgresFailure) {
+    let found = try connection.run([PostgresNumbering.hasQueued], within: PostgresSession.limit)
+    if !found[0].rows.isEmpty { _ = try PostgresNumbering(connection: connection).run() }
+  }
+
+  /// Gives the events their places that have none, some at a time. Who asked before one began shares it.
   /// - Returns: whether there may be more.
   func number() async throws(Fault) -> Bool {
-    try await run(in: numbering) { connection throws(PostgresFailure) in
-      try PostgresNumbering(connection: connection).run()
+    let askedAt = clock.uptime()
+    return try await run(in: numbering) { [self] connection throws(PostgresFailure) in
+      if let last = lastNumbering.withLock({ $0 }), last.start >= askedAt { return last.isMore }
+      let start = clock.uptime()
+      let isMore = try PostgresNumbering(connection: connection).run()
+      lastNumbering.withLock { $0 = (start, isMore) }
+      return isMore
     }
   }
 
@@ -120,12 +145,28 @@ private final class JobQueue<Job: Sendable>: @unchecked Sendable {
     return true
   }
 
-  /// Waits for the next job; `nil` when there will be none.
-  func next() -> Job? {
+  enum Next {
+    case job(Job)
+    /// There is none within the time.
+    case none
+    /// There will be none.
+    case end
+  }
+
+  /// Waits for the next job.
+  /// - Parameter seconds: how long at most; `nil` for as long as it takes.
+  func next(within seconds: Double?) -> Next {
     condition.lock()
     defer { condition.unlock() }
-    while jobs.isEmpty, !isClosed { condition.wait() }
-    return jobs.isEmpty ? nil : jobs.removeFirst()
+    let end = seconds.map { Date(timeIntervalSinceNow: $0) }
+    while jobs.isEmpty, !isClosed {
+      if let end {
+        guard condition.wait(until: end) else { return .none }
+      } else {
+        condition.wait()
+      }
+    }
+    return jobs.isEmpty ? .end : .job(jobs.removeFirst())
   }
 
   func close() {

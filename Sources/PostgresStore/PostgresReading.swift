@@ -44,12 +44,20 @@ package struct PostgresReading: Reading {
 
   package func orders(
     payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
-  ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
-    let some = try await orders(
-      "in_sequence", "FROM orders WHERE id > $1::bytea ORDER BY id LIMIT $2::bigint",
-      [(after ?? OrderID(bits: 0)).argument, "\(count)"]
-    ).whole()
-    return (some.filter { $0.wasPayable(from: start, to: end) }, some.last?.id)
+  ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?) {
+    try await readers.use { connection throws(PostgresFailure) in
+      let statement = PostgresStatement(
+        name: "orders_in_sequence",
+        sql: "SELECT \(Columns.orders.list) FROM orders WHERE id > $1::bytea ORDER BY id LIMIT $2::bigint")
+      let call = PostgresCall(statement, [(after ?? OrderID(bits: 0)).argument, "\(count)"])
+      let rows = try connection.run([call], within: PostgresSession.limit)[0].rows
+      var loaded = Loaded()
+      loaded.add(rows)
+      return (
+        loaded.orders.filter { $0.wasPayable(from: start, to: end) }, loaded.unreadable,
+        rows.last.flatMap { OrderID($0, at: 0) }
+      )
+    }
   }
 
   /// - Parameters:
@@ -84,7 +92,7 @@ package struct PostgresReading: Reading {
         kinds.map { PostgresCall(sql: Waiting.select($0, limit: limit)) }
           + [PostgresCall(sql: Waiting.selectStrays(limit: limit))], within: PostgresSession.limit)
       do {
-        let strays = try results.last!.rows.map { Waiting(try Case($0)) }
+        let strays = try results.last!.rows.map { try Waiting(stray: $0) }
         return try zip(kinds, results).flatMap { kind, result in
           let waiting = try result.rows.map { try Waiting(kind, $0) }
           return kind == .openCase ? Waiting.oldest(waiting, strays, limit: limit) : waiting
@@ -107,8 +115,6 @@ package struct PostgresReading: Reading {
 
   // MARK: The feed
 
-  private static let hasQueued = PostgresCall(
-    PostgresStatement(name: "has_queued", sql: "SELECT at FROM feed_queue ORDER BY at LIMIT 1"))
   private static let page = PostgresStatement(
     name: "page", sql: FeedRow.page("$1", after: "$2::bigint", count: "$3::bigint"))
   private static let packs = PostgresStatement(
@@ -127,8 +133,8 @@ package struct PostgresReading: Reading {
     for _ in 0..<Self.patience {
       let (events, isQueued) = try await page(of: merchant, after: position, limit: limit)
       guard events.count < limit, isQueued else { return events }
-      // Others may have emptied the queue in the meantime; then the page is looked at once more all the same.
-      if try await !readers.number() { break }
+      // Where places cannot be given now, what has one is true all the same.
+      guard let isMore = try? await readers.number(), isMore else { break }
     }
     return try await page(of: merchant, after: position, limit: limit).events
   }
@@ -137,11 +143,11 @@ package struct PostgresReading: Reading {
     of merchant: MerchantID, after position: Int64, limit: Int
   ) async throws(Fault) -> (events: [(position: Int64, event: Event)], isQueued: Bool) {
     try await readers.use { connection throws(PostgresFailure) in
+      var page = FeedPage(after: position, limit: limit)
       let results = try connection.run(
-        [Self.hasQueued, PostgresCall(Self.page, [merchant.text, "\(position)", "\(limit)"])],
+        [PostgresNumbering.hasQueued, PostgresCall(Self.page, [merchant.text, "\(page.after)", "\(limit)"])],
         within: PostgresSession.limit)
       do {
-        var page = FeedPage(after: position, limit: limit)
         for row in results[1].rows { try page.add(row) }
         let packs = try Self.packs(page.wanted, connection)
         let events = try page.events { order, first in packs[order]?.first { $0.first == first } }

@@ -6,7 +6,9 @@ import PaymentEngine
 enum PostgresSQL {
   private static let columns = OrderTable.allCases.map { Columns.of($0) }
   private static let inserts = columns.map { columns in
-    PostgresStatement(name: "insert_\(columns.table)", sql: insert(into: columns.table.name, columns.all))
+    PostgresStatement(
+      name: "insert_\(columns.table)",
+      sql: insert(into: columns.table.name, columns.all) + (columns.table.isNarrow ? " ON CONFLICT DO NOTHING" : ""))
   }
   private static let updates = columns.map { update($0) }
   private static let deletes = columns.map { delete($0) }
@@ -45,13 +47,13 @@ enum PostgresSQL {
     name: "insert_strays_if_new",
     sql: insert(into: "strays", Columns.strays.all) + " ON CONFLICT (id, ordinal) DO NOTHING")
 
-  /// What a batch adds to the feed of one merchant. It gets its place later, since transactions commit in another order
+  /// What a batch adds to the feeds of merchants. It gets its place later, since transactions commit in another order
   /// than that in which they began.
   private static let insertQueued = PostgresStatement(
     name: "insert_queued",
     sql: """
       INSERT INTO feed_queue (session, batch, merchant, at, count, spans)
-      VALUES ($1, $2::bigint, $3, $4::bigint, $5::bigint, $6::bytea)
+      SELECT $1, $2::bigint, * FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bytea[])
       """)
 
   /// Notes that this session writes its next batch. After its fence was moved it cannot.
@@ -126,20 +128,26 @@ enum PostgresSQL {
 
   /// The changes of a batch.
   /// - Parameters:
+  ///   - stale: what is put right beside them.
   ///   - session: who writes, and
   ///   - batch: which of its batches it is.
-  static func calls(_ changes: Changeset, session: String, batch: Int64) throws(PostgresFailure) -> [PostgresCall] {
+  static func calls(
+    _ changes: Changeset, _ stale: [StaleWake], session: String, batch: Int64
+  ) throws(PostgresFailure) -> [PostgresCall] {
     var (updates, deletes, inserts): ([OrderTable: [Arguments]], [OrderTable: [Arguments]], [OrderTable: [Arguments]]) =
       ([:], [:], [:])
-    do {
-      try changes.rows { change in
-        switch change {
-        case .update(let table, let arguments): updates[table, default: []].append(arguments)
-        case .delete(let table, let arguments): deletes[table, default: []].append(arguments)
-        case .insert(let table, let arguments): inserts[table, default: []].append(arguments)
-        }
+    func add(_ change: RowChange) {
+      switch change {
+      case .update(let table, let arguments): updates[table, default: []].append(arguments)
+      case .delete(let table, let arguments): deletes[table, default: []].append(arguments)
+      case .insert(let table, let arguments): inserts[table, default: []].append(arguments)
       }
-    } catch { throw .impossible }
+    }
+    do { try changes.rows(add) } catch { throw .impossible }
+    for wake in stale {
+      let changed = changes.orders.first { $0.after.id == wake.order.id }
+      wake.changes(for: changed?.after ?? wake.order).forEach(add)
+    }
     var calls: [PostgresCall] = []
     for table in OrderTable.allCases {
       if let rows = updates[table] {
@@ -150,11 +158,10 @@ enum PostgresSQL {
     }
     let strays = changes.newStrays
     if !strays.isEmpty { calls.append(PostgresCall(insertStrays, arrays(strays))) }
-    for (merchant, at, row) in changes.feeds {
-      calls.append(
-        PostgresCall(
-          insertQueued,
-          [session, "\(batch)", merchant.text, "\(at.column)", "\(row.count)", bytes(row.encoded)]))
+    let feeds = changes.feeds
+    if !feeds.isEmpty {
+      let arrays = arrays(feeds.map { [$0.merchant.text, $0.at.column, $0.row.count, $0.row.encoded] })
+      calls.append(PostgresCall(insertQueued, [session, "\(batch)"] + arrays))
     }
     return calls
   }

@@ -31,7 +31,7 @@ package final class PostgresStore: Store {
     _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
   ) throws(Fault) -> Answer {
     try state.withLock { state throws(Fault) in
-      let loaded = try begin(scopes, &state)
+      let (loaded, stale) = try begin(scopes, &state)
       let decided: (changes: Changeset, answer: Answer)
       do throws(Fault) { decided = try decide(loaded) } catch {
         rollBack(&state)
@@ -40,12 +40,13 @@ package final class PostgresStore: Store {
       let isLookedFor = scopes.contains { if case .due = $0 { false } else { true } }
       // What was seen is safe once a later write is, and a former primary, on which much is missing, takes none: so an
       // answer is never without one.
-      try commit(decided.changes, isWriting: !decided.changes.isEmpty || isLookedFor || !loaded.orders.isEmpty, &state)
+      let isWriting = !decided.changes.isEmpty || isLookedFor || !loaded.orders.isEmpty
+      try commit(decided.changes, stale, isWriting: isWriting, &state)
       return decided.answer
     }
   }
 
-  private func begin(_ scopes: [Scope], _ state: inout State) throws(Fault) -> Loaded {
+  private func begin(_ scopes: [Scope], _ state: inout State) throws(Fault) -> (Loaded, [StaleWake]) {
     do throws(PostgresFailure) { return try load(scopes, &state) } catch .lost {
       // Nothing was changed yet: another connection may do, once.
       state.session = nil
@@ -53,13 +54,15 @@ package final class PostgresStore: Store {
     } catch { throw abandon(error, &state) }
   }
 
-  private func commit(_ changes: Changeset, isWriting: Bool, _ state: inout State) throws(Fault) {
+  private func commit(
+    _ changes: Changeset, _ stale: [StaleWake], isWriting: Bool, _ state: inout State
+  ) throws(Fault) {
     do throws(PostgresFailure) {
       var calls: [PostgresCall] = []
       if isWriting {
         let (batch, now) = (state.batch + 1, clock.now().milliseconds)
         calls.append(PostgresCall(PostgresSQL.advance, [id, "\(batch)", "\(now)", "\(state.fence)"]))
-        calls += try PostgresSQL.calls(changes, session: id, batch: batch)
+        calls += try PostgresSQL.calls(changes, stale, session: id, batch: batch)
       }
       _ = try session(&state).connection.run(calls + [.commit], within: PostgresSession.limit)
       if isWriting { state.batch += 1 }
@@ -71,7 +74,9 @@ package final class PostgresStore: Store {
 
   // MARK: Reading
 
-  private func load(_ scopes: [Scope], _ state: inout State) throws(PostgresFailure) -> Loaded {
+  private func load(
+    _ scopes: [Scope], _ state: inout State
+  ) throws(PostgresFailure) -> (Loaded, [StaleWake]) {
     let session = try session(&state)
     var (ids, references): ([OrderID], [(MerchantID, String)]) = ([], [])
     var calls = [PostgresCall.begin, PostgresCall(PostgresSQL.clock)]
@@ -105,10 +110,14 @@ package final class PostgresStore: Store {
     // One that cannot be read is left as it is, and holds nobody else up.
     let strays = ids.isEmpty ? [] : results.last!.rows.compactMap { try? Case($0) }
     loaded.strays = strays.filter { !loaded.names($0.id.order) }
-    for (result, due) in zip(results[orders].suffix(due.count), due) where result.rows.count == due.limit {
-      loaded.dueEnd = result.rows.last.flatMap { WakePlace($0) }
+    var stale: [StaleWake] = []
+    let byID = Dictionary(loaded.orders.map { ($0.id, $0) }) { first, _ in first }
+    for (result, due) in zip(results[orders].suffix(due.count), due) {
+      let places = result.rows.compactMap { WakePlace($0) }
+      if result.rows.count == due.limit { loaded.dueEnd = places.last }
+      stale += places.compactMap { place in byID[place.id].flatMap { StaleWake(place, of: $0) } }
     }
-    return loaded
+    return (loaded, stale)
   }
 
   /// How far this machine's clock is certainly ahead of the database's. When in the round trip that looked at its own is

@@ -42,14 +42,15 @@ package struct SQLiteReading: Reading {
 
   package func orders(
     payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
-  ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
+  ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?) {
     try await database.read { database in
       var loader = OrderLoader(database)
       var last: OrderID?
       try loader.load(
         "FROM orders WHERE id > ? ORDER BY id LIMIT ?", [after ?? OrderID(bits: 0), count]
-      ) { last = OrderID($0, at: 0) }
-      return (try loader.loaded.whole().filter { $0.wasPayable(from: start, to: end) }, last)
+      ) { row, _ in last = OrderID(row, at: 0) }
+      let payable = loader.loaded.orders.filter { $0.wasPayable(from: start, to: end) }
+      return (payable, loader.loaded.unreadable, last)
     }
   }
 
@@ -73,7 +74,7 @@ package struct SQLiteReading: Reading {
     try await database.read { database in
       var strays: [Waiting] = []
       try database.cachedStatement(sql: Waiting.selectStrays(limit: limit)).run([]) {
-        strays.append(Waiting(try Case($0)))
+        strays.append(try Waiting(stray: $0))
       }
       return try Waiting.Kind.allCases.flatMap { kind in
         var waiting: [Waiting] = []
@@ -101,7 +102,7 @@ package struct SQLiteReading: Reading {
     try await database.read { database in
       var page = FeedPage(after: position, limit: limit)
       try database.cachedStatement(sql: FeedRow.page("?1", after: "?2", count: "?3")).run([
-        merchant.text, position, limit,
+        merchant.text, page.after, limit,
       ]) { try page.add($0) }
       let pack = try database.cachedStatement(
         sql: "SELECT \(Columns.of(.events).list) FROM events WHERE id = ? AND sequence = ?")

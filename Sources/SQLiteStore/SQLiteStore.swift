@@ -20,7 +20,8 @@ package struct SQLiteStore: Store {
           var loader = OrderLoader(database)
           for scope in scopes { try loader.load(scope) }
           let decided = try decide(loader.loaded)
-          try write(decided.changes, database)
+          for change in loader.staleWakes.flatMap({ $0.changes(for: $0.order) }) { try run(RowWrite(change), database) }
+          for write in try decided.changes.writes() { try run(write, database) }
           answer = decided.answer
         } catch {
           try? database.rollback()
@@ -36,12 +37,10 @@ package struct SQLiteStore: Store {
     }
   }
 
-  private func write(_ changes: Changeset, _ database: Database) throws {
-    for write in try changes.writes() {
-      try database.cachedStatement(sql: write.sql).run(write.arguments)
-      // Somebody else than PayOnce changed the row or took it away.
-      if write.mustFind, database.changesCount != 1 { throw Fault.conflict }
-    }
+  private func run(_ write: RowWrite, _ database: Database) throws {
+    try database.cachedStatement(sql: write.sql).run(write.arguments)
+    // Somebody else than PayOnce changed the row or took it away.
+    if write.mustFind, database.changesCount != 1 { throw Fault.conflict }
   }
 }
 
@@ -54,21 +53,23 @@ package struct RowWrite {
   package var mustFind = false
 }
 
+extension RowWrite {
+  fileprivate init(_ change: RowChange) {
+    switch change {
+    case .insert(let table, let arguments): self.init(sql: TableSQL.of(table).insert, arguments: arguments)
+    case .delete(let table, let arguments): self.init(sql: TableSQL.of(table).delete, arguments: arguments)
+    case .update(let table, let arguments):
+      self.init(sql: TableSQL.of(table).update, arguments: arguments, mustFind: true)
+    }
+  }
+}
+
 extension Changeset {
   /// What writing it runs, in this sequence.
   /// - Throws: `ImpossibleOrder`.
   package func writes() throws -> [RowWrite] {
     var writes: [RowWrite] = []
-    try rows { change in
-      switch change {
-      case .insert(let table, let arguments):
-        writes.append(RowWrite(sql: TableSQL.of(table).insert, arguments: arguments))
-      case .delete(let table, let arguments):
-        writes.append(RowWrite(sql: TableSQL.of(table).delete, arguments: arguments))
-      case .update(let table, let arguments):
-        writes.append(RowWrite(sql: TableSQL.of(table).update, arguments: arguments, mustFind: true))
-      }
-    }
+    try rows { writes.append(RowWrite($0)) }
     for (merchant, _, row) in feeds {
       writes.append(RowWrite(sql: Self.insertFeed, arguments: [merchant.text, row.count, row.encoded]))
     }
@@ -99,7 +100,8 @@ private struct TableSQL {
     }
     let name = columns.table.name
     let places = columns.all.map { _ in "?" }.joined(separator: ", ")
-    insert = "INSERT INTO \(name) (\(list(columns.all, ", ") { $0 })) VALUES (\(places))"
+    let insert = "INSERT INTO \(name) (\(list(columns.all, ", ") { $0 })) VALUES (\(places))"
+    self.insert = insert + (columns.table.isNarrow ? " ON CONFLICT DO NOTHING" : "")
     update =
       "UPDATE \(name) SET \(list(columns.changing, ", ") { "\($0) = ?" }) "
       + "WHERE \(list(columns.key, " AND ") { "\($0) = ?" })"
@@ -116,6 +118,8 @@ struct OrderLoader {
   private let database: Database
   private var seen: Set<OrderID> = []
   private(set) var loaded = Loaded()
+  /// Beside the orders that are due.
+  private(set) var staleWakes: [StaleWake] = []
 
   init(_ database: Database) { self.database = database }
 
@@ -128,33 +132,41 @@ struct OrderLoader {
     case .due(let now, let place, let limit):
       let place = place ?? .start
       var last: WakePlace?
+      var stale: [StaleWake] = []
       // SQLite joins in this order, and so stops at the limit.
       let found = try load(
         """
         , wakes.at FROM wakes CROSS JOIN orders ON orders.id = wakes.id
         WHERE wakes.at <= ? AND (wakes.at, wakes.id) > (?, ?) ORDER BY wakes.at, wakes.id LIMIT ?
         """, [now.column, place.at, place.id, limit]
-      ) { last = WakePlace($0) }
+      ) { row, order in
+        last = WakePlace(row)
+        if let last, let order, let wake = StaleWake(last, of: order) { stale.append(wake) }
+      }
+      staleWakes += stale
       if found == limit { loaded.dueEnd = last }
     }
   }
 
   /// - Parameters:
   ///   - source: what follows the columns of the orders, one of a few fixed texts, so that its statement stays prepared.
-  ///   - see: is shown every row.
+  ///   - see: is shown every row, and its order if that can be read.
   /// - Returns: how many rows there were.
   @discardableResult
   mutating func load(
-    _ source: String, _ arguments: Arguments, see: (SQLiteRow) -> Void = { _ in }
+    _ source: String, _ arguments: Arguments, see: (SQLiteRow, Order?) -> Void = { _, _ in }
   ) throws -> Int {
     var count = 0
     try database.cachedStatement(sql: "SELECT \(Columns.orders.list) \(source)").run(arguments) { row in
       count += 1
-      see(row)
       do {
         let order = try Order(row)
+        see(row, order)
         if seen.insert(order.id).inserted { loaded.orders.append(order) }
-      } catch let error as UnreadableRow { loaded.unreadable.append(UnreadableOrder(row, error.table)) }
+      } catch let error as UnreadableRow {
+        see(row, nil)
+        loaded.unreadable.append(UnreadableOrder(row, error.table))
+      }
     }
     return count
   }

@@ -122,4 +122,14 @@ import Testing
     }
     #expect(world.send(Self.command("check"), by: .buyer(secret: 99)).code == nil)
   }
+
+  /// What a provider says of a failure is stored and told to others, so it has an end.
+  @Test func whatAProviderSaysHasAnEnd() {
+    let long = String(repeating: "é", count: 2000)
+    let failure = Failure(code: long, message: "x" + long)
+    #expect(failure.code.utf8.count == 100 && failure.message.utf8.count == 999, "no letter is cut in two")
+    #expect(long.utf8.starts(with: failure.code.utf8) && failure.message.hasPrefix("xé"))
+    #expect(Failure(code: "declined", message: "") == Failure(code: "declined", message: ""))
+    #expect(Failure(code: String(repeating: "c", count: 100), message: "").code.utf8.count == 100)
+  }
 }

@@ -167,6 +167,62 @@ import Testing
     return fields
   }
 
+  /// Numbers with which nothing can be reckoned are no numbers, so that a damaged row is one unreadable order and not the end
+  /// of the program.
+  @Test func numbersAreBounded() throws {
+    for (value, isCount) in [(-1, false), (0, false), (1, true), (1 << 31 - 1, true), (1 << 31, false)]
+      as [(Int64, Bool)]
+    {
+      #expect(Self.reads(value) { _ = try $0.count() } == isCount, "\(value)")
+    }
+    for (value, isAmount) in [
+      (-1, false), (0, true), (1_000_000_000_000_000, true), (1_000_000_000_000_001, false), (.max, false),
+    ] as [(Int64, Bool)] { #expect(Self.reads(value) { _ = try $0.amount() } == isAmount, "\(value)") }
+    for (value, isMoment) in [
+      (-1, false), (0, true), (253_402_300_799_999, true), (253_402_300_800_000, false), (.min, false),
+    ] as [(Int64, Bool)] { #expect(Self.reads(value) { _ = try $0.moment() } == isMoment, "\(value)") }
+    var walk = OrderWalk(seed: 2, merchant: MerchantID("mer_tea"))
+    _ = walk.step()
+    var row = try Row(walk.order!)
+    for state in [[0x08, 1, 0x10] + [UInt8](repeating: 0xFF, count: 9) + [1], [], [0x08, 2]] {
+      row.state = state
+      #expect(throws: UnreadableRow.self) { try Order(row) }
+      #expect(try StoredOrder(row).record.count > 5, "it is shown all the same")
+    }
+  }
+
+  private static func reads(_ value: Int64, _ read: (inout StateReader) throws -> Void) -> Bool {
+    var writer = StateWriter(origin: Instant(milliseconds: 0))
+    writer.integer(SpanField.count, value)
+    return writer.bytes.withUnsafeBytes { bytes in
+      var reader = StateReader(bytes, table: "t")
+      guard (try? reader.next() as SpanField?) != nil else { return false }
+      return (try? read(&reader)) != nil
+    }
+  }
+
+  /// Events of one commit that happened at different moments stand at their own: so the rows' sequence is that of every order.
+  @Test func aFeedRowIsOfOneMoment() throws {
+    let (early, late) = (Self.order("a"), Self.order("b"))
+    var changes = Changeset()
+    func add(_ order: Order, _ sequence: Int, _ seconds: Int) {
+      let id = EventID(order: order.id, sequence: sequence)
+      let at = OrderWalk.start.advanced(by: .seconds(seconds))
+      changes.events.append((order, Event(id: id, type: .orderPaid, at: at, data: Fields())))
+    }
+    add(early, 1, 1)
+    add(late, 1, 9)
+    add(early, 2, 1)
+    let feeds = changes.feeds
+    #expect(feeds.map { $0.at.since(OrderWalk.start).components.seconds } == [1, 9])
+    #expect(feeds.map(\.row.count) == [2, 1])
+    #expect(try feeds.map { try FeedRow($0.row.encoded) } == feeds.map(\.row))
+  }
+
+  private static func order(_ reference: String) -> Order {
+    StoreContractTests.order(MerchantID("mer_tea"), reference).order
+  }
+
   /// Each word has a number, and keeps it.
   @Test func wordsKeepTheirNumbers() {
     func expect<Word: StateWord>(_: Word.Type, _ words: String) {

@@ -88,7 +88,8 @@ import Testing
     let orders = (0..<4).map { OrderID(bits: UInt128($0)) }
     func row(_ at: Int64, _ session: String, _ spans: (Int, Int)...) -> Queued {
       let spans = spans.map { FeedRow.Span(order: orders[$0.0], first: $0.1, count: 1) }
-      return Queued(at: at, session: session, batch: 1, merchant: "m", feed: FeedRow(spans))
+      return Queued(
+        at: at, session: session, batch: 1, merchant: "m", count: Int64(spans.count), spans: FeedRow(spans).encoded)
     }
     func names(_ rows: [Queued]) -> [String] { Queued.inOrder(rows).map(\.session) }
     #expect(names([row(1, "a", (0, 1)), row(2, "b", (1, 1)), row(3, "c", (0, 2))]) == ["a", "b", "c"])
@@ -97,5 +98,37 @@ import Testing
       names([row(1, "c", (0, 3)), row(2, "b", (0, 2), (1, 2)), row(3, "a", (0, 1)), row(4, "d", (1, 3))])
         == ["a", "b", "c", "d"])
     #expect(names([]) == [])
+  }
+
+  /// One row that a newer release wrote holds up the readers of its own merchant, and nobody else.
+  @Test func aRowThatCannotBeReadIsNumbered() async throws {
+    let address = try StoreKind.newPostgres()
+    let open = StoreKind.openPostgres(address)
+    let (tea, coffee) = (
+      try await StoreContractTests.merchant(open), try await StoreContractTests.merchant(open, "coffee")
+    )
+    for merchant in [tea, coffee] { try open.store.write(StoreContractTests.order(merchant, "a").changes) }
+    try open.run("UPDATE feed_queue SET spans = '\\x00' WHERE merchant = '\(tea.text)'")
+    #expect(try await open.reading.feed(of: coffee, after: 0, limit: 9).map(\.position) == [1])
+    await #expect(throws: Fault.unavailable("a row of feed cannot be read")) {
+      try await open.reading.feed(of: tea, after: 0, limit: 9)
+    }
+    // It took its place.
+    try open.store.write(StoreContractTests.order(tea, "b").changes)
+    #expect(try await open.reading.feed(of: tea, after: 1, limit: 9).map(\.position) == [2])
+  }
+
+  /// Where no places can be given now, what has one is shown.
+  @Test func aFeedIsReadWithoutTheNumbering() async throws {
+    let address = try StoreKind.newPostgres()
+    let open = StoreKind.openPostgres(address)
+    let merchant = try await StoreContractTests.merchant(open)
+    try open.store.write(StoreContractTests.order(merchant, "a").changes)
+    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 9).map(\.position) == [1])
+    try open.store.write(StoreContractTests.order(merchant, "b").changes)
+    try open.run("ALTER TABLE numbering RENAME TO other")
+    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 9).map(\.position) == [1])
+    try open.run("ALTER TABLE other RENAME TO numbering")
+    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 9).map(\.position) == [1, 2])
   }
 }

@@ -111,6 +111,9 @@ extension StoreContractTests {
     #expect(again == read)
     let order = orders[0]
     #expect(try await open.reading.events(of: order.id, after: 1, limit: 1).map(\.id.sequence) == [2])
+    // The largest number that a cursor can be is a cursor, too.
+    #expect(try await open.reading.feed(of: tea, after: .max, limit: 100).isEmpty)
+    #expect(try await open.reading.events(of: order.id, after: 100_000, limit: 100).isEmpty)
   }
 
   @Test(arguments: StoreKind.all) func strayMoneyIsOneCase(_ kind: StoreKind) async throws {

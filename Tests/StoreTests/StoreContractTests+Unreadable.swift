@@ -24,7 +24,7 @@ extension StoreContractTests {
       try open.run("UPDATE orders SET \(column) = \(value) WHERE id = \(kind.literal(id.bits.bytes))")
     }
     try set("currency", "'zzz'", ids[0])
-    try set("state", kind.literal(try made[1].paying.encoded() + OrderField.cases.empty), ids[1])
+    try set("state", kind.literal(try made[1].paying.withoutCase()), ids[1])
     try set("state", kind.literal(try made[2].paying.encoded() + OrderField.later), ids[2])
 
     let spoilt = [("head", "orders"), ("part", "cases"), ("later", "orders")].enumerated().map { index, names in
@@ -43,6 +43,8 @@ extension StoreContractTests {
       await #expect(throws: order.fault) { try await open.reading.order(id) }
     }
     await #expect(throws: Fault.self) { try await open.reading.orders(of: merchant, status: nil, after: nil, limit: 9) }
+    let page = try await open.reading.orders(payableFrom: Self.now, to: Self.now, after: nil, of: 9)
+    #expect(page.orders.map(\.id) == [ids[3]] && Set(page.unreadable) == Set(spoilt) && page.last == ids.max())
     let known = Dictionary(uniqueKeysWithValues: ids.map { ($0, 0) })
     #expect(try await open.reading.changed(since: known).map(\.id) == [ids[3]])
   }
@@ -84,6 +86,29 @@ extension StoreContractTests {
     try open.run("UPDATE strays SET state = \(kind.literal([0]))")
     let loaded = try open.store.find(scopes)
     #expect(loaded.orders == [order] && loaded.strays == [])
+    // Somebody has to look at it all the same.
+    let waiting = try await open.reading.waiting(limit: 9)
+    #expect(waiting.map(\.id) == [stray.id.text] && waiting.map(\.since) == [stray.openedAt])
+  }
+
+  /// What says when an order wakes stands beside the order. Where it says something else, a sweep puts it right.
+  @Test(arguments: StoreKind.withSQL) func whatWakesAnOrderIsPutRight(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let (order, registered) = Self.order(try await Self.merchant(open), "a", expiresIn: 1000)
+    try open.store.write(registered)
+    let count = try #require(open.count)
+    let (at, id) = (Self.now.milliseconds, kind.literal(order.id.bits.bytes))
+    // One that is wrong beside the right one, one that is wrong alone, and the right one that is to be written again.
+    try open.run("INSERT INTO wakes (at, id) VALUES (\(at), \(id))")
+    #expect(try open.store.find([.due(Self.now, limit: 9)]).orders == [order])
+    #expect(try open.store.find([.due(Self.now, limit: 9)]).orders == [])
+    try open.run("UPDATE wakes SET at = \(at)")
+    #expect(try open.store.find([.due(Self.now, limit: 9)]).orders == [order])
+    #expect(try count("SELECT at FROM wakes") == order.wakeAt?.milliseconds)
+    let paying = Self.pay(order, "k")
+    try open.run("INSERT INTO wakes (at, id) VALUES (\(try #require(paying.order.wakeAt).milliseconds), \(id))")
+    try open.store.write(paying.changes)
+    #expect(try count("SELECT count(*) FROM wakes") == 1)
   }
 
   /// A sweep comes past what it cannot read, however much that is, and sees each order once.
@@ -121,14 +146,17 @@ extension StoreContractTests {
   }
 }
 
-extension OrderField {
-  /// One of these without anything in it.
-  fileprivate var empty: [UInt8] {
-    var writer = StateWriter(origin: Instant(milliseconds: 0))
-    writer.bytes(self, [])
-    return writer.bytes
+extension Order {
+  /// Its state with a case that says nothing.
+  fileprivate func withoutCase() throws -> [UInt8] {
+    var (item, end) = (StateWriter(origin: createdAt), StateWriter(origin: createdAt))
+    item.bytes(OrderField.cases, [])
+    end.integer(OrderField.parts, payments.count + refunds.count + cases.count)
+    return try encoded().dropLast(end.bytes.count) + item.bytes + end.bytes
   }
+}
 
+extension OrderField {
   /// A field that no release knows yet, with the number 1000.
   fileprivate static let later: [UInt8] = [0xC0, 0x3E, 1]
 }

@@ -62,9 +62,9 @@ final class FakeHouse: Store, Reading, Directory {
   }
   func orders(
     payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
-  ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
+  ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?) {
     try check()
-    return ([], nil)
+    return ([], [], nil)
   }
   func changed(since known: [OrderID: Int]) async throws(Fault) -> [Order] {
     try check()

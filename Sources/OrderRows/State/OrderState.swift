@@ -34,6 +34,8 @@ extension Order {
     for payment in payments { writer.message(OrderField.payments) { payment.encode(into: &$0, currency) } }
     for refund in refunds { writer.message(OrderField.refunds) { refund.encode(into: &$0, currency) } }
     for item in cases { writer.message(OrderField.cases) { item.encode(into: &$0, currency) } }
+    // At the end, so that nothing can be cut off unseen.
+    writer.integer(OrderField.parts, payments.count + refunds.count + cases.count)
     return writer.bytes
   }
 
@@ -63,6 +65,7 @@ extension Order {
     var (sequence, prevented) = (0, 0)
     var hashes: [UInt64] = []
     var (payments, refunds, cases): ([Payment], [Refund], [Case]) = ([], [], [])
+    var parts: Int64?
     let currency = head.amount.currency
     while let field: OrderField = try reader.next() {
       switch field {
@@ -94,6 +97,7 @@ extension Order {
       case .cases:
         let id = try reader.must(CaseID(head.id, cases.count + 1))
         cases.append(try Case(id, try reader.message(table: "cases"), currency))
+      case .parts: parts = try reader.integer()
       }
     }
     let registration = Registration(
@@ -107,7 +111,8 @@ extension Order {
       duplicates: PreventedDuplicates(count: prevented, hashes: hashes), payments: payments, refunds: refunds,
       cases: cases)
     // What would not be written would be lost at the next change.
-    guard (try? order.check()) != nil, order.liveOrdinal == head.liveOrdinal, order.keptOrdinal == head.keptOrdinal
+    guard parts == Int64(payments.count + refunds.count + cases.count), sequence <= EventID.maximumSequence,
+      (try? order.check()) != nil, order.liveOrdinal == head.liveOrdinal, order.keptOrdinal == head.keptOrdinal
     else { throw reader.unreadable }
     return order
   }

@@ -6,13 +6,13 @@ package import PaymentCore
 package enum OrderField: Int, StateField {
   case format = 1
   case createdAt, updatedAt, expiresAt, checkoutSecret, description, expiresIn, latePayment, returnURL, cancelURL,
-    metadata, closeReason, paidAt, closedAt, sequence, duplicatesPrevented, refusedKeys, payments, refunds, cases
+    metadata, closeReason, paidAt, closedAt, sequence, duplicatesPrevented, refusedKeys, payments, refunds, cases, parts
 
   package static let repeated = OrderField.payments.rawValue...OrderField.cases.rawValue
 
   package var form: StateForm {
     switch self {
-    case .format, .expiresIn, .sequence, .duplicatesPrevented: .integer
+    case .format, .expiresIn, .sequence, .duplicatesPrevented, .parts: .integer
     case .createdAt: .moment
     case .updatedAt, .expiresAt, .paidAt, .closedAt: .instant
     case .description, .returnURL, .cancelURL: .text
@@ -140,11 +140,12 @@ package enum EventField: Int, StateField {
 
 /// What a commit adds to a merchant's feed.
 package enum FeedField: Int, StateField {
-  case spans = 1
+  case format = 1
+  case spans
 
-  package static let repeated = 1...1
+  package static let repeated = FeedField.spans.rawValue...FeedField.spans.rawValue
 
-  package var form: StateForm { .messages(SpanField.self) }
+  package var form: StateForm { self == .format ? .integer : .messages(SpanField.self) }
 }
 
 package enum SpanField: Int, StateField {

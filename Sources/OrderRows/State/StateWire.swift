@@ -165,20 +165,32 @@ package struct StateReader {
     return Int64(bitPattern: try varint())
   }
 
-  /// A number that is not zero.
+  /// A number of things, at least one, and so few that it can be counted on.
   package mutating func count() throws -> Int {
-    let value = Int(try integer())
-    guard value != 0 else { throw unreadable }
+    let value = try integer()
+    guard (1...Int64(Int32.max)).contains(value) else { throw unreadable }
+    return Int(value)
+  }
+
+  /// Minor units, so few that no sum of them overflows.
+  package mutating func amount() throws -> Int64 {
+    let value = try integer()
+    guard Money.plausibleAmounts.contains(value) else { throw unreadable }
     return value
   }
 
-  package mutating func moment() throws -> Instant { Instant(milliseconds: try integer()) }
+  package mutating func moment() throws -> Instant { try plausible(Instant(milliseconds: try integer())) }
 
   package mutating func instant() throws -> Instant {
     let value = UInt64(bitPattern: try integer())
     let (sum, overflow) = origin.addingReportingOverflow(Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1))
     guard !overflow else { throw unreadable }
-    return Instant(milliseconds: sum)
+    return try plausible(Instant(milliseconds: sum))
+  }
+
+  private func plausible(_ instant: Instant) throws -> Instant {
+    guard Instant.plausible.contains(instant) else { throw unreadable }
+    return instant
   }
 
   package mutating func word<Word: StateWord>() throws -> Word {

@@ -109,7 +109,9 @@ package struct Payment: Hashable, Sendable {
 
   /// The provider's word on when it took the money counts once.
   mutating func noteCapture(at moment: Instant) {
-    guard case .succeeded(var receipt) = state, receipt.capturedAt == nil else { return }
+    guard case .succeeded(var receipt) = state, receipt.capturedAt == nil, Instant.plausible.contains(moment) else {
+      return
+    }
     receipt.capturedAt = moment
     state = .succeeded(receipt)
   }

@@ -5,6 +5,9 @@ package struct Instant: Hashable, Comparable, Sendable {
 
   package init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
+  /// From 1970 to the end of 9999: what can be written as a time, and what nothing that is added to it brings out of bounds.
+  package static let plausible = Instant(milliseconds: 0)...Instant(milliseconds: 253_402_300_799_999)
+
   /// The instant `duration` later (earlier when negative), cut off below the millisecond.
   package func advanced(by duration: Duration) -> Instant {
     Instant(milliseconds: milliseconds + duration.wholeMilliseconds)

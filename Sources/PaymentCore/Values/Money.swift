@@ -14,7 +14,7 @@ package struct Money: Hashable, Sendable {
 
   /// What a provider can be believed to have moved at once: far more than an order asks for, and so little that no sum
   /// of an order's payments and refunds overflows.
-  static let plausibleAmounts: ClosedRange<Int64> = 0...1_000_000_000_000_000
+  package static let plausibleAmounts: ClosedRange<Int64> = 0...1_000_000_000_000_000
 
   /// For a person: `19.99 CNY`.
   package var text: String { "\(decimalText) \(currency.code)" }

@@ -13,6 +13,9 @@ package struct OrderID: Hashable, Comparable, Sendable {
   /// What a store kept: any 128 bits are an identity.
   package init(bits: UInt128) { self.bits = bits }
 
+  /// When it was made, by the clock of the node that made it.
+  package var time: Instant { Instant(milliseconds: Int64(truncatingIfNeeded: bits >> 80)) }
+
   /// The twelve bits that pick the lane; equal for equal references of a merchant, whichever process computes them.
   package var laneBits: Int { Int(truncatingIfNeeded: bits >> 64) & 0xFFF }
 

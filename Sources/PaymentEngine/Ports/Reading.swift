@@ -14,10 +14,10 @@ package protocol Reading: Sendable {
   /// Looks at the next orders of all merchants behind `after`, oldest first, and returns those that could be paid, or
   /// changed, at some time between two instants.
   /// - Parameter count: how many orders are looked at, so that one call takes a bounded time.
-  /// - Returns: also the last order that was looked at; `nil` when there was none.
+  /// - Returns: also those that cannot be read, and the last order that was looked at; `nil` when there was none.
   func orders(
     payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
-  ) async throws(Fault) -> (orders: [Order], last: OrderID?)
+  ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?)
 
   /// Returns those of the orders that have a newer version than the one that is known, in no particular sequence,
   /// without those that cannot be read.

@@ -14,6 +14,8 @@ package struct ForgottenPayments: Sendable {
     case found(Found)
     /// The provider gave no answer about this number, however often it was asked.
     case unanswered(PaymentID, ProviderName)
+    /// Of this order nobody can be asked.
+    case unreadable(UnreadableOrder)
   }
 
   package struct Report: Sendable {
@@ -21,6 +23,7 @@ package struct ForgottenPayments: Sendable {
     package fileprivate(set) var orders = 0
     package fileprivate(set) var found = 0
     package fileprivate(set) var unanswered = 0
+    package fileprivate(set) var unreadable = 0
     /// Whether it went on to the end, and was not given up since nobody answers.
     package fileprivate(set) var isComplete = true
   }
@@ -47,7 +50,7 @@ package struct ForgottenPayments: Sendable {
     self.clock = clock
   }
 
-  /// Asks about every order that could be paid at some time between two instants. What is found is taken in, and settled
+  /// Asks about every order that could be paid at some time between two instants, and passes over those that cannot be read. What is found is taken in, and settled
   /// by the engine as any other payment. May be repeated: what was taken in is not found again.
   /// - Parameter tell: is given each finding as it is made.
   package func find(
@@ -57,8 +60,11 @@ package struct ForgottenPayments: Sendable {
     var silence = 0
     func note(_ findings: [Finding]) {
       for finding in findings {
-        if case .found = finding { report.found += 1 } else { report.unanswered += 1 }
-        if case .unanswered = finding { silence += 1 } else { silence = 0 }
+        switch finding {
+        case .found: (report.found, silence) = (report.found + 1, 0)
+        case .unanswered: (report.unanswered, silence) = (report.unanswered + 1, silence + 1)
+        case .unreadable: report.unreadable += 1
+        }
         tell(finding)
       }
       if findings.isEmpty { silence = 0 }
@@ -67,6 +73,9 @@ package struct ForgottenPayments: Sendable {
     while true {
       let page = try await reading.orders(payableFrom: start, to: end, after: last, of: Self.page)
       guard let newest = page.last else { return report }
+      // Of one that cannot be read only the id says from when it is.
+      let unreadable = page.unreadable.filter { OrderID(text: $0.id).map { $0.time <= end } ?? true }
+      if !unreadable.isEmpty { note(unreadable.map { .unreadable($0) }) }
       report.isComplete = try await withThrowingTaskGroup(of: [Finding].self) { group in
         for (index, order) in page.orders.enumerated() {
           if index >= Self.width { note(try await group.next() ?? []) }

@@ -187,13 +187,11 @@ extension SimulatedStore: Reading {
 
   package func orders(
     payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
-  ) async throws(Fault) -> (orders: [Order], last: OrderID?) {
+  ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?) {
     contents.withLock { contents in
       let some = contents.orders.keys.filter { id in after.map { id > $0 } ?? true }.sorted().prefix(count)
-      let orders = some.compactMap { contents.orders[$0] }.filter { order in
-        order.createdAt <= end && (order.status == .open || order.status == .closing || order.updatedAt >= start)
-      }
-      return (orders, some.last)
+      let orders = some.compactMap { contents.orders[$0] }.filter { $0.wasPayable(from: start, to: end) }
+      return (orders, [], some.last)
     }
   }
 

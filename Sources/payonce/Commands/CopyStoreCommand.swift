@@ -20,12 +20,13 @@ struct CopyStoreCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      guard case .sqlite(let path) = try StoreLocation(from, option: "--from") else {
-        throw SetupError("--from must be an embedded store, such as sqlite:./data/payonce.db. It is: \(from)")
+      let (source, target) = (try StoreLocation(from, option: "--from"), try StoreLocation(to, option: "--to"))
+      guard case .sqlite(let path) = source else {
+        throw SetupError("--from must be an embedded store, such as sqlite:./data/payonce.db. It is: \(source.shown)")
       }
-      guard case .postgres(let address) = try StoreLocation(to, option: "--to") else {
+      guard case .postgres(let address) = target else {
         throw SetupError(
-          "--to must be a database, such as postgres://payonce@db.example.com/payonce?sslmode=verify-full. It is: \(to)"
+          "--to must be a database, such as postgres://payonce@db.example.com/payonce?sslmode=verify-full. It is: \(target.shown)"
         )
       }
       guard FileManager.default.fileExists(atPath: path) else { throw SetupError("There is no store at \(path).") }

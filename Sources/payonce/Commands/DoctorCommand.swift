@@ -122,13 +122,18 @@ struct DoctorCommand: AsyncParsableCommand {
     } catch { return [.broken("waiting: cannot be looked at (\(error.reason))")] }
   }
 
-  /// Reports the orders among the first 1,000 due ones that cannot be read. Nothing is done about such an order, so it
-  /// stays due.
+  /// Reports the due orders that cannot be read. Nothing is done about such an order, so it stays due.
   static func unreadable(_ store: any Store) throws(Fault) -> Finding {
-    let limit = 1000
-    let orders = try store.find([.due(SystemClock().now(), limit: limit)]).unreadable
+    var orders: [UnreadableOrder] = []
+    var place: WakePlace?
+    let now = SystemClock().now()
+    repeat {
+      let page = try store.find([.due(now, after: place, limit: 1000)])
+      orders += page.unreadable
+      place = page.dueEnd
+    } while place != nil && orders.count < 1000
     guard let first = orders.first else { return .fine("orders: all that are due can be read") }
-    let others = orders.count == 1 ? "" : " and \(orders.count == limit ? "at least " : "")\(orders.count - 1) more"
+    let others = orders.count == 1 ? "" : " and \(place == nil ? "" : "at least ")\(orders.count - 1) more"
     return .broken(
       "orders: \(first.id)\(others) cannot be read (\(first.table)), so that nothing is done about them. A newer payonce "
         + "wrote them, or a person: run the newer one, or put back what was there")

@@ -50,8 +50,9 @@ struct FindForgottenCommand: AsyncParsableCommand {
       // No notices arrive here, so any secret will do.
       verifier: try BankSecret.ofOneProcess(isPrivate: true).verifier)
     let location = try store.location()
-    let opened = try location.openExisting()
-    if case .sqlite(let path) = location { try holdAlone(path) }
+    try location.requireExisting()
+    try location.holdAlone()
+    let opened = try location.open()
     let engine = Engine(
       stores: opened.writing, accounts: [ProviderAccount(provider)], limits: limits, clock: clock,
       logger: try log.logger("find-forgotten"))
@@ -68,6 +69,9 @@ struct FindForgottenCommand: AsyncParsableCommand {
           announce("found       \(it.payment.text) at \(it.provider.text): \(it.verdict.inWords)")
         case .unanswered(let payment, let provider):
           announce("no answer   \(payment.text) from \(provider.text)")
+        case .unreadable(let order):
+          announce(
+            "unreadable  \(order.id): ask the provider by hand, or run this again with the release that wrote it")
         }
       }
       group.cancelAll()
@@ -75,12 +79,12 @@ struct FindForgottenCommand: AsyncParsableCommand {
     }
     announce(
       "asked about \(report.orders) orders; forgotten payments: \(report.found), without an answer: \(report.unanswered)"
-    )
-    guard report.isComplete, report.unanswered == 0 else {
+        + (report.unreadable == 0 ? "" : ", orders that cannot be read: \(report.unreadable)"))
+    guard report.isComplete, report.unanswered == 0, report.unreadable == 0 else {
       announce(
-        report.isComplete
-          ? "run it again once the provider answers"
-          : "given up: the provider does not answer. Run it again once it does")
+        !report.isComplete
+          ? "given up: the provider does not answer. Run it again once it does"
+          : report.unanswered == 0 ? "not all could be asked about" : "run it again once the provider answers")
       throw ExitCode(1)
     }
   }

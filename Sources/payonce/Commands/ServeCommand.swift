@@ -87,8 +87,9 @@ struct ServeCommand: AsyncParsableCommand {
 
     let address = try wanted.reserved(option: Setting.source(listen, .listen))
     let publicURL = publicAddress?.text ?? "http://\(address)"
-    let opened = try location.open(lanes: lanes, limits: limits)
-    if case .sqlite(let path) = location { try holdAlone(path) }
+    // First, since to open a store is to bring its schema up to date.
+    try location.holdAlone()
+    let opened = try location.open(lanes: lanes, limits: limits, isServing: true)
 
     let ownBank = hasBank ? try bank(address, bankWanted, location, client, secret, logger) : nil
     let bankURL = otherBank?.text ?? ownBank?.url

@@ -72,9 +72,30 @@ struct RecordWriter {
   mutating func record(_ entries: [StateEntry]) {
     let shown = entries.filter { showsSecrets || !Self.secrets.contains($0.name) }
     list(shown, "{", "}") { writer, entry in
-      Fields.quote(entry.name, into: &writer.bytes)
+      writer.quote(entry.name)
       writer.append(writer.indent == nil ? ":" : ": ")
-      writer.value(entry.value)
+      // What is not understood may hold one of them.
+      if case .bytes(let bytes) = entry.value, !writer.showsSecrets, !Self.known.contains(entry.name) {
+        writer.quote("\(bytes.count) bytes")
+      } else {
+        writer.value(entry.value)
+      }
+    }
+  }
+
+  /// The bytes that are no secret.
+  private static let known: Set<String> = ["lookup", "refused_keys"]
+
+  /// Writes a text so that it does nothing to a terminal.
+  private mutating func quote(_ text: String) {
+    var quoted: [UInt8] = []
+    Fields.quote(text, into: &quoted)
+    for scalar in String(decoding: quoted, as: UTF8.self).unicodeScalars {
+      if scalar.isHarmless {
+        append(String(scalar))
+      } else {
+        append("\\u" + String(format: "%04x", scalar.value))
+      }
     }
   }
 
@@ -85,7 +106,7 @@ struct RecordWriter {
     case .integer(let integer): append("\(integer)")
     case .null: append("null")
     case .fields(let fields): append(fields.text)
-    case .instant, .text, .bytes: Fields.quote(value.plainText, into: &bytes)
+    case .instant, .text, .bytes: quote(value.plainText)
     }
   }
 

@@ -18,15 +18,7 @@ struct LineLog: LogHandler {
     for (name, value) in all.sorted(by: { $0.key < $1.key }) {
       line += " \(name == "hb.request.id" ? "request" : name)=\(Self.quoted("\(value)"))"
     }
-    line += "\n"
-    var bytes = ContiguousArray(line.utf8)[...]
-    // One call writes the whole line, so that lines of several threads do not mix. When it cannot be written it is
-    // dropped, and the work goes on.
-    while !bytes.isEmpty {
-      let written = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-      guard written > 0 else { return }
-      bytes = bytes.dropFirst(written)
-    }
+    LineWriter.standardError.add(line + "\n", isUrgent: event.level >= .warning)
   }
 
   /// The value as it is when it is one word of printable ASCII, else as a JSON string.

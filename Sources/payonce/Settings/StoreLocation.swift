@@ -43,9 +43,11 @@ enum StoreLocation {
   var isShared: Bool { if case .postgres = self { true } else { false } }
 
   /// Opens the store. Makes it where there is none, and migrates its schema.
-  /// - Parameter lanes: how many transactions there may be at once. SQLite has one writer in any case.
+  /// - Parameters:
+  ///   - lanes: how many transactions there may be at once. SQLite has one writer in any case.
+  ///   - isServing: whether it is for a server, which does what has to be done beside the payments.
   /// - Throws: `SetupError` when it cannot be opened, reached or migrated.
-  func open(lanes: Int = 1, limits: Limits = Limits()) throws -> OpenedStore {
+  func open(lanes: Int = 1, limits: Limits = Limits(), isServing: Bool = false) throws -> OpenedStore {
     let clock = SystemClock()
     switch self {
     case .sqlite(let path):
@@ -67,7 +69,8 @@ enum StoreLocation {
         throw SetupError("The database \(address.shown) cannot be used: \(error.reason).")
       }
       let id = UUID().uuidString.lowercased()
-      let readers = PostgresReaders(address, id: id, patience: limits.storePatience, clock: clock)
+      let readers = PostgresReaders(
+        address, id: id, patience: limits.storePatience, clock: clock, isServing: isServing)
       let reading = PostgresReading(readers)
       return OpenedStore(
         writing: (1...lanes).map { PostgresStore(address, id: "\(id)-lane-\($0)", clock: clock) },
@@ -88,10 +91,23 @@ enum StoreLocation {
 
   /// Opens the store, and refuses a file that does not exist. An empty database gets its tables.
   func openExisting() throws -> OpenedStore {
+    try requireExisting()
+    return try open()
+  }
+
+  /// - Throws: `SetupError` when it is a file that does not exist.
+  func requireExisting() throws {
     if case .sqlite(let path) = self, !exists {
       throw SetupError("There is no store at \(path). Name yours with --store, or run this in the server's folder.")
     }
-    return try open()
+  }
+
+  /// Keeps every other process off a file, for as long as this one lives. A database is for several.
+  /// - Throws: `SetupError` when another process has it.
+  func holdAlone() throws {
+    guard case .sqlite(let path) = self else { return }
+    try makeFolder(of: path)
+    try payonce.holdAlone(path)
   }
 }
 

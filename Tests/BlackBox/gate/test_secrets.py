@@ -177,6 +177,11 @@ def test_what_is_no_address_gets_in_nowhere(gate, address, tmp_path):
     charge = {"id": "pay_address", "amount": 1, "currency": "CNY", "method": "ok", "notify_url": address}
     answer = httpx.post(f"{gate.bank.url}/charges", json=charge)
     assert answer.status_code == 400 and answer.json() == {"code": "invalid_charge"}
+    answer = httpx.post(f"{gate.bank.url}/charges", json={**charge, "notify_url": None, "expires_at": "tomorrow"})
+    assert answer.status_code == 400 and answer.json() == {"code": "invalid_charge"}, "it would never expire"
+    for number in ("", "x" * 65):
+        answer = httpx.post(f"{gate.bank.url}/charges/{charge['id']}/refunds", json={"id": number, "amount": 1})
+        assert answer.status_code == 400 and answer.json() == {"code": "invalid_refund"}, number
     for option in ("--public-url", "--bank"):
         answer = run("serve", "--listen", "127.0.0.1:0", option, address, folder=tmp_path)
         assert answer.returncode == 2 and f"{option} must be an http or https URL" in answer.stderr
@@ -231,9 +236,12 @@ def test_an_address_that_an_earlier_release_took_is_given_up(tmp_path):
     "postgres://me:hunter2@db/orders?hunter2=1", "postgres://me:hunter2@db/orders", "postgres://me:hunter2@127.0.0.1:1/x",
     "postgresql://me:hunter2/hunter2:5432/x?sslmode=disable", "postgres://me:@hunter2@127.0.0.1:1/x",
 ])
-@pytest.mark.parametrize("command", [("serve", "--listen", "127.0.0.1:0"), ("keys", "list"), ("doctor",)])
+@pytest.mark.parametrize("command", [
+    ("serve", "--listen", "127.0.0.1:0", "--store"), ("keys", "list", "--store"), ("doctor", "--store"),
+    ("copy-store", "--to", "postgres://127.0.0.1:1/x", "--from"), ("copy-store", "--from", "sqlite:none.db", "--to"),
+])
 def test_the_password_of_a_store_is_not_told(command, address, tmp_path):
-    answer = run(*command, "--store", address, folder=tmp_path)
+    answer = run(*command, address, folder=tmp_path)
     assert answer.returncode in (1, 2) and len((answer.stderr + answer.stdout).strip()) > 20
     assert "hunter2" not in answer.stdout + answer.stderr, answer.stdout + answer.stderr
 
