@@ -89,13 +89,6 @@ package struct ColumnReader<Source: ResultRow> {
     (try optional() as Int64?).map(Instant.init(milliseconds:))
   }
 
-  package mutating func word<Word: RawRepresentable<String>>() throws -> Word { try must(Word(rawValue: try next())) }
-
-  package mutating func money() throws -> Money {
-    let amount: Int64 = try next()
-    return Money(amount, try must(Currency(code: try next())))
-  }
-
   package var unreadable: UnreadableRow { UnreadableRow(table: table) }
 
   package func must<Value>(_ value: Value?) throws -> Value {

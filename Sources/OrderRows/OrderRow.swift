@@ -16,18 +16,24 @@ package struct OrderHead {
 
   /// - Parameter row: begins with the columns of `Columns.orders`.
   init(_ row: some ResultRow) throws {
-    var columns = ColumnReader(row, table: "orders")
-    id = try columns.next()
-    let lookup: [UInt8] = try columns.next()
-    merchant = MerchantID(try columns.next())
-    reference = try columns.next()
-    amount = try columns.money()
-    status = try columns.word()
-    (liveOrdinal, keptOrdinal) = (try columns.optional(), try columns.optional())
-    version = try columns.next()
-    state = try columns.next()
+    // Column by column, and not by `ColumnReader`, since this is where a lane reads.
+    guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 1), let merchant = row.text(at: 2),
+      let reference = row.text(at: 3), let amount = row.integer(at: 4),
+      let currency = row.text(at: 5).flatMap({ Currency(code: $0) }),
+      let status = row.text(at: 6).flatMap({ Order.Status(rawValue: $0) }), let version = row.integer(at: 9),
+      let state = row.bytes(at: 10), Money.plausibleAmounts.contains(amount)
+    else { throw UnreadableRow(table: "orders") }
+    self.id = id
+    self.merchant = MerchantID(merchant)
+    self.reference = reference
+    self.amount = Money(amount, currency)
+    self.status = status
+    liveOrdinal = row.integer(at: 7).map { Int($0) }
+    keptOrdinal = row.integer(at: 8).map { Int($0) }
+    self.version = Int(version)
+    self.state = state
     // It would not be found by what it says.
-    guard lookup == Order.lookup(merchant, reference) else { throw columns.unreadable }
+    guard lookup == Order.lookup(self.merchant, reference) else { throw UnreadableRow(table: "orders") }
   }
 }
 

@@ -78,8 +78,8 @@ extension Event {
     writer.instant(EventField.at, at)
     for field in data.all {
       writer.message(EventField.data) { writer in
-        if let known = EventDataName(exactly: field.name) {
-          writer.word(EventDataField.knownName, known)
+        if let known = EventDataName.numbers[field.name] {
+          writer.integer(EventDataField.knownName, known)
         } else {
           writer.text(EventDataField.name, field.name)
         }

@@ -182,6 +182,7 @@ package enum EventDataName: String, StateWord {
     .reference, .amount, .currency, .payment, .provider, .method, .refund, .surplus, .code, .message, .reason,
     .amountReceived, .currencyReceived, .closeReason, .idempotencyKey, .expiresIn,
   ]
+  static let numbers = Dictionary(uniqueKeysWithValues: words.enumerated().map { ($1.rawValue, $0) })
 }
 
 // MARK: Words, by their numbers

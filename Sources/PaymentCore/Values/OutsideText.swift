@@ -11,6 +11,11 @@ extension StringProtocol {
   package var isPrintableASCII: Bool { utf8.allSatisfy { (0x20...0x7E).contains($0) } }
 }
 
+extension String {
+  /// The same without generics, which other modules would pay for.
+  package func isExactly(_ other: String) -> Bool { utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8) }
+}
+
 extension CaseIterable where Self: RawRepresentable<String> {
   /// The case that is written with these bytes.
   package init?(exactly text: some StringProtocol) {
