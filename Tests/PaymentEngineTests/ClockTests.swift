@@ -134,7 +134,8 @@ import Testing
 
     let bench = EngineHarness(store: store, provider: provider, clock: clock)
     try await bench.running {
-      try await bench.untilLater("all answers", within: .seconds(9)) { store.paid == 2500 }
+      // Its work takes time of this machine, and the clock that the test moves does not wait for it.
+      try await bench.untilLater("all answers", within: .seconds(9), yielding: 2000) { store.paid == 2500 }
     }
     #expect(provider.made.allSatisfy { $0.kind == .query }, "asked, not charged again")
   }

@@ -92,12 +92,15 @@ struct EngineHarness: Sendable {
   }
 
   /// Lets time pass, little by little, until a condition holds.
-  func untilLater(_ what: String, within limit: Duration = .seconds(3600), _ condition: () -> Bool) async throws {
+  /// - Parameter yields: how often others have their turn before the clock goes on.
+  func untilLater(
+    _ what: String, within limit: Duration = .seconds(3600), yielding yields: Int = 20, _ condition: () -> Bool
+  ) async throws {
     let end = clock.uptime() + limit
     while !condition() {
       guard clock.uptime() < end else { throw TimedOut(description: "never came true: \(what)") }
       clock.advance(by: .milliseconds(50))
-      for _ in 0..<20 { await Task.yield() }
+      for _ in 0..<yields { await Task.yield() }
     }
   }
 }

@@ -29,5 +29,7 @@ package struct WakePlace: Hashable, Comparable, Sendable {
   /// Before every order.
   package static let start = WakePlace(at: .min, id: OrderID(bits: 0))
 
-  package static func < (left: WakePlace, right: WakePlace) -> Bool { (left.at, left.id) < (right.at, right.id) }
+  package static func < (left: WakePlace, right: WakePlace) -> Bool {
+    left.at == right.at ? left.id < right.id : left.at < right.at
+  }
 }
