@@ -67,7 +67,7 @@ struct PgBench {
 
   // MARK: The same rows, with as many bytes in them
 
-  private static let id = "decode(lpad(to_hex(:n), 32, '0'), 'hex')"
+  private static let id = "decode(lpad(to_hex(:n::bigint), 32, '0'), 'hex')"
   private static let time = 1_795_000_000_000
   private static let (deadline, lapse) = ("\(time + 86_400_000)", "\(time + 40_000)")
   private static func bytes(_ count: Int) -> String { "'\\x\(String(repeating: "07", count: count))'" }
@@ -99,7 +99,7 @@ struct PgBench {
       DELETE FROM wakes WHERE at = \(deadline) AND id = \(id);
       INSERT INTO wakes VALUES (\(lapse), \(id));
       INSERT INTO events VALUES (\(id), 2, \(started));
-      \(queued) VALUES (\(time), 'pgbench', 2 * :n, 'mer_pgbench', 1, \(spans));
+      \(queued) VALUES (\(time), 'pgbench', 2 * :n::bigint, 'mer_pgbench', 1, \(spans));
       COMMIT;
       BEGIN;
       SELECT * FROM orders WHERE id = \(id) FOR UPDATE;
@@ -107,7 +107,7 @@ struct PgBench {
       DELETE FROM wakes WHERE at = \(lapse) AND id = \(id);
       DELETE FROM under_way WHERE merchant = 'mer_pgbench' AND id = \(id);
       INSERT INTO events VALUES (\(id), 3, \(succeeded));
-      \(queued) VALUES (\(time), 'pgbench', 2 * :n + 1, 'mer_pgbench', 2, \(spans));
+      \(queued) VALUES (\(time), 'pgbench', 2 * :n::bigint + 1, 'mer_pgbench', 2, \(spans));
       COMMIT;
       """
     case .cte:
@@ -116,12 +116,12 @@ struct PgBench {
         d AS (DELETE FROM wakes USING o WHERE wakes.at = \(deadline) AND wakes.id = o.id),
         w AS (INSERT INTO wakes SELECT \(lapse), id FROM o),
         e AS (INSERT INTO events SELECT id, 2, \(started) FROM o)
-      \(queued) SELECT \(time), 'pgbench', 2 * :n, 'mer_pgbench', 1, \(spans) FROM o;
+      \(queued) SELECT \(time), 'pgbench', 2 * :n::bigint, 'mer_pgbench', 1, \(spans) FROM o;
       WITH o AS (UPDATE orders SET \(paidOrder) WHERE id = \(id) AND status = 'open' RETURNING id),
         d AS (DELETE FROM wakes USING o WHERE wakes.at = \(lapse) AND wakes.id = o.id),
         u AS (DELETE FROM under_way USING o WHERE under_way.merchant = 'mer_pgbench' AND under_way.id = o.id),
         e AS (INSERT INTO events SELECT id, 3, \(succeeded) FROM o)
-      \(queued) SELECT \(time), 'pgbench', 2 * :n + 1, 'mer_pgbench', 2, \(spans) FROM o;
+      \(queued) SELECT \(time), 'pgbench', 2 * :n::bigint + 1, 'mer_pgbench', 2, \(spans) FROM o;
       """
     }
   }
