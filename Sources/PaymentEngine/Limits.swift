@@ -12,6 +12,8 @@ package struct Limits: Sendable {
   package var batch = 256
   /// How many calls to one provider may be under way at once.
   package var calls = 256
+  /// How many orders may wait in line for a place at one provider. More come back by themselves.
+  package var waitingCalls = 16_384
   /// The pause between two looks at what is due.
   package var sweepInterval: Duration = .milliseconds(200)
   /// How often a shared store is asked for what other nodes did.

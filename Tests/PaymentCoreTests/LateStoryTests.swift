@@ -121,6 +121,53 @@ import Testing
     #expect(world.calling(1) == .query)
   }
 
+  /// It was put off for a minute, and there is a place after ten seconds: what the watched one's provider says is as new as
+  /// it would have been then.
+  @Test func aChargeThatHasItsTurnWaitsForNewAnswers() throws {
+    var world = putOff()
+    world.pass(.seconds(10))
+    let charge = Call.Subject.payment(world.payment(2).id)
+    let calls = world.order!.takeCalls(world.now, rules: world.rules, recalled: [charge])
+    #expect(calls.map(\.kind) == [.query] && calls[0].payment == world.payment(1).id)
+    #expect(calls[0].priority == .acting)
+    // Nobody calls it up a second time: it is due when the answer is there.
+    let evidence = PaymentEvidence(
+      payment: calls[0].payment, provider: OrderStory.sandbox, call: calls[0].number, verdict: .notFound)
+    world.order =
+      decide(world.order, .evidence(.payment(evidence)), by: .payOnce, now: world.now, rules: world.rules).order
+    #expect(world.order!.takeCalls(world.now, rules: world.rules).map(\.kind) == [.charge])
+    // What is under way is not made due once more.
+    #expect(world.order!.takeCalls(world.now, rules: world.rules, recalled: [charge]).isEmpty)
+  }
+
+  /// Readers ask again and again while nothing can be asked.
+  @Test func whatIsOnlyPutOffAgainIsKnown() throws {
+    var world = open()
+    world.pay("a")
+    world.answer(action)
+    world.now = world.now.advanced(by: .seconds(20))
+    var put: [Call] = []
+    func putOff(_ order: Order?) -> Order {
+      var order = order!
+      put = []
+      _ = order.takeCalls(world.now, rules: world.rules) { call in
+        put.append(call)
+        return .seconds(60)
+      }
+      return order
+    }
+    let first = putOff(world.order)
+    #expect(put.map(\.kind) == [.query] && !first.isOnlyPutOffAgain(put, since: world.order!, now: world.now))
+    world.now = world.now.advanced(by: .seconds(10))
+    func after(_ command: Command) -> Order {
+      putOff(decide(first, command, by: .payOnce, now: world.now, rules: world.rules).order)
+    }
+    let asked = after(.check(world.payment().id))
+    #expect(asked != first && asked.isOnlyPutOffAgain(put, since: first, now: world.now))
+    #expect(!after(.closePayment(world.payment().id)).isOnlyPutOffAgain(put, since: first, now: world.now))
+    #expect(put.map(\.priority) == [.acting], "the question before a close")
+  }
+
   @Test func whatItsProviderNeverTakesAndNeverKnewCanBeClosed() {
     var world = open(OrderStory.forgetting)
     world.pay("a")

@@ -77,25 +77,32 @@ import Testing
     let log = FakeLog("provider", from: .warning)
     let dispatcher = Dispatcher(accounts: [], limits: Limits(), clock: FakeClock(), logger: log.logger)
     for name in ["alpha", "beta", "alpha"] {
-      #expect(dispatcher.admit(ProviderName(name)) == .seconds(60))
+      #expect(dispatcher.admit(CallPlacesTests.call(1, .charge, provider: name)) == .seconds(60))
     }
     #expect(log.heard == ["alpha", "beta"])
   }
 
   @Test func theBreakerLetsOneCallFindOut() {
-    var breaker = Breaker()
+    var breaker = Breaker(limit: 100)
     for _ in 0..<10 {
-      #expect(breaker.admit(uptime: .zero) == nil)
+      #expect(breaker.allows(uptime: .zero))
+      breaker.begin()
       breaker.record(isAnswer: false, uptime: .zero)
     }
-    #expect(breaker.admit(uptime: .zero) == .seconds(1))
-    #expect(breaker.admit(uptime: .seconds(1)) == nil)
-    #expect(breaker.admit(uptime: .seconds(1)) == .seconds(2))
+    #expect(!breaker.allows(uptime: .milliseconds(999)))
+    #expect(breaker.allows(uptime: .seconds(1)))
+    breaker.begin()
+    #expect(!breaker.allows(uptime: .seconds(1)))
     breaker.record(isAnswer: false, uptime: .seconds(1))
-    #expect(breaker.admit(uptime: .seconds(1)) == .seconds(2))
-    #expect(breaker.admit(uptime: .seconds(3)) == nil)
+    #expect(!breaker.allows(uptime: .milliseconds(2999)))
+    #expect(breaker.outage(uptime: .seconds(3)) == .seconds(3))
+    #expect(breaker.allows(uptime: .seconds(3)))
+    breaker.begin()
     breaker.record(isAnswer: true, uptime: .seconds(3))
-    #expect(breaker.admit(uptime: .seconds(3)) == nil)
-    #expect(breaker.admit(uptime: .seconds(3)) == nil)
+    #expect(breaker.allows(uptime: .seconds(3)) && !breaker.isOpen)
+    // Step by step, and then as many as before.
+    #expect(breaker.width == 2)
+    for _ in 0..<200 { breaker.record(isAnswer: true, uptime: .seconds(3)) }
+    #expect(breaker.width == 100)
   }
 }

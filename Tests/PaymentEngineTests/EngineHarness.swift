@@ -30,13 +30,14 @@ struct EngineHarness: Sendable {
 
   init(
     store: FakeStore = FakeStore(), others: [FakeStore] = [], provider: FakeProvider = FakeProvider(),
-    clock: FakeClock = FakeClock(), logger: Logger = Self.logger, limits: Limits = Limits()
+    beside: [FakeProvider] = [], clock: FakeClock = FakeClock(), logger: Logger = Self.logger, limits: Limits = Limits()
   ) {
     self.store = store
     self.provider = provider
     self.clock = clock
     engine = Engine(
-      stores: [store] + others, accounts: [ProviderAccount(provider)], limits: limits, clock: clock, logger: logger)
+      stores: [store] + others, accounts: ([provider] + beside).map { ProviderAccount($0) }, limits: limits,
+      clock: clock, logger: logger)
   }
 
   static func rules(_ provider: FakeProvider) -> Rules {
@@ -86,8 +87,9 @@ struct EngineHarness: Sendable {
   }
 
   @discardableResult
-  func pay(_ order: OrderID, _ key: String) async throws -> Outcome {
-    try await engine.journal.submit(
+  func pay(_ order: OrderID, _ key: String, at other: FakeProvider? = nil) async throws -> Outcome {
+    let provider = other ?? provider
+    return try await engine.journal.submit(
       .pay(order, key: IdempotencyKey(key)!, provider: provider.name, method: nil), by: .payOnce)
   }
 

@@ -10,6 +10,7 @@ final class FakeStore: Store {
     var orders: [OrderID: Order] = [:]
     var loads: [Int] = []
     var saves = 0
+    var written = 0
     var strays: [Case] = []
     var isOpen = false
     var unreadable: Set<OrderID> = []
@@ -78,6 +79,7 @@ final class FakeStore: Store {
     }
     try beforeSave(number, changes)
     state.withLock { state in
+      state.written += changes.orders.count
       for change in changes.orders { state.orders[change.after.id] = change.after }
       state.strays += changes.strays
     }
@@ -101,6 +103,8 @@ final class FakeStore: Store {
   /// How many scopes each load named.
   var loads: [Int] { state.withLock { $0.loads } }
   var saves: Int { state.withLock { $0.saves } }
+  /// How often an order was written, all of them together.
+  var written: Int { state.withLock { $0.written } }
 }
 
 /// A provider that answers as it is told.

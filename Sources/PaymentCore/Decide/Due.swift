@@ -23,13 +23,15 @@ extension Order {
   /// Takes the leases of the calls that are due now, oldest payment first. They must be stored before a call leaves.
   /// - Parameters:
   ///   - now: as for `decide`: time does not run backwards for an order.
+  ///   - recalled: what was put off and has its turn now.
   ///   - admit: says for how long a call has to be put off, since its provider is down or too much is under way; `nil` when
   ///     it can be made.
   /// - Returns: the calls to make.
   package mutating func takeCalls(
-    _ now: Instant, rules: Rules, admit: (Call) -> Duration? = { _ in nil }
+    _ now: Instant, rules: Rules, recalled: [Call.Subject] = [], admit: (Call) -> Duration? = { _ in nil }
   ) -> [Call] {
     let now = moment(now, margin: rules.schedule.leaseMargin)
+    for subject in recalled { bringForward(subject, now: now) }
     return due(now, rules: rules).filter { call in
       if let wait = admit(call) {
         postpone(call, by: wait, now: now)
@@ -62,7 +64,17 @@ extension Order {
   package func query(_ payment: Payment) -> Call { call(.query, payment, nil) }
 
   private func call(_ kind: Call.Kind, _ payment: Payment, _ refund: Refund?) -> Call {
-    Call(kind, of: payment, refund: refund, description: registration.description)
+    Call(
+      kind, of: payment, refund: refund, description: registration.description,
+      isAwaited: refund == nil && isAwaited(payment))
+  }
+
+  /// Whether the close of this payment, or the charge of the next one, waits for the provider's answer about it. That is
+  /// so for the first question: one that was not answered is asked again by the schedule, as any other.
+  private func isAwaited(_ payment: Payment) -> Bool {
+    guard payment.calls.step == 0 else { return false }
+    if payment.isLive { return payment.closeRequestedAt != nil }
+    return payment.isWatched && payment.calls.answeredAskAt == nil && livePayment.map { !$0.mayHaveLeft } ?? false
   }
 
   private mutating func lease(_ call: Call, now: Instant, schedule: Schedule) {
@@ -89,6 +101,40 @@ extension Order {
       if call.kind == .charge, !payments[index].mayHaveLeft { askWatched(at: moment) }
     }
     touch(now)
+  }
+
+  /// Makes a call due that was put off. One that has been made meanwhile, or is not needed any more, is left alone.
+  private mutating func bringForward(_ subject: Call.Subject, now: Instant) {
+    switch subject {
+    case .refund(let id):
+      guard let calls = refund(id)?.calls, calls.lease == nil, let next = calls.nextAt, next > now else { return }
+      refunds[id.ordinal - 1].calls.nextAt = now
+    case .payment(let id):
+      guard let payment = payment(id), payment.calls.lease == nil, let next = payment.calls.nextAt, next > now
+      else { return }
+      payments[id.ordinal - 1].calls.nextAt = now
+      // The answers for which it waits are to be as new as they would have been later.
+      if payment.isLive, !payment.mayHaveLeft { askWatched(at: now) }
+    }
+    touch(now)
+  }
+
+  /// Whether nothing happened since but that calls were put off again which had been put off beyond now before: readers
+  /// ask again and again for what cannot be asked now.
+  package func isOnlyPutOffAgain(_ calls: [Call], since before: Order, now: Instant) -> Bool {
+    var order = self
+    order.updatedAt = before.updatedAt
+    for call in calls {
+      switch call.subject {
+      case .payment(let id):
+        guard let known = before.payment(id)?.calls, let next = known.nextAt, next > now else { return false }
+        (order.payments[id.ordinal - 1].calls.nextAt, order.payments[id.ordinal - 1].calls.step) = (next, known.step)
+      case .refund(let id):
+        guard let known = before.refund(id)?.calls, let next = known.nextAt, next > now else { return false }
+        order.refunds[id.ordinal - 1].calls.nextAt = next
+      }
+    }
+    return order == before
   }
 
   /// Forgets what was answered about the watched payments, and has their providers asked at this moment. A query in

@@ -6,6 +6,16 @@ package struct Call: Hashable, Sendable {
 
     /// Whether the call can itself make money move, now or by the buyer's next step.
     package var movesMoney: Bool { self == .charge || self == .refund }
+
+    fileprivate var asks: Bool { self == .query || self == .queryRefund }
+  }
+
+  /// Which calls come first where a provider has not room for all.
+  package enum Priority: CaseIterable, Hashable, Sendable {
+    /// It moves money or stops it, or has to be answered before that.
+    case acting
+    /// It asks how things stand.
+    case asking
   }
 
   package let kind: Kind
@@ -22,14 +32,32 @@ package struct Call: Hashable, Sendable {
   package let description: String?
   /// The refund that is made or asked for.
   package let refund: RefundPart?
+  package let priority: Priority
 
   package struct RefundPart: Hashable, Sendable {
     package let id: RefundID
     package let amount: Money
   }
 
-  package init(_ kind: Kind, of payment: Payment, refund: Refund? = nil, description: String?) {
+  /// What is moved or asked about.
+  package enum Subject: Hashable, Sendable {
+    case payment(PaymentID)
+    case refund(RefundID)
+
+    package var text: String {
+      switch self {
+      case .payment(let id): id.text
+      case .refund(let id): id.text
+      }
+    }
+  }
+
+  /// - Parameter isAwaited: whether a charge or a close waits for its answer.
+  package init(
+    _ kind: Kind, of payment: Payment, refund: Refund? = nil, description: String?, isAwaited: Bool = false
+  ) {
     self.kind = kind
+    priority = kind.asks && !isAwaited ? .asking : .acting
     number = (refund?.calls.made ?? payment.calls.made) + 1
     self.payment = payment.id
     provider = payment.provider
@@ -40,6 +68,6 @@ package struct Call: Hashable, Sendable {
     self.refund = refund.map { RefundPart(id: $0.id, amount: $0.amount) }
   }
 
-  /// What is moved or asked about: the refund, else the payment.
-  package var subject: String { refund?.id.text ?? payment.text }
+  /// The refund, else the payment.
+  package var subject: Subject { refund.map { .refund($0.id) } ?? .payment(payment) }
 }

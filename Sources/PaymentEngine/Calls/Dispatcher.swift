@@ -12,8 +12,8 @@ package final class Dispatcher: Sendable {
   }
   private struct State {
     var queue: [Item] = []
-    var running: [ProviderName: Int] = [:]
-    var breakers: [ProviderName: Breaker] = [:]
+    /// Of every provider by itself, so that a slow one takes nothing from the others.
+    var places: [ProviderName: CallPlaces]
     /// The calls under way, the oldest first.
     var flights: [Flight] = []
     /// `run`, while there is nothing to make; `watchFlights`, while nothing is under way.
@@ -23,54 +23,50 @@ package final class Dispatcher: Sendable {
     var missing: Set<ProviderName> = []
     var isStopping = false
     /// A call that is admitted is under way, also while its lease is being stored.
-    var isOver: Bool { isStopping && !running.contains { $0.value > 0 } }
+    var isOver: Bool { isStopping && places.values.allSatisfy(\.isIdle) }
   }
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   private let providers: [ProviderName: any Provider]
+  private let names: [ProviderName]
   private let schedule: Schedule
-  private let limit: Int
   private let clock: any Clock
   private let logger: Logger
 
   package init(accounts: [ProviderAccount], limits: Limits, clock: any Clock, logger: Logger) {
     providers = Dictionary(uniqueKeysWithValues: accounts.map { ($0.account.provider, $0.adapter) })
+    names = accounts.map(\.account.provider)
+    let places = CallPlaces(limit: limits.calls, waiting: limits.waitingCalls)
+    state = Mutex(State(places: providers.mapValues { _ in places }))
     schedule = limits.schedule
-    limit = limits.calls
     self.clock = clock
     self.logger = logger
   }
 
-  /// Reserves room for a call, before its lease is stored. A reserved call is enqueued or released.
-  /// - Returns: how long to wait before it is asked for again; `nil` when there was room.
-  func admit(_ provider: ProviderName) -> Duration? {
-    guard providers[provider] != nil else {
-      if state.withLock({ $0.missing.insert(provider).inserted }) {
+  /// Takes a place for a call, before its lease is stored. A call that has one is enqueued or released; another one waits
+  /// in line.
+  /// - Returns: for how long to put it off; `nil` when it has its place.
+  func admit(_ call: Call) -> Duration? {
+    guard providers[call.provider] != nil else {
+      if state.withLock({ $0.missing.insert(call.provider).inserted }) {
         logger.warning(
           "a provider is turned off at this server, and a call to it waits",
-          metadata: ["provider": "\(provider.text)"])
+          metadata: ["provider": "\(call.provider.text)"])
       }
       return .seconds(60)
     }
     let uptime = clock.uptime()
-    return state.withLock { state in
-      let running = state.running[provider, default: 0]
-      guard !state.isStopping, running < limit else { return .seconds(1) }
-      if let wait = state.breakers[provider, default: Breaker()].admit(uptime: uptime) { return wait }
-      state.running[provider] = running + 1
-      return nil
-    }
+    // Whoever comes after this process finds it due.
+    return state.withLock { $0.isStopping ? .zero : $0.places[call.provider]!.admit(call, uptime: uptime) }
   }
 
-  /// Gives back the room of calls that are not made, since their leases were not stored.
-  func release(_ calls: [Call]) {
-    wake { state in
-      for call in calls {
-        state.running[call.provider, default: 1] -= 1
-        state.breakers[call.provider]?.abandon()
-      }
-    }
+  /// What of an order was put off and has its turn now.
+  func recalled(_ order: OrderID) -> [Call.Subject] {
+    state.withLock { state in names.flatMap { state.places[$0]!.recalled(order) } }
   }
+
+  /// Gives back the places of calls that are not made, since their leases were not stored.
+  func release(_ calls: [Call]) { wake { state in for call in calls { state.places[call.provider]!.release(call) } } }
 
   /// Hands over calls whose leases are stored.
   /// - Parameter leasedAt: the uptime at which the leases began.
@@ -90,7 +86,10 @@ package final class Dispatcher: Sendable {
         }
         for item in items { group.addTask { await self.make(item, journal) } }
         if items.isEmpty {
-          if isOver { break }
+          if isOver {
+            await handBack(journal)
+            break
+          }
           await park { state, continuation in
             guard state.queue.isEmpty, !state.isOver else { return false }
             state.parked = continuation
@@ -108,16 +107,17 @@ package final class Dispatcher: Sendable {
   package func stop() { wake { $0.isStopping = true } }
 
   /// Changes the state and lets `run` look at it.
-  private func wake(_ change: (inout State) -> Void) {
-    let (parked, watch) = state.withLock { state in
-      change(&state)
+  private func wake<Value: Sendable>(_ change: (inout State) -> Value) -> Value {
+    let (value, parked, watch) = state.withLock { state in
+      let value = change(&state)
       let watch = state.isOver ? state.parkedWatch : nil
       if watch != nil { state.parkedWatch = nil }
       defer { state.parked = nil }
-      return (state.parked, watch)
+      return (value, state.parked, watch)
     }
     parked?.resume()
     watch?.resume()
+    return value
   }
 
   /// - Parameter take: keeps the continuation, or says that there is something to do.
@@ -134,18 +134,64 @@ package final class Dispatcher: Sendable {
     let isLate = clock.uptime() - item.leasedAt > schedule.clockTolerance
     let evidence = isLate ? call.evidence(.notSent) : await perform(call, provider)
     let uptime = clock.uptime()
-    state.withLock { state in
-      var breaker = state.breakers[call.provider, default: Breaker()]
-      if isLate { breaker.abandon() } else { breaker.record(isAnswer: evidence.isAnswer, uptime: uptime) }
-      state.breakers[call.provider] = breaker
+    state.withLock {
+      $0.places[call.provider]!.land(call, isAnswer: isLate ? nil : evidence.isAnswer, uptime: uptime)
     }
     logger.log(
       level: evidence.isAnswer ? .debug : .info, "provider call",
       metadata: call.metadata.merging(evidence.metadata) { $1 })
     await report(evidence, of: call, to: journal)
-    // The room is given back only now, so that evidence that waits for the store is bounded, too.
-    wake { $0.running[call.provider, default: 1] -= 1 }
+    await callUp(after: call.payment.order, at: call.provider, journal)
   }
+
+  // MARK: Who waits in line
+
+  /// Calls up the next in line of each provider, if there is a place. More follow when it is done. Whoever comes home
+  /// does the same; this finds out whether a provider is back, and goes on where the store did not.
+  func callUp(reportingTo journal: Journal) async {
+    for name in names { await callUp(after: nil, at: name, journal, most: 1) }
+  }
+
+  /// Settles a command, and wakes those in line one after the other, for as long as there are places.
+  private func callUp(
+    after order: OrderID?, at provider: ProviderName, _ journal: Journal, most: Int = .max
+  ) async {
+    var (done, left) = (order, most)
+    while true {
+      let uptime = clock.uptime()
+      let next = wake { state -> OrderID? in
+        if let done { state.places[provider]!.settle(done) }
+        return state.isStopping || left == 0 ? nil : state.places[provider]!.callUp(uptime: uptime)
+      }
+      guard let next else { return }
+      left = await wakeUp(next, journal) ? left - 1 : 0
+      done = next
+    }
+  }
+
+  /// - Returns: whether it is stored. An order for which it is not comes back by itself.
+  private func wakeUp(_ order: OrderID, _ journal: Journal) async -> Bool {
+    do throws(Fault) { _ = try await journal.submit(.wake(order), by: .payOnce) } catch { return false }
+    return true
+  }
+
+  /// Makes due what waits in line at the end, so that the next process, or another node, need not wait.
+  private func handBack(_ journal: Journal) async {
+    for name in names {
+      while true {
+        let some = state.withLock { $0.places[name]!.dismiss(Self.handedBack) }
+        let isStored = await withTaskGroup(of: Bool.self) { group in
+          for order in some { group.addTask { await self.wakeUp(order, journal) } }
+          return await group.allSatisfy { $0 }
+        }
+        state.withLock { state in for order in some { state.places[name]!.settle(order) } }
+        guard isStored, !some.isEmpty else { break }
+      }
+    }
+  }
+
+  /// How many at once.
+  private static let handedBack = 256
 
   /// The call, or doubt once its time is over.
   private func perform(_ call: Call, _ provider: any Provider) async -> Evidence {

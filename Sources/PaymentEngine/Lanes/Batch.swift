@@ -8,6 +8,11 @@ struct Batch {
     var isDecided = false
     /// Whether its calls wait for the next sweep.
     var isHeld = false
+
+    /// Whether there is nothing in it that is worth a write.
+    func isOnlyPutOffAgain(_ calls: [Call], _ now: Instant) -> Bool {
+      !calls.isEmpty && before.map { order.isOnlyPutOffAgain(calls, since: $0, now: now) } ?? false
+    }
   }
   private struct Reference: Hashable {
     let merchant: MerchantID
@@ -90,15 +95,21 @@ struct Batch {
     strays[stray.id.order, default: []].append(stray)
   }
 
-  /// Takes the leases of what is due now as far as the dispatcher has room. The rest is put off.
+  /// Takes the leases of what is due now as far as the dispatcher has places. The rest is put off.
   mutating func leaseCalls(_ dispatcher: Dispatcher) -> [Call] {
     var calls: [Call] = []
     for index in slots.indices where slots[index].isDecided {
+      var putOff: [Call] = []
       if !slots[index].isHeld {
-        calls += slots[index].order.takeCalls(now, rules: rules) { dispatcher.admit($0.provider) }
+        let recalled = dispatcher.recalled(slots[index].order.id)
+        calls += slots[index].order.takeCalls(now, rules: rules, recalled: recalled) { call in
+          let wait = dispatcher.admit(call)
+          if let wait, wait > .zero { putOff.append(call) }
+          return wait
+        }
       }
       let slot = slots[index]
-      guard slot.before != slot.order else { continue }
+      guard slot.before != slot.order, !slot.isOnlyPutOffAgain(putOff, now) else { continue }
       changeset.orders.append(.init(before: slot.before, after: slot.order))
       published.append(slot.order)
     }

@@ -219,10 +219,11 @@ extension Lane.Work {
     }
   }
 
-  /// Whether it is PayOnce's own and ends something that is under way: evidence, a sweep, a recovery, a probe.
+  /// Whether it is PayOnce's own and ends something that is under way: evidence, a sweep, an order that is called up, a
+  /// recovery, a probe.
   fileprivate var isOwn: Bool {
     switch self {
-    case .sweep, .recover, .probe, .command(.evidence, _): true
+    case .sweep, .recover, .probe, .command(.evidence, _), .command(.wake, _): true
     case .command: false
     }
   }

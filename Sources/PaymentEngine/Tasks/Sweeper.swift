@@ -23,7 +23,10 @@ struct Sweeper: Sendable {
     // The place moves on past orders that cannot be read or that another node holds.
     var place: WakePlace?
     while !dispatcher.isStopping {
-      do throws(Fault) { place = try await journal.sweep(after: place, limit: limits.batch).next } catch {
+      do throws(Fault) {
+        place = try await journal.sweep(after: place, limit: limits.batch).next
+        if place == nil { await dispatcher.callUp(reportingTo: journal) }
+      } catch {
         place = nil
         if error != .clockWrong { logger.warning("a sweep failed; it is tried again", metadata: ["fault": "\(error)"]) }
       }

@@ -313,14 +313,14 @@ struct ModelState {
       if call.kind.movesMoney {
         let calls = call.refund.map { before.refund($0.id)?.calls } ?? before.payment(call.payment)?.calls
         if let first = calls?.firstSent, let window = bank.sheet.repeatWindow, instant.since(first.at) >= window {
-          broken = "3: \(call.subject) is sent again after its key may be forgotten"
+          broken = "3: \(call.subject.text) is sent again after its key may be forgotten"
         }
         let isUnderWay = flights.contains {
           // A node that froze may still be in it, for as long as it would not drop it.
           ($0.kind, $0.payment, $0.refund) == (call.kind, call.payment, call.refund?.id) && $0.isAwaited
             && (!$0.isFrozen || .seconds(now - $0.leasedAt) < rules.schedule.moving)
         }
-        if isUnderWay { broken = "5: \(call.subject) leaves while it is under way" }
+        if isUnderWay { broken = "5: \(call.subject.text) leaves while it is under way" }
       }
       flights.append(
         Flight(kind: call.kind, number: call.number, payment: call.payment, refund: call.refund?.id, leasedAt: now))

@@ -203,7 +203,7 @@ final class Auditor: @unchecked Sendable {
 
   func leaves(_ call: Call, from provider: SimulatedProvider) {
     tell(
-      call.payment.order, "\(call.kind.rawValue) of \(call.subject) leaves for \(call.provider.text)")
+      call.payment.order, "\(call.kind.rawValue) of \(call.subject.text) leaves for \(call.provider.text)")
     let stored = world.store[call.payment.order]
     let isIntended =
       if let refund = call.refund {
@@ -213,7 +213,7 @@ final class Auditor: @unchecked Sendable {
       }
     hold(isIntended, "5: intent before action", "\(call.kind.rawValue) left before it was stored", call.payment.order)
     let now = world.clock.now
-    let subject = call.subject
+    let subject = call.subject.text
     // Two queries at once are no harm, and happen where an answer in flight is too old to be waited for.
     guard call.kind == .charge || call.kind == .refund else { return }
     if let since = underWay[subject]?.values.max() {
@@ -233,7 +233,7 @@ final class Auditor: @unchecked Sendable {
   /// A call is really on its way: it may arrive, whatever becomes of its answer.
   func goes(_ call: Call, to kind: BankKind) {
     guard call.kind == .charge || call.kind == .refund else { return }
-    let (now, subject) = (world.clock.now, call.subject)
+    let (now, subject) = (world.clock.now, call.subject.text)
     let first = firstSent[subject, default: now]
     firstSent[subject] = first
     hold(
@@ -243,7 +243,7 @@ final class Auditor: @unchecked Sendable {
 
   /// A call came to its end, or its node did.
   func ends(_ call: Call) {
-    underWay[call.subject]?[call.number] = nil
+    underWay[call.subject.text]?[call.number] = nil
   }
 
   /// A charge is asked for the first time: whatever was started before must be out of the way, as far as anybody can know.

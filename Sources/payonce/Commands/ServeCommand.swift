@@ -71,6 +71,8 @@ struct ServeCommand: AsyncParsableCommand {
     let (hasSandbox, hasDemo) = (playground.hasSandbox, playground.hasDemo)
     let otherBank = hasSandbox ? bankAddress : nil
     var limits = try Self.limits(callTimeout: callTimeout)
+    // A call that has its place finds a connection, too: nothing that counts more waits behind it there.
+    limits.calls = min(limits.calls, Descriptors.all.calls)
     let location = try store.location()
     let lanes = try Self.number(lanes, .lanes, 1...64) ?? 2
     let hasBank = hasSandbox && otherBank == nil
