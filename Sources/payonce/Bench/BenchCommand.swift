@@ -127,7 +127,9 @@ struct BenchCommand: AsyncParsableCommand {
             try pgbench.measure(style, payments: payments, clients: clients, first: first))
           first += payments
         }
-        note("engine, \(clients) callers", try await EngineBench(store).measure(payments: payments, callers: clients))
+        note(
+          "engine, \(clients) callers",
+          try await EngineBench(store).measure(payments: payments, callers: clients, log: pgbench.log))
       }
       for nodes in [1, 2] {
         var servers: [BenchServer] = []
@@ -190,6 +192,8 @@ struct Rate: CustomStringConvertible {
   let p99: Double?
   /// How many commits it took; `nil` when they were not counted.
   let commits: Int?
+  /// What each payment cost the machine, in words.
+  private var cost: String?
 
   init(count: Int, in duration: Duration, latencies: [Int64] = [], commits: Int? = nil) {
     self.commits = commits
@@ -207,6 +211,12 @@ struct Rate: CustomStringConvertible {
     let rate = String(format: "%8.0f/s", perSecond)
     guard let p50, let p99 else { return rate }
     let latency = String(format: "  p50 %7.2f ms  p99 %7.2f ms", p50, p99)
-    return rate + latency + (commits.map { "  \($0) commits" } ?? "")
+    return rate + latency + (commits.map { "  \($0) commits" } ?? "") + (cost.map { "  \($0)" } ?? "")
+  }
+
+  func costing(_ cost: String) -> Rate {
+    var rate = self
+    rate.cost = cost
+    return rate
   }
 }

@@ -113,14 +113,16 @@ struct EngineBench {
   private let store: BenchStore
   init(_ store: BenchStore) { self.store = store }
 
-  func measure(payments: Int, callers: Int) async throws -> Rate {
+  /// - Parameter log: says where PostgreSQL's log ends, if the store is one.
+  func measure(payments: Int, callers: Int, log: () throws -> Int64? = { nil }) async throws -> Rate {
     let orders = try await store.register(payments)
     let counted = store.opened.writing.map { CountedStore($0) }
     let engine = Engine(
       stores: counted, accounts: [ProviderAccount(InstantProvider())],
       clock: SystemClock(), logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
     let threads = counted.indices.map { LaneThread(name: "lane \($0 + 1)") }
-    return try await withThrowingTaskGroup(of: [Int64].self) { group in
+    let before = ResourceUse(log: try log())
+    let rate = try await withThrowingTaskGroup(of: [Int64].self) { group in
       async let running: Void = engine.run(on: threads)
       let start = ContinuousClock.now
       for caller in 0..<callers {
@@ -140,6 +142,7 @@ struct EngineBench {
       await running
       return Rate(count: payments, in: duration, latencies: latencies, commits: counted.map(\.commits).reduce(0, +))
     }
+    return rate.costing(ResourceUse(log: try log()).perPayment(since: before, payments))
   }
 
   /// Pays as a request does: sends the command and waits for the outcome.

@@ -48,7 +48,15 @@ struct PgBench {
     return latencies
   }
 
-  private func psql(_ sql: String) throws { _ = try run("psql", ["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, url]) }
+  /// Where the server's log ends, in bytes.
+  func log() throws -> Int64? {
+    Int64(try psql("SELECT pg_current_wal_lsn() - '0/0'").trimmingCharacters(in: .whitespacesAndNewlines))
+  }
+
+  @discardableResult
+  private func psql(_ sql: String) throws -> String {
+    try run("psql", ["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, url])
+  }
 
   private func run(_ program: String, _ arguments: [String]) throws -> String {
     let process = Process()
