@@ -52,7 +52,7 @@ package struct Problems: RouterMiddleware {
       return switch fault {
       case .overloaded: .overloaded
       case .clockWrong: .clockWrong
-      case .conflict, .unavailable, .unknownCommit: .unavailable
+      case .conflict, .contested, .unavailable, .unknownCommit: .unavailable
       }
     case let error as HTTPError where error.status == .notFound:
       return Problem(Refusal(.notFound, "There is no such resource."))

@@ -82,6 +82,9 @@ MUTANTS = {
         "      dispatcher.release(calls)\n      throw error\n",
         "      guard error == .unknownCommit else {\n        dispatcher.release(calls)\n        throw error\n      }\n"
         "      listeners.publish(made.1)\n      dispatcher.enqueue(calls, leasedAt: uptime)\n      return made.0\n"),
+    "an order that others hold counts as none": (
+        "Lane.swift", "if let scope, held.contains(scope) { return .failure(.conflict) }\n",
+        "if let scope, held.contains(scope), loaded.orders.isEmpty { return .failure(.conflict) }\n"),
     "an old notice overwrites newer truth": (
         "Decider+Evidence.swift", "} else if payment.isLive {",
         "} else if payment.isLive || payment.status == .succeeded {"),

@@ -14,6 +14,7 @@ final class FakeStore: Store {
     var strays: [Case] = []
     var isOpen = false
     var unreadable: Set<OrderID> = []
+    var held: Set<OrderID> = []
     var clockLead: Duration?
     var duringLoad: (@Sendable () -> Void)?
   }
@@ -60,7 +61,16 @@ final class FakeStore: Store {
         }
       }
       for order in found.values.sorted(by: { $0.id < $1.id }) {
-        if state.unreadable.contains(order.id) {
+        if state.held.contains(order.id) {
+          loaded.held += scopes.filter { scope in
+            switch scope {
+            case .order(let id): id == order.id
+            case .reference(let merchant, let text):
+              (merchant, text) == (order.registration.merchant, order.registration.reference)
+            case .due: false
+            }
+          }
+        } else if state.unreadable.contains(order.id) {
           let (merchant, reference) = (order.registration.merchant.text, order.registration.reference)
           loaded.unreadable.append(
             UnreadableOrder(id: order.id.text, merchant: merchant, reference: reference, table: "payments"))
@@ -91,6 +101,9 @@ final class FakeStore: Store {
   func put(_ order: Order) { state.withLock { $0.orders[order.id] = order } }
 
   func spoil(_ ids: some Sequence<OrderID>) { state.withLock { $0.unreadable.formUnion(ids) } }
+
+  /// Lets another node hold these orders, and no others.
+  func hold(_ ids: some Sequence<OrderID>) { state.withLock { $0.held = Set(ids) } }
 
   /// What happens while orders are on their way.
   func setDuringLoad(_ happens: (@Sendable () -> Void)?) { state.withLock { $0.duringLoad = happens } }

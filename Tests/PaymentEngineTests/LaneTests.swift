@@ -104,8 +104,13 @@ import Testing
       let fifth = await lane.submit(.command(EngineHarness.register("r-5"), by: .payOnce))
       #expect(throws: Fault.overloaded) { try fifth.get() }
       // Who is called up ends something that is under way, and has room all the same.
-      group.addTask { _ = await lane.submit(.command(.wake(EngineHarness.id("r-0")), by: .payOnce)) }
-      try? await until("one more") { lane.waiting == 5 }
+      let isAnswered = Gate()
+      group.addTask {
+        _ = await lane.submit(.command(.wake(EngineHarness.id("r-0")), by: .payOnce))
+        isAnswered.open()
+      }
+      while lane.waiting < 5, !isAnswered.isOpen { await Task.yield() }
+      #expect(lane.waiting == 5)
       lane.close()
       await lane.run()
       let late = await lane.submit(.command(EngineHarness.register("r-6"), by: .payOnce))

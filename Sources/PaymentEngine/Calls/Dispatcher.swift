@@ -169,9 +169,9 @@ package final class Dispatcher: Sendable {
     }
   }
 
-  /// - Returns: whether it is stored. An order for which it is not comes back by itself.
+  /// - Returns: whether the store does its work. An order that was not woken comes back by itself.
   private func wakeUp(_ order: OrderID, _ journal: Journal) async -> Bool {
-    do throws(Fault) { _ = try await journal.submit(.wake(order), by: .payOnce) } catch { return false }
+    do throws(Fault) { _ = try await journal.submit(.wake(order), by: .payOnce) } catch { return error == .conflict }
     return true
   }
 

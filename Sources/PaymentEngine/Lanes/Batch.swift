@@ -65,13 +65,21 @@ struct Batch {
     }
   }
 
+  /// The order that a command is about; `nil` where there is none, and for what is no command.
+  func order(of work: Lane.Work) -> OrderID? {
+    if case .command(let command, _) = work { order(of: command) } else { nil }
+  }
+
+  private func order(of command: Command) -> OrderID? {
+    if case .register(let registration, _, _) = command {
+      references[Reference(merchant: registration.merchant, text: registration.reference)]
+    } else {
+      command.order
+    }
+  }
+
   private mutating func decide(_ command: Command, by caller: Caller) -> Outcome {
-    let id: OrderID? =
-      if case .register(let registration, _, _) = command {
-        references[Reference(merchant: registration.merchant, text: registration.reference)]
-      } else {
-        command.order
-      }
+    let id = order(of: command)
     let index = id.flatMap { indexes[$0] }
     let decision = PaymentCore.decide(
       index.map { slots[$0].order }, strays: id.flatMap { strays[$0] } ?? [], command, by: caller, now: now,

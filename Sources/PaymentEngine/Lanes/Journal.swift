@@ -16,10 +16,29 @@ package struct Journal: Sendable {
 
   // MARK: Commands
 
-  /// Decides about a command and returns when what came of it is durable.
+  /// Decides about a command and returns when what came of it is durable. A command whose order others hold, or have just
+  /// changed, is sent again a little later, up to `repeats` times: it waits here, and no lane waits for it.
   /// - Throws: `Fault.overloaded` at once when the lane's queue is full; another fault when the store failed. Then
   ///   nothing is known to have changed, and the same command may be sent again.
   package func submit(_ command: Command, by caller: Caller) async throws(Fault) -> Outcome {
+    for repeated in 0..<Self.repeats {
+      do throws(Fault) { return try await submitOnce(command, by: caller) } catch .conflict {
+        // Whoever holds an order that is to be woken has woken it.
+        if case .wake = command { throw .conflict }
+        guard (try? await clock.sleep(for: min(Self.firstPause * (1 << repeated), Self.longestPause))) != nil else {
+          throw .conflict
+        }
+      }
+    }
+    return try await submitOnce(command, by: caller)
+  }
+
+  /// The pauses between are 10 ms, doubling to half a second: three seconds in all.
+  private static let repeats = 11
+  private static let firstPause: Duration = .milliseconds(10)
+  private static let longestPause: Duration = .milliseconds(500)
+
+  private func submitOnce(_ command: Command, by caller: Caller) async throws(Fault) -> Outcome {
     let bits =
       switch command {
       case .register(let registration, _, _):

@@ -47,6 +47,8 @@ package final class Lane: Sendable {
 
   /// How often one command is decided again when another node was faster, and how often a batch of them is.
   private static let attempts = (single: 5, batch: 3)
+  /// How often a batch goes on without those that others have changed.
+  private static let partings = 8
 
   /// - Parameters:
   ///   - timekeeper: shared with the other lanes, as are
@@ -151,17 +153,28 @@ package final class Lane: Sendable {
     }
   }
 
+  /// A command that cannot be decided now, since others hold its order or have just changed it, is answered with `conflict`
+  /// at once. Whoever sent it sends it again (`Journal`), and the rest of the batch does not wait for it.
   private func answer(_ work: [Work]) -> [Result<Answer, Fault>] {
-    answer(work[...], attempts: work.count > 1 ? Self.attempts.batch : Self.attempts.single)
+    answer(work[...], attempts: work.count > 1 ? Self.attempts.batch : Self.attempts.single, Self.partings)
   }
 
-  /// - Parameter attempts: how many transactions to try for all of the work together.
-  private func answer(_ work: ArraySlice<Work>, attempts: Int) -> [Result<Answer, Fault>] {
-    do throws(Fault) { return try commit(Array(work), attempts) } catch .conflict where work.count > 1 {
+  /// - Parameters:
+  ///   - attempts: how many transactions to try for all of the work together.
+  ///   - partings: how often to go on without some of it.
+  private func answer(_ work: ArraySlice<Work>, attempts: Int, _ partings: Int) -> [Result<Answer, Fault>] {
+    var orders: [OrderID?] = []
+    do throws(Fault) { return try commit(Array(work), attempts, &orders) } catch .contested(let changed) {
+      // What was only swept has changed, too, and is looked at again.
+      let isLeft = orders.map { order in partings > 0 && (order.map { !changed.contains($0) } ?? true) }
+      let rest = zip(work, isLeft).filter(\.1).map(\.0)
+      var answers = rest.isEmpty ? [][...] : answer(rest[...], attempts: attempts, partings - 1)[...]
+      return isLeft.map { $0 ? answers.removeFirst() : .failure(.conflict) }
+    } catch .conflict where work.count > 1 {
       // One command may keep the others from being written. Halving finds it in a few transactions.
       let middle = work.startIndex + work.count / 2
       return [work[..<middle], work[middle...]].flatMap { half in
-        answer(half, attempts: half.count > 1 ? 1 : Self.attempts.single)
+        answer(half, attempts: half.count > 1 ? 1 : Self.attempts.single, partings)
       }
     } catch {
       // The timekeeper has logged a wrong clock already.
@@ -175,14 +188,19 @@ package final class Lane: Sendable {
     }
   }
 
-  private func commit(_ work: [Work], _ attempts: Int) throws(Fault) -> [Result<Answer, Fault>] {
+  private func commit(
+    _ work: [Work], _ attempts: Int, _ orders: inout [OrderID?]
+  ) throws(Fault) -> [Result<Answer, Fault>] {
     for _ in 1..<attempts {
-      do throws(Fault) { return try commitOnce(work) } catch .conflict { continue }
+      do throws(Fault) { return try commitOnce(work, &orders) } catch .conflict { continue }
     }
-    return try commitOnce(work)
+    return try commitOnce(work, &orders)
   }
 
-  private func commitOnce(_ work: [Work]) throws(Fault) -> [Result<Answer, Fault>] {
+  /// - Parameter orders: set to the orders that the commands are about.
+  private func commitOnce(
+    _ work: [Work], _ orders: inout [OrderID?]
+  ) throws(Fault) -> [Result<Answer, Fault>] {
     let (reading, uptime) = (timekeeper.read(), clock.uptime())
     let now = reading.now
     let scopes = work.map { $0.scope(now) }
@@ -192,12 +210,15 @@ package final class Lane: Sendable {
         try timekeeper.check(reading, storeLead: loaded.clockLead)
         unreadable.complain(loaded.unreadable)
         var batch = Batch(now: now, rules: rules, loaded: loaded)
+        let held = Set(loaded.held)
         let answers = zip(work, scopes).map { work, scope -> Result<Answer, Fault> in
           if let scope, let order = loaded.unreadable.first(where: { $0.isNamed(by: scope) }) {
             return .failure(order.fault)
           }
+          if let scope, held.contains(scope) { return .failure(.conflict) }
           return .success(batch.take(work))
         }
+        orders = work.map { batch.order(of: $0) }
         calls = batch.leaseCalls(dispatcher)
         return (batch.changeset, (answers, batch.published))
       }

@@ -1,7 +1,11 @@
+package import PaymentCore
+
 /// Our machine broke: nothing is said about money. The caller may send the same request again.
 package enum Fault: Error, Hashable, Sendable {
   /// What was read does not hold any more, mostly since another node wrote it: decide again.
   case conflict
+  /// The same, of these orders alone: the rest of the batch can be written without them.
+  case contested([OrderID])
   /// The store cannot be reached or written. The text is for the log; it names no data.
   case unavailable(String)
   /// The commit was sent and not acknowledged: it may have happened.

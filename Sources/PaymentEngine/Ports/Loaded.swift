@@ -6,6 +6,9 @@ package struct Loaded: Sendable {
   package var unreadable: [UnreadableOrder]
   /// The cases of money that came for orders which were named by their ids and are not there.
   package var strays: [Case] = []
+  /// The scopes whose order others hold at the moment, and which was not waited for: every scope that names it. What is
+  /// asked about it is asked again, and the others of the batch go on. Without orders of others this is empty.
+  package var held: [Scope] = []
   /// The last place of a scope of due orders that found as many as it may. There may be more behind it.
   package var dueEnd: WakePlace?
   /// How far the clock of this machine is certainly ahead of the store's own, negative where it is behind; `nil` for a store

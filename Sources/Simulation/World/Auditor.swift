@@ -356,7 +356,11 @@ final class Auditor: @unchecked Sendable {
             isForgotten || left <= 0 || order.cases.contains { $0.payment == payment && $0.reason == .unknownPayment },
             "6: money is never lost from sight", "\(payment.text) was paid, and nobody knows", id)
           if isForgotten { world.tally.unseenAfterForgetting += left > 0 ? 1 : 0 }
-          kept += max(0, left)
+          // An operator who was told of forgotten money may leave it where it is.
+          let isDecided = order.cases.contains {
+            $0.payment == payment && $0.reason == .unknownPayment && $0.resolvedAt != nil
+          }
+          if !isForgotten || !isDecided { kept += max(0, left) }
           continue
         }
         let asked = order.refunds.filter { $0.payment == payment && $0.status == .succeeded }

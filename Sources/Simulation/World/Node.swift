@@ -85,10 +85,21 @@ final class StoreLink: Store, @unchecked Sendable {
       var loaded = world.store.look(scopes)
       // What several nodes share has a clock of its own.
       if world.plan.nodes > 1 { loaded.clockLead = node.map { .milliseconds($0.date.lead) } }
+      if world.dice.happens(world.weather.storeHolds) { hold(one: scopes, in: &loaded) }
       let decided = try decide(loaded)
       try commit(decided.changes)
       return decided.answer
     }
+  }
+
+  /// Another node holds one of the orders that were named.
+  private func hold(one scopes: [Scope], in loaded: inout Loaded) {
+    guard !loaded.orders.isEmpty else { return }
+    let order = loaded.orders.remove(at: world.dice.below(loaded.orders.count))
+    loaded.held = [
+      .order(order.id), .reference(order.registration.merchant, order.registration.reference),
+    ].filter { scopes.contains($0) }
+    world.tally.storeFaults += 1
   }
 
   private func commit(_ changes: Changeset) throws(Fault) {
@@ -96,6 +107,9 @@ final class StoreLink: Store, @unchecked Sendable {
     guard !changes.isEmpty else { return }
     let (dice, weather) = (world.dice, world.weather)
     if dice.happens(weather.storeConflicts) { try fail(.conflict) }
+    if dice.happens(weather.storeHolds), !changes.orders.isEmpty {
+      try fail(.contested([dice.pick(changes.orders).after.id]))
+    }
     if dice.happens(weather.storeRefuses) { try fail(.unavailable("refused")) }
     let (isCrash, isDoubt) = (dice.happens(weather.crashesInCommit), dice.happens(weather.storeDoubts))
     if isCrash || isDoubt, dice.happens(500) {

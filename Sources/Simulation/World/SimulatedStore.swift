@@ -81,12 +81,14 @@ package final class SimulatedStore: Sendable {
 
   /// Writes all or nothing.
   func apply(_ changes: Changeset) throws(Fault) {
-    let isWritten = contents.withLock { contents in
-      guard contents.allows(changes) else { return false }
+    let fault: Fault? = contents.withLock { contents in
+      let changed = changes.orders.filter { $0.before != contents.orders[$0.after.id] }
+      if !changed.isEmpty { return .contested(changed.map(\.after.id)) }
+      guard contents.allows(changes) else { return .conflict }
       contents.apply(changes)
-      return true
+      return nil
     }
-    if !isWritten { throw .conflict }
+    if let fault { throw fault }
   }
 }
 

@@ -25,6 +25,8 @@ struct Weather {
   // The store.
   var storeRefuses = 0
   var storeConflicts = 0
+  /// Another node holds an order that a batch names, or has changed it since it was loaded.
+  var storeHolds = 0
   var storeDoubts = 0
   var crashesInCommit = 0
 
@@ -55,6 +57,7 @@ struct Weather {
     weather.returnsByItself = dice.happens(200) ? 200 : 0
     weather.storeRefuses = some(60)
     weather.storeConflicts = some(100)
+    weather.storeHolds = some(100)
     weather.storeDoubts = some(40)
     weather.crashesInCommit = some(20)
     weather.setsClocks = some(800)

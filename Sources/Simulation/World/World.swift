@@ -57,7 +57,7 @@ final class World: @unchecked Sendable {
     dice = Dice(seed: seed)
     plan = Plan(dice)
     var limits = Limits()
-    limits.calls = 64
+    limits.calls = dice.pick([3, 16, 64])
     self.limits = limits
     banks = BankKind.allCases.map { SimulatedBank($0, in: self) }
     auditor = Auditor(self, isTold: isTold)
