@@ -15,15 +15,23 @@ enum PostgresSQL {
 
   static let lockByID = PostgresStatement(
     name: "lock_by_id",
-    sql: "SELECT \(Columns.orders.list) FROM orders WHERE id = ANY($1::bytea[]) ORDER BY id FOR UPDATE")
+    sql: "SELECT \(Columns.orders.list) FROM orders WHERE id = ANY($1::bytea[]) ORDER BY id FOR UPDATE SKIP LOCKED")
 
-  /// Also by merchants and references. One statement, so that all nodes lock in the order of the ids.
+  /// Also by merchants and references.
   static let lockByIDOrReference = PostgresStatement(
     name: "lock_by_id_or_reference",
     sql: """
       SELECT \(Columns.orders.list) FROM orders WHERE id IN (
         SELECT unnest($1::bytea[]) UNION SELECT o.id FROM orders o WHERE o.lookup = ANY($2::bytea[]))
-      ORDER BY id FOR UPDATE
+      ORDER BY id FOR UPDATE SKIP LOCKED
+      """)
+
+  /// Which orders are there, locked or not.
+  static let named = PostgresStatement(
+    name: "named",
+    sql: """
+      SELECT id, lookup FROM orders WHERE id = ANY($1::bytea[])
+      UNION SELECT id, lookup FROM orders WHERE lookup = ANY($2::bytea[])
       """)
 
   static let lockDue = PostgresStatement(

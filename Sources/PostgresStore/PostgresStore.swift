@@ -93,23 +93,34 @@ package final class PostgresStore: Store {
       }
     }
     let idArray = PostgresSQL.array(ids.map { $0.cell })
+    let lookups = PostgresSQL.array(references.map { .bytes(Order.lookup($0.0, $0.1)) })
     if !references.isEmpty {
-      let lookups = PostgresSQL.array(references.map { .bytes(Order.lookup($0.0, $0.1)) })
       calls.append(PostgresCall(PostgresSQL.lockByIDOrReference, [idArray, lookups]))
     } else if !ids.isEmpty {
       calls.append(PostgresCall(PostgresSQL.lockByID, [idArray]))
     }
     calls += due.map(\.call)
     let orders = 2..<calls.count
+    // After the orders, so that what is seen here and not there is held by others, or new.
+    let named = PostgresCall(PostgresSQL.named, [idArray, lookups])
     if !ids.isEmpty { calls.append(PostgresCall(PostgresSQL.strays, [idArray])) }
+    if !references.isEmpty { calls.append(named) }
     let askedAt = clock.uptime()
     let results = try session.connection.run(calls, within: PostgresSession.limit)
     var loaded = Loaded()
     loaded.clockLead = clockLead(results[1], askedAt: askedAt)
     loaded.add(results[orders].lazy.flatMap(\.rows))
-    // One that cannot be read is left as it is, and holds nobody else up.
-    let strays = ids.isEmpty ? [] : results.last!.rows.compactMap { try? Case($0) }
-    loaded.strays = strays.filter { !loaded.names($0.id.order) }
+    if !ids.isEmpty {
+      // One that cannot be read is left as it is, and holds nobody else up.
+      let strays = results[orders.upperBound].rows.compactMap { try? Case($0) }
+      loaded.strays = strays.filter { !loaded.names($0.id.order) }
+    }
+    if !references.isEmpty {
+      loaded.note(held: scopes, of: results.last!.rows)
+    } else if ids.contains(where: { !loaded.names($0) }) {
+      // Whoever names an order by its id has mostly seen it.
+      loaded.note(held: scopes, of: try session.connection.run([named], within: PostgresSession.limit)[0].rows)
+    }
     var stale: [StaleWake] = []
     let byID = Dictionary(loaded.orders.map { ($0.id, $0) }) { first, _ in first }
     for (result, due) in zip(results[orders].suffix(due.count), due) {
@@ -175,6 +186,25 @@ extension Loaded {
         let order = try Order(row)
         if seen.insert(order.id).inserted { orders.append(order) }
       } catch { unreadable.append(UnreadableOrder(row, (error as? UnreadableRow)?.table ?? "orders")) }
+    }
+  }
+
+  /// Notes which scopes name orders that are there, and that could not be locked.
+  /// - Parameter rows: their ids and hashes.
+  fileprivate mutating func note(held scopes: [Scope], of rows: some Sequence<PostgresRow>) {
+    var (ids, lookups): (Set<OrderID>, Set<[UInt8]>) = ([], [])
+    for row in rows {
+      guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 1), !names(id) else { continue }
+      ids.insert(id)
+      lookups.insert(lookup)
+    }
+    guard !ids.isEmpty else { return }
+    held = scopes.filter { scope in
+      switch scope {
+      case .order(let id): ids.contains(id)
+      case .reference(let merchant, let reference): lookups.contains(Order.lookup(merchant, reference))
+      case .due: false
+      }
     }
   }
 

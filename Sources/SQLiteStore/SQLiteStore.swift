@@ -40,7 +40,7 @@ package struct SQLiteStore: Store {
   private func run(_ write: RowWrite, _ database: Database) throws {
     try database.cachedStatement(sql: write.sql).run(write.arguments)
     // Somebody else than PayOnce changed the row or took it away.
-    if write.mustFind, database.changesCount != 1 { throw Fault.conflict }
+    if write.mustFind, database.changesCount != 1 { throw write.order.map { .contested([$0]) } ?? Fault.conflict }
   }
 }
 
@@ -51,6 +51,8 @@ package struct RowWrite {
   package let arguments: Arguments
   /// Whether the row has to be there.
   package var mustFind = false
+  /// The order of the row, if it is one of these.
+  var order: OrderID?
 }
 
 extension RowWrite {
@@ -59,7 +61,8 @@ extension RowWrite {
     case .insert(let table, let arguments): self.init(sql: TableSQL.of(table).insert, arguments: arguments)
     case .delete(let table, let arguments): self.init(sql: TableSQL.of(table).delete, arguments: arguments)
     case .update(let table, let arguments):
-      self.init(sql: TableSQL.of(table).update, arguments: arguments, mustFind: true)
+      let order = table == .orders ? arguments.compactMap { $0 as? OrderID }.first : nil
+      self.init(sql: TableSQL.of(table).update, arguments: arguments, mustFind: true, order: order)
     }
   }
 }

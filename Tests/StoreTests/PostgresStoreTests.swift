@@ -42,6 +42,40 @@ import Testing
     #expect(Set(try other.find([due]).orders.map(\.id)) == Set(orders.map(\.id)))
   }
 
+  /// What another node holds is not waited for, and not taken for something that is not there.
+  @Test func whatAnotherNodeHoldsIsNamed() async throws {
+    let address = try StoreKind.newPostgres()
+    let open = StoreKind.openPostgres(address)
+    let merchant = try await StoreContractTests.merchant(open)
+    let orders = try ["held", "free"].map { reference in
+      let made = StoreContractTests.order(merchant, reference)
+      try open.store.write(made.changes)
+      return made.order
+    }
+    let missing = OrderID(at: StoreContractTests.now, merchant: merchant, reference: "none", random: 1)
+    let (node, other) = (StoreKind.writer(address, id: "node"), StoreKind.writer(address, id: "other"))
+    func find(_ scopes: Scope...) throws -> (free: [OrderID], held: [Scope]) {
+      let loaded = try other.find(scopes)
+      return (loaded.orders.map(\.id), loaded.held)
+    }
+    let (held, free) = (orders[0].id, orders[1].id)
+    let byName = Scope.reference(merchant, "held")
+    let all: [(free: [OrderID], held: [Scope])] = try node.transact([.order(held)]) { _ throws(Fault) in
+      do {
+        return (
+          Changeset(),
+          [
+            try find(.order(held), .order(free)), try find(byName, .order(free), .reference(merchant, "none")),
+            try find(byName, .order(held), .order(missing)), try find(.order(missing), .order(free)),
+          ]
+        )
+      } catch { throw .unavailable("\(error)") }
+    }
+    #expect(all.map(\.free) == [[free], [free], [], [free]])
+    #expect(all.map(\.held) == [[.order(held)], [byName], [byName, .order(held)], []])
+    #expect(try find(.order(held), byName).held == [])
+  }
+
   /// A former primary that thaws does not find what was stored since, and can write nothing: so also *not found* is not said
   /// without a write.
   @Test func whatWasLookedForIsNotAnsweredWithoutAWrite() throws {

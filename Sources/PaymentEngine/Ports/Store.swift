@@ -5,7 +5,8 @@ package protocol Store: Sendable {
   /// keep the others from being loaded.
   /// - Parameter decide: called once at most. It is synchronous and does not use the store.
   /// - Returns: what `decide` answers.
-  /// - Throws: what `decide` throws, or the store's own fault; `contested` where it knows whose rows have changed since. Nothing is written then, unless it is `unknownCommit`.
+  /// - Throws: what `decide` throws, or the store's own fault; `contested` where it knows whose rows have changed since.
+  ///   Nothing is written then, unless it is `unknownCommit`.
   func transact<Answer: Sendable>(
     _ scopes: [Scope], _ decide: (Loaded) throws(Fault) -> (changes: Changeset, answer: Answer)
   ) throws(Fault) -> Answer
