@@ -27,9 +27,10 @@ package struct Engine: Sendable {
     let unreadable = UnreadableOrders(logger: logger)
     let timekeeper = Timekeeper(clock: clock, tolerance: rules.schedule.clockTolerance, logger: logger)
     journal = Journal(
-      lanes: stores.map {
+      lanes: stores.enumerated().map {
         Lane(
-          store: $0, rules: rules, clock: clock, timekeeper: timekeeper, dispatcher: dispatcher, listeners: listeners,
+          LaneShare(index: $0, count: stores.count), store: $1, rules: rules, clock: clock, timekeeper: timekeeper,
+          dispatcher: dispatcher, listeners: listeners,
           unreadable: unreadable, limits: limits, logger: logger)
       }, listeners: listeners, clock: clock)
     sweeper = Sweeper(journal: journal, dispatcher: dispatcher, limits: limits, clock: clock, logger: logger)

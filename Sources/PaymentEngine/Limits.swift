@@ -16,6 +16,11 @@ package struct Limits: Sendable {
   package var waitingCalls = 16_384
   /// The pause between two looks at what is due.
   package var sweepInterval: Duration = .milliseconds(200)
+  /// Most looks begin where the last one ended, and this much before, since a wake can be stored a little after its time, by
+  /// a node whose clock is behind.
+  package var sweepOverlap: Duration = .seconds(30)
+  /// How often all that is due is looked at, also what stays due: what cannot be read, or what others held.
+  package var wholeSweepInterval: Duration = .seconds(60)
   /// How often a shared store is asked for what other nodes did.
   package var pollInterval: Duration = .milliseconds(500)
   /// How many may wait for changes.

@@ -39,6 +39,7 @@ enum PostgresSQL {
     sql: """
       SELECT \(Columns.orders.list), wakes.at FROM wakes JOIN orders ON orders.id = wakes.id
       WHERE wakes.at <= $1::bigint AND (wakes.at, wakes.id) > ($2::bigint, $3::bytea)
+        AND ((get_byte(wakes.id, 6) & 15) * 256 + get_byte(wakes.id, 7)) % $5::bigint = $6::bigint
       ORDER BY wakes.at, wakes.id LIMIT $4::bigint FOR UPDATE OF orders SKIP LOCKED
       """)
 

@@ -85,10 +85,12 @@ package final class PostgresStore: Store {
       switch scope {
       case .order(let id): ids.append(id)
       case .reference(let merchant, let reference): references.append((merchant, reference))
-      case .due(let now, let place, let limit):
+      case .due(let now, let place, let limit, let share):
         let place = place ?? .start
         let id = PostgresSQL.bytes(place.id.bits.bytes)
-        let arguments = ["\(now.milliseconds)", "\(place.at)", id, "\(limit)"]
+        let arguments = [
+          "\(now.milliseconds)", "\(place.at)", id, "\(limit)", "\(share.count)", "\(share.index)",
+        ]
         due.append((PostgresCall(PostgresSQL.lockDue, arguments), limit))
       }
     }

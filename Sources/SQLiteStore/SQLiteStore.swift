@@ -132,7 +132,8 @@ struct OrderLoader {
       if !seen.contains(id), try load("FROM orders WHERE id = ?", [id]) == 0 { try loadStrays(of: id) }
     case .reference(let merchant, let reference):
       try load("FROM orders WHERE lookup = ?", [Order.lookup(merchant, reference)])
-    case .due(let now, let place, let limit):
+    case .due(let now, let place, let limit, _):
+      // A file has one lane, which is for all orders.
       let place = place ?? .start
       var last: WakePlace?
       var stale: [StaleWake] = []

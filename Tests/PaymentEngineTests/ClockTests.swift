@@ -23,7 +23,9 @@ import Testing
       #expect(await Self.isWrong { try await bench.engine.journal.probe() })
       // The sweeper looks all the time; an order that is an hour from its end by the true time is not closed.
       for _ in 0..<20 { bench.clock.advance(by: .milliseconds(200)) }
-      await #expect(throws: Fault.clockWrong) { try await bench.engine.journal.sweep(limit: 10) }
+      await #expect(throws: Fault.clockWrong) {
+        try await bench.engine.journal.sweep(bench.engine.journal.lanes[0], limit: 10)
+      }
       #expect(bench.store[order]?.status == .open)
       #expect(log.heard == ["\(seconds * 1000)"], "said once")
 
@@ -49,7 +51,9 @@ import Testing
     try await bench.running {
       let order = try await bench.order("r", expiresIn: 60)
       bench.clock.set(.seconds(3600), isSynchronized: true)
-      await #expect(throws: Never.self) { try await bench.engine.journal.sweep(limit: 10) }
+      await #expect(throws: Never.self) {
+        try await bench.engine.journal.sweep(bench.engine.journal.lanes[0], limit: 10)
+      }
       #expect(bench.store[order]?.status == .closed, "its time is really over")
       // From here on the new time is the right one.
       bench.clock.set(.seconds(3600), isSynchronized: false)
@@ -82,7 +86,7 @@ import Testing
       bench.clock.set(.seconds(3600))
       store.setClockLead(.zero)
       store.setDuringLoad { bench.clock.set(.zero) }
-      _ = try await bench.engine.journal.sweep(limit: 10)
+      _ = try await bench.engine.journal.sweep(bench.engine.journal.lanes[0], limit: 10)
       #expect(store[order]?.status == .open)
       store.setDuringLoad(nil)
       try await bench.pay(order, "k")

@@ -9,6 +9,7 @@ final class FakeStore: Store {
   private struct State {
     var orders: [OrderID: Order] = [:]
     var loads: [Int] = []
+    var looks: [(after: WakePlace?, share: LaneShare)] = []
     var saves = 0
     var written = 0
     var strays: [Case] = []
@@ -52,9 +53,10 @@ final class FakeStore: Store {
         case .reference(let merchant, let reference):
           for order in orders where order.registration.merchant == merchant && order.registration.reference == reference
           { found[order.id] = order }
-        case .due(let now, let place, let limit):
+        case .due(let now, let place, let limit, let share):
+          state.looks.append((place, share))
           let due = orders.compactMap { order in WakePlace(order).map { (place: $0, order: order) } }
-            .filter { $0.place.at <= now.milliseconds && $0.place > place ?? .start }
+            .filter { $0.place.at <= now.milliseconds && $0.place > place ?? .start && share.contains($0.place.id) }
             .sorted { $0.place < $1.place }.prefix(limit)
           for (_, order) in due { found[order.id] = order }
           if due.count == limit { loaded.dueEnd = due.last?.place }
@@ -115,6 +117,8 @@ final class FakeStore: Store {
   subscript(id: OrderID) -> Order? { state.withLock { $0.orders[id] } }
   /// How many scopes each load named.
   var loads: [Int] { state.withLock { $0.loads } }
+  /// Where each look at what is due began, and whose it was.
+  var looks: [(after: WakePlace?, share: LaneShare)] { state.withLock { $0.looks } }
   var saves: Int { state.withLock { $0.saves } }
   /// How often an order was written, all of them together.
   var written: Int { state.withLock { $0.written } }

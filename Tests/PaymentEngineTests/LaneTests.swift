@@ -17,7 +17,7 @@ import Testing
       accounts: [ProviderAccount(provider)], limits: limits, clock: clock, logger: EngineHarness.logger)
     let changes = Listeners(clock: clock)
     let lane = Lane(
-      store: store, rules: rules, clock: clock,
+      .all, store: store, rules: rules, clock: clock,
       timekeeper: Timekeeper(clock: clock, tolerance: rules.schedule.clockTolerance, logger: EngineHarness.logger),
       dispatcher: dispatcher, listeners: changes, unreadable: UnreadableOrders(logger: EngineHarness.logger),
       limits: limits, logger: EngineHarness.logger)

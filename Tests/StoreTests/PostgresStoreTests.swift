@@ -76,6 +76,31 @@ import Testing
     #expect(try find(.order(held), byName).held == [])
   }
 
+  /// Each lane sweeps its own orders, and together they sweep all.
+  @Test func aLaneSweepsItsOwnOrders() async throws {
+    let address = try StoreKind.newPostgres()
+    let open = StoreKind.openPostgres(address)
+    let merchant = try await StoreContractTests.merchant(open)
+    let ids = try (0..<60).map { number in
+      let made = StoreContractTests.order(merchant, "r-\(number)")
+      try open.store.write(made.changes)
+      return made.order.id
+    }
+    let now = StoreContractTests.now.advanced(by: .seconds(10_000))
+    for count in [1, 2, 3, 64] {
+      var found: [OrderID] = []
+      for index in 0..<count {
+        let share = LaneShare(index: index, count: count)
+        let some = try open.store.find([.due(now, limit: 100, of: share)]).orders.map(\.id)
+        #expect(some.allSatisfy(share.contains))
+        found += some
+      }
+      #expect(found.count == 60 && Set(found) == Set(ids))
+    }
+    let page = try open.store.find([.due(now, limit: 5, of: LaneShare(index: 1, count: 2))])
+    #expect(page.orders.count == 5 && page.dueEnd != nil)
+  }
+
   /// A former primary that thaws does not find what was stored since, and can write nothing: so also *not found* is not said
   /// without a write.
   @Test func whatWasLookedForIsNotAnsweredWithoutAWrite() throws {

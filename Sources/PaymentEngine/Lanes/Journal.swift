@@ -94,12 +94,12 @@ package struct Journal: Sendable {
 
   // MARK: What is due
 
-  /// Looks at orders that are due, at most `limit`, beginning behind a place.
+  /// Looks at those orders of a lane that are due, at most `limit`, beginning behind a place.
   /// - Returns: how many there were, and where the next ones begin, if there may be more.
   package func sweep(
-    after place: WakePlace? = nil, limit: Int
+    _ lane: Lane, after place: WakePlace? = nil, limit: Int
   ) async throws(Fault) -> (count: Int, next: WakePlace?) {
-    try await looked(.sweep(after: place, limit: limit))
+    try await Self.look(.sweep(after: place, limit: limit), lane)
   }
 
   /// Voids the leases of a process that is known to be dead and was the only one on this store. Its unanswered calls
@@ -107,20 +107,25 @@ package struct Journal: Sendable {
   /// - Parameter horizon: how long, from now, a call that moves money can be leaving.
   /// - Returns: how many orders had a lease, or a call that might still be leaving.
   package func recover(within horizon: Duration, now: Instant) async throws(Fault) -> Int {
-    var (count, place): (Int, WakePlace?) = (0, nil)
-    repeat {
-      let work = Lane.Work.recover(until: now.advanced(by: horizon), after: place, limit: Self.recoveryLimit)
-      let some = try await looked(work)
-      count += some.count
-      place = some.next
-    } while place != nil
+    var count = 0
+    for lane in lanes {
+      var place: WakePlace?
+      repeat {
+        let work = Lane.Work.recover(until: now.advanced(by: horizon), after: place, limit: Self.recoveryLimit)
+        let some = try await Self.look(work, lane)
+        count += some.count
+        place = some.next
+      } while place != nil
+    }
     return count
   }
 
   private static let recoveryLimit = 2000
 
-  private func looked(_ work: Lane.Work) async throws(Fault) -> (count: Int, next: WakePlace?) {
-    guard case .swept(let count, let next) = try await lanes[0].submit(work).get() else {
+  private static func look(
+    _ work: Lane.Work, _ lane: Lane
+  ) async throws(Fault) -> (count: Int, next: WakePlace?) {
+    guard case .swept(let count, let next) = try await lane.submit(work).get() else {
       preconditionFailure("a look at due orders is answered with a count")
     }
     return (count, next)

@@ -44,6 +44,7 @@ package final class Lane: Sendable {
   private let unreadable: UnreadableOrders
   private let logger: Logger
   private let limits: Limits
+  private let share: LaneShare
 
   /// How often one command is decided again when another node was faster, and how often a batch of them is.
   private static let attempts = (single: 5, batch: 3)
@@ -51,13 +52,16 @@ package final class Lane: Sendable {
   private static let partings = 8
 
   /// - Parameters:
+  ///   - share: which orders it is for.
   ///   - timekeeper: shared with the other lanes, as are
   ///   - unreadable: the orders that cannot be read.
   init(
-    store: any Store, rules: Rules, clock: any Clock, timekeeper: Timekeeper, dispatcher: Dispatcher,
+    _ share: LaneShare, store: any Store, rules: Rules, clock: any Clock, timekeeper: Timekeeper,
+    dispatcher: Dispatcher,
     listeners: Listeners,
     unreadable: UnreadableOrders, limits: Limits, logger: Logger
   ) {
+    self.share = share
     self.store = store
     self.rules = rules
     self.clock = clock
@@ -203,7 +207,7 @@ package final class Lane: Sendable {
   ) throws(Fault) -> [Result<Answer, Fault>] {
     let (reading, uptime) = (timekeeper.read(), clock.uptime())
     let now = reading.now
-    let scopes = work.map { $0.scope(now) }
+    let scopes = work.map { $0.scope(now, share) }
     var calls: [Call] = []
     do throws(Fault) {
       let (answers, published) = try store.transact(scopes.compactMap(\.self)) { loaded throws(Fault) in
@@ -249,11 +253,11 @@ extension Lane.Work {
     }
   }
 
-  fileprivate func scope(_ now: Instant) -> Scope? {
+  fileprivate func scope(_ now: Instant, _ share: LaneShare) -> Scope? {
     switch self {
     case .probe: nil
-    case .sweep(let place, let limit): .due(now, after: place, limit: limit)
-    case .recover(let end, let place, let limit): .due(end, after: place, limit: limit)
+    case .sweep(let place, let limit): .due(now, after: place, limit: limit, of: share)
+    case .recover(let end, let place, let limit): .due(end, after: place, limit: limit, of: share)
     case .command(.register(let registration, _, _), _): .reference(registration.merchant, registration.reference)
     case .command(let command, _): .order(command.order!)
     }

@@ -6,7 +6,23 @@ package enum Scope: Hashable, Sendable {
   case reference(MerchantID, String)
   /// Orders whose `wakeAt` is not after the instant, the longest overdue first, at most `limit`, beginning behind a place;
   /// those that another node holds are left out.
-  case due(Instant, after: WakePlace? = nil, limit: Int)
+  case due(Instant, after: WakePlace? = nil, limit: Int, of: LaneShare = .all)
+}
+
+/// Which orders a lane decides about: by the bits of their ids, so that every process says the same.
+package struct LaneShare: Hashable, Sendable {
+  package let index: Int
+  /// How many lanes there are.
+  package let count: Int
+
+  package init(index: Int, count: Int) {
+    self.index = index
+    self.count = count
+  }
+
+  package static let all = LaneShare(index: 0, count: 1)
+
+  package func contains(_ id: OrderID) -> Bool { id.laneBits % count == index }
 }
 
 /// Where an order stands among those that are to be woken. An order that cannot be read has a place, too, so that it
@@ -25,6 +41,9 @@ package struct WakePlace: Hashable, Comparable, Sendable {
     guard let at = order.wakeAt else { return nil }
     self.init(at: at.milliseconds, id: order.id)
   }
+
+  /// Before all that wake at this moment or later.
+  init(before moment: Instant) { self.init(at: moment.milliseconds - 1, id: OrderID(bits: .max)) }
 
   /// Before every order.
   package static let start = WakePlace(at: .min, id: OrderID(bits: 0))

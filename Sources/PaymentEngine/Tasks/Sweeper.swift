@@ -20,17 +20,38 @@ struct Sweeper: Sendable {
 
   /// Sweeps until the dispatcher stops. Nothing that is found later could be called.
   func run() async {
-    // The place moves on past orders that cannot be read or that another node holds.
+    await withTaskGroup(of: Void.self) { group in
+      for (index, lane) in journal.lanes.enumerated() { group.addTask { await sweep(lane, isFirst: index == 0) } }
+    }
+  }
+
+  private func sweep(_ lane: Lane, isFirst: Bool) async {
+    // Where the next look begins: the place moves on past orders that cannot be read or that another node holds.
     var place: WakePlace?
+    // Until when everything was looked at. A database that keeps what was deleted for somebody's long transaction makes
+    // every look go through it again, if it begins at the beginning.
+    var seen: Instant?
+    var wholeAgainAt = clock.uptime() + limits.wholeSweepInterval
+    var now = clock.now()
     while !dispatcher.isStopping {
       do throws(Fault) {
-        place = try await journal.sweep(after: place, limit: limits.batch).next
-        if place == nil { await dispatcher.callUp(reportingTo: journal) }
+        place = try await journal.sweep(lane, after: place, limit: limits.batch).next
+        if place == nil {
+          seen = now
+          if isFirst { await dispatcher.callUp(reportingTo: journal) }
+        }
       } catch {
-        place = nil
+        (place, seen) = (nil, nil)
         if error != .clockWrong { logger.warning("a sweep failed; it is tried again", metadata: ["fault": "\(error)"]) }
       }
-      if place == nil { guard (try? await clock.sleep(for: limits.sweepInterval)) != nil else { return } }
+      guard place == nil else { continue }
+      guard (try? await clock.sleep(for: limits.sweepInterval)) != nil else { return }
+      now = clock.now()
+      if let seen, clock.uptime() < wholeAgainAt {
+        place = WakePlace(before: seen.advanced(by: .zero - limits.sweepOverlap))
+      } else {
+        wholeAgainAt = clock.uptime() + limits.wholeSweepInterval
+      }
     }
   }
 }

@@ -69,8 +69,8 @@ package final class SimulatedStore: Sendable {
           if contents.orders[id] == nil { found.strays += contents.strays(of: id) }
         case .reference(let merchant, let text):
           add(contents.references[Reference(merchant: merchant, text: text)].flatMap { contents.orders[$0] })
-        case .due(let now, let place, let limit):
-          let due = contents.due(now, after: place ?? .start, limit: limit)
+        case .due(let now, let place, let limit, let share):
+          let due = contents.due(now, after: place ?? .start, limit: limit, of: share)
           for order in due { add(order) }
           if due.count == limit { found.dueEnd = due.last.flatMap { WakePlace($0) } }
         }
@@ -97,12 +97,13 @@ extension SimulatedStore.Contents {
     strays.values.filter { $0.id.order == id }.sorted { $0.id.ordinal < $1.id.ordinal }
   }
 
-  mutating func due(_ now: Instant, after place: WakePlace, limit: Int) -> [Order] {
+  mutating func due(_ now: Instant, after place: WakePlace, limit: Int, of share: LaneShare) -> [Order] {
     guard let earliestWake, earliestWake <= now else { return [] }
     let waiting = orders.values.compactMap { order in WakePlace(order).map { (place: $0, order: order) } }
     self.earliestWake = waiting.map { Instant(milliseconds: $0.place.at) }.min()
-    return waiting.filter { $0.place.at <= now.milliseconds && $0.place > place }.sorted { $0.place < $1.place }
-      .prefix(limit).map(\.order)
+    return waiting.filter { $0.place.at <= now.milliseconds && $0.place > place && share.contains($0.place.id) }.sorted
+    { $0.place < $1.place }
+    .prefix(limit).map(\.order)
   }
 
   /// Whether the guards let it through.
