@@ -24,35 +24,35 @@ import Testing
     cancelled    | same | reference_reused | same | idempotency_key_reused | order_closed | new | new | new | payment_not_refundable | order_closed | noted
     """
 
-  private static func world(_ state: String) -> OrderStory {
-    var world = OrderStory()
-    if state == "nothing" { return world }
-    world.register()
+  private static func story(_ state: String) -> OrderStory {
+    var story = OrderStory()
+    if state == "nothing" { return story }
+    story.register()
     switch state {
     case "open": break
-    case "expired": world.pass(.seconds(900))
-    default: world.pay("a", "ok")
+    case "expired": story.pass(.seconds(900))
+    default: story.pay("a", "ok")
     }
     switch state {
-    case "unknown": world.answer(.unknown("reset"))
-    case "action": world.answer(.pending(.redirect(url: "https://bank.example")))
+    case "unknown": story.answer(.unknown("reset"))
+    case "action": story.answer(.pending(.redirect(url: "https://bank.example")))
     case "giving up":
-      world.answer(.pending(.redirect(url: "https://bank.example")))
-      world.close()
-    case "declined": world.answer(.failed(Failure(code: "declined", message: "")))
+      story.answer(.pending(.redirect(url: "https://bank.example")))
+      story.close()
+    case "declined": story.answer(.failed(Failure(code: "declined", message: "")))
     case "closing":
-      world.answer(.pending(.redirect(url: "https://bank.example")))
-      world.pass(.seconds(900))
-    case "paid": world.answer(.succeeded(OrderStory.price))
+      story.answer(.pending(.redirect(url: "https://bank.example")))
+      story.pass(.seconds(900))
+    case "paid": story.answer(.succeeded(OrderStory.price))
     case "refunded":
-      world.answer(.succeeded(OrderStory.price))
-      world.refund(key: "earlier")
+      story.answer(.succeeded(OrderStory.price))
+      story.refund(key: "earlier")
     case "cancelled":
-      world.answer(.failed(Failure(code: "declined", message: "")))
-      world.send(.closeOrder(OrderStory.id))
+      story.answer(.failed(Failure(code: "declined", message: "")))
+      story.send(.closeOrder(OrderStory.id))
     default: break
     }
-    return world
+    return story
   }
 
   private static func command(_ column: String) -> Command {
@@ -82,45 +82,45 @@ import Testing
       String($0.reversed().drop { $0 == " " }.reversed())
     }
     for (column, expected) in zip(Self.columns, cells.dropFirst()) {
-      var world = Self.world(cells[0])
-      let before = world
-      let outcome = world.send(Self.command(column))
+      var story = Self.story(cells[0])
+      let before = story
+      let outcome = story.send(Self.command(column))
       let word =
         outcome.code?.rawValue ?? (outcome == .success(.noted) ? "noted" : outcome.isRepeat ? "same" : "new")
       // An expired order that had no payment takes none, under whatever key.
       let wanted = expected == "new-closed" ? "order_closed" : expected
       #expect(word == wanted, "\(column) of an order that is \(cells[0])")
-      #expect(broken(world, after: before, Self.command(column)) == [])
+      #expect(broken(story, after: before, Self.command(column)) == [])
     }
   }
 
   @Test func precedenceIsTheOrderOfTheList() {
     // An amount that the provider does not take comes before a key that is reused, and a disabled provider last.
-    var world = OrderStory()
-    world.register()
-    world.pay("a", "ok")
-    world.sheet = CapabilitySheet(
+    var story = OrderStory()
+    story.register()
+    story.pay("a", "ok")
+    story.sheet = CapabilitySheet(
       methods: ["ok", "late"], currencies: ["USD"], createMovesMoney: true, burning: .close)
-    #expect(world.pay("a", "late").code == .amountNotSupported)
-    #expect(world.pay("a", "ok").isRepeat, "a repeat is answered whatever changed since")
-    world.rules.accounts = [Account(OrderStory.sandbox, OrderStory.burning, isEnabled: false)]
-    #expect(world.pay("b", "ok").code == .paymentInProgress)
-    world.answer(.failed(Failure(code: "declined", message: "")))
-    #expect(world.pay("b", "ok").code == .providerNotEnabled)
-    #expect(world.pay("b", "nonsense").code == .invalidRequest)
+    #expect(story.pay("a", "late").code == .amountNotSupported)
+    #expect(story.pay("a", "ok").isRepeat, "a repeat is answered whatever changed since")
+    story.rules.accounts = [Account(OrderStory.sandbox, OrderStory.burning, isEnabled: false)]
+    #expect(story.pay("b", "ok").code == .paymentInProgress)
+    story.answer(.failed(Failure(code: "declined", message: "")))
+    #expect(story.pay("b", "ok").code == .providerNotEnabled)
+    #expect(story.pay("b", "nonsense").code == .invalidRequest)
   }
 
   @Test func othersOrdersAreNotFound() {
-    var world = OrderStory()
-    world.register()
-    world.pay("a", "ok")
+    var story = OrderStory()
+    story.register()
+    story.pay("a", "ok")
     for command in ["pay a", "pay new", "close order", "reopen", "close pay", "check", "refund"].map(Self.command) {
-      let before = world
-      #expect(world.send(command, by: .merchant(MerchantID("mer_other"))).code == .notFound)
-      #expect(world.send(command, by: .buyer(secret: 98)).code == .notFound)
-      #expect(world.order == before.order)
+      let before = story
+      #expect(story.send(command, by: .merchant(MerchantID("mer_other"))).code == .notFound)
+      #expect(story.send(command, by: .buyer(secret: 98)).code == .notFound)
+      #expect(story.order == before.order)
     }
-    #expect(world.send(Self.command("check"), by: .buyer(secret: 99)).code == nil)
+    #expect(story.send(Self.command("check"), by: .buyer(secret: 99)).code == nil)
   }
 
   /// What a provider says of a failure is stored and told to others, so it has an end.

@@ -2,8 +2,8 @@ import PaymentCore
 
 /// What must hold of an order whatever happened to it, and of every step from one state to the next.
 /// - Returns: what is broken, in words; empty when nothing is.
-func broken(_ world: OrderStory, after before: OrderStory, _ command: Command?) -> [String] {
-  guard let order = world.order else { return [] }
+func broken(_ story: OrderStory, after before: OrderStory, _ command: Command?) -> [String] {
+  guard let order = story.order else { return [] }
   var broken: [String] = []
   func hold(_ holds: Bool, _ rule: String) { if !holds { broken.append(rule) } }
 
@@ -35,9 +35,9 @@ func broken(_ world: OrderStory, after before: OrderStory, _ command: Command?) 
     let hasCase = order.cases.contains { $0.refund == refund.id && $0.resolvedAt == nil }
     hold(refund.calls.nextAt != nil || hasCase, "10: a refund is looked at again, or waits for a person")
   }
-  hold(order.wakeAt.map { $0 > world.now } ?? true, "10: nobody is woken for nothing")
-  hold(world.events.enumerated().allSatisfy { $1.id.sequence == $0 + 1 }, "9: events are numbered without a gap")
-  hold(order.sequence == world.events.count, "9: every event is counted")
+  hold(order.wakeAt.map { $0 > story.now } ?? true, "10: nobody is woken for nothing")
+  hold(story.events.enumerated().allSatisfy { $1.id.sequence == $0 + 1 }, "9: events are numbered without a gap")
+  hold(order.sequence == story.events.count, "9: every event is counted")
 
   guard let earlier = before.order else { return broken }
   hold(earlier.status != .paid || order.status == .paid, "paid never changes back")

@@ -8,38 +8,38 @@ import Testing
   private func open(_ sheet: CapabilitySheet = OrderStory.burning, late: Order.Registration.LatePayment = .refund)
     -> OrderStory
   {
-    var world = OrderStory(sheet)
-    world.register(late: late)
-    return world
+    var story = OrderStory(sheet)
+    story.register(late: late)
+    return story
   }
 
   /// An order whose first payment was closed softly, with a second one that waits for it.
   private func waiting() -> OrderStory {
-    var world = open(OrderStory.unscanned)
-    world.pay("a")
-    world.answer(action)
-    world.close()
-    world.answer(.notFound)
-    world.answer(.closedSoftly)
-    world.pay("b")
-    return world
+    var story = open(OrderStory.unscanned)
+    story.pay("a")
+    story.answer(action)
+    story.close()
+    story.answer(.notFound)
+    story.answer(.closedSoftly)
+    story.pay("b")
+    return story
   }
 
   /// The same, when the answer has come and the second charge is put off for a minute.
   private func putOff() -> OrderStory {
-    var world = waiting()
+    var story = waiting()
     let evidence = PaymentEvidence(
-      payment: world.payment(1).id, provider: OrderStory.sandbox, call: world.payment(1).calls.lease?.number,
+      payment: story.payment(1).id, provider: OrderStory.sandbox, call: story.payment(1).calls.lease?.number,
       verdict: .notFound)
-    world.order =
-      decide(world.order, .evidence(.payment(evidence)), by: .payOnce, now: world.now, rules: world.rules).order
+    story.order =
+      decide(story.order, .evidence(.payment(evidence)), by: .payOnce, now: story.now, rules: story.rules).order
     var asked: [Call.Kind] = []
-    let made = world.order!.takeCalls(world.now, rules: world.rules) { call in
+    let made = story.order!.takeCalls(story.now, rules: story.rules) { call in
       asked.append(call.kind)
       return .seconds(60)
     }
     #expect(asked == [.charge] && made.isEmpty)
-    return world
+    return story
   }
 
   // MARK: Stale answers
@@ -50,241 +50,241 @@ import Testing
     ]
       as [PaymentEvidence.Verdict]
     {
-      var world = open(OrderStory.unscanned)
-      world.pay("a")
-      let old = world.payment().calls.lease!.number
-      world.wake()
-      world.answer(action)
-      let payment = world.payment()
-      world.evidence(1, verdict, call: old)
-      #expect(world.payment() == payment, "\(verdict)")
+      var story = open(OrderStory.unscanned)
+      story.pay("a")
+      let old = story.payment().calls.lease!.number
+      story.wake()
+      story.answer(action)
+      let payment = story.payment()
+      story.evidence(1, verdict, call: old)
+      #expect(story.payment() == payment, "\(verdict)")
     }
   }
 
   @Test func aLateProofOfTheEndCounts() {
-    var world = open()
-    world.pay("a")
-    let old = world.payment().calls.lease!.number
-    world.wake()
-    world.evidence(1, .closed, call: old)
-    #expect(world.payment().status == .closed)
+    var story = open()
+    story.pay("a")
+    let old = story.payment().calls.lease!.number
+    story.wake()
+    story.evidence(1, .closed, call: old)
+    #expect(story.payment().status == .closed)
   }
 
   @Test func onlyTheVeryFirstCallCanProveThatNothingLeft() {
-    var world = open(OrderStory.forgetting)
-    world.pay("a")
-    world.answer(.unknown("reset"))
-    world.close()
-    world.answer(.notFound)
+    var story = open(OrderStory.forgetting)
+    story.pay("a")
+    story.answer(.unknown("reset"))
+    story.close()
+    story.answer(.notFound)
     // The burn, within the same millisecond as the first sending.
-    #expect(world.calling() == .charge)
-    world.answer(.notSent)
-    #expect(world.payment().isLive)
+    #expect(story.calling() == .charge)
+    story.answer(.notSent)
+    #expect(story.payment().isLive)
   }
 
   // MARK: Waiting for the watched
 
   @Test func aPaymentUnderWayHoldsTheNextOneBack() {
-    var world = waiting()
-    #expect(world.calling(1) == .query)
-    world.answer(1, action)
-    #expect(world.calling(1) == .close)
-    #expect(world.calling(2) == nil)
-    world.answer(1, .unknown("reset"))
-    #expect(world.calling(2) == nil)
-    world.wake()
-    world.answer(1, .closed)
-    #expect(world.calling(2) == .charge)
+    var story = waiting()
+    #expect(story.calling(1) == .query)
+    story.answer(1, action)
+    #expect(story.calling(1) == .close)
+    #expect(story.calling(2) == nil)
+    story.answer(1, .unknown("reset"))
+    #expect(story.calling(2) == nil)
+    story.wake()
+    story.answer(1, .closed)
+    #expect(story.calling(2) == .charge)
   }
 
   @Test func anUnscannedCodeLetsTheNextOneGoAtOnce() {
-    var world = waiting()
-    world.answer(1, .notFound)
-    #expect(world.calling(1) == nil)
-    #expect(world.calling(2) == .charge)
+    var story = waiting()
+    story.answer(1, .notFound)
+    #expect(story.calling(1) == nil)
+    #expect(story.calling(2) == .charge)
   }
 
   @Test func anAnswerAgesWhileTheChargeIsPutOff() {
-    var world = putOff()
-    world.pass(.seconds(100))
-    #expect(world.calling(1) == .query)
-    #expect(world.calling(2) == nil)
+    var story = putOff()
+    story.pass(.seconds(100))
+    #expect(story.calling(1) == .query)
+    #expect(story.calling(2) == nil)
   }
 
   @Test func aReaderDoesNotHaveTheWatchedAskedTooEarly() {
-    var world = putOff()
-    world.pass(.seconds(10))
-    world.send(.check(world.payment(2).id))
+    var story = putOff()
+    story.pass(.seconds(10))
+    story.send(.check(story.payment(2).id))
     // Asked now, its answer would be old when the charge leaves.
-    #expect(world.calling(1) == nil)
-    world.pass(.seconds(90))
-    #expect(world.calling(1) == .query)
+    #expect(story.calling(1) == nil)
+    story.pass(.seconds(90))
+    #expect(story.calling(1) == .query)
   }
 
   /// It was put off for a minute, and there is a place after ten seconds: what the watched one's provider says is as new as
   /// it would have been then.
   @Test func aChargeThatHasItsTurnWaitsForNewAnswers() throws {
-    var world = putOff()
-    world.pass(.seconds(10))
-    let charge = Call.Subject.payment(world.payment(2).id)
-    let calls = world.order!.takeCalls(world.now, rules: world.rules, recalled: [charge])
-    #expect(calls.map(\.kind) == [.query] && calls[0].payment == world.payment(1).id)
+    var story = putOff()
+    story.pass(.seconds(10))
+    let charge = Call.Subject.payment(story.payment(2).id)
+    let calls = story.order!.takeCalls(story.now, rules: story.rules, recalled: [charge])
+    #expect(calls.map(\.kind) == [.query] && calls[0].payment == story.payment(1).id)
     #expect(calls[0].priority == .acting)
     // Nobody calls it up a second time: it is due when the answer is there.
     let evidence = PaymentEvidence(
       payment: calls[0].payment, provider: OrderStory.sandbox, call: calls[0].number, verdict: .notFound)
-    world.order =
-      decide(world.order, .evidence(.payment(evidence)), by: .payOnce, now: world.now, rules: world.rules).order
-    #expect(world.order!.takeCalls(world.now, rules: world.rules).map(\.kind) == [.charge])
+    story.order =
+      decide(story.order, .evidence(.payment(evidence)), by: .payOnce, now: story.now, rules: story.rules).order
+    #expect(story.order!.takeCalls(story.now, rules: story.rules).map(\.kind) == [.charge])
     // What is under way is not made due once more.
-    #expect(world.order!.takeCalls(world.now, rules: world.rules, recalled: [charge]).isEmpty)
+    #expect(story.order!.takeCalls(story.now, rules: story.rules, recalled: [charge]).isEmpty)
   }
 
   /// Readers ask again and again while nothing can be asked.
   @Test func whatIsOnlyPutOffAgainIsKnown() throws {
-    var world = open()
-    world.pay("a")
-    world.answer(action)
-    world.now = world.now.advanced(by: .seconds(20))
+    var story = open()
+    story.pay("a")
+    story.answer(action)
+    story.now = story.now.advanced(by: .seconds(20))
     var put: [Call] = []
     func putOff(_ order: Order?) -> Order {
       var order = order!
       put = []
-      _ = order.takeCalls(world.now, rules: world.rules) { call in
+      _ = order.takeCalls(story.now, rules: story.rules) { call in
         put.append(call)
         return .seconds(60)
       }
       return order
     }
-    let first = putOff(world.order)
-    #expect(put.map(\.kind) == [.query] && !first.isOnlyPutOffAgain(put, since: world.order!, now: world.now))
-    world.now = world.now.advanced(by: .seconds(10))
+    let first = putOff(story.order)
+    #expect(put.map(\.kind) == [.query] && !first.isOnlyPutOffAgain(put, since: story.order!, now: story.now))
+    story.now = story.now.advanced(by: .seconds(10))
     func after(_ command: Command) -> Order {
-      putOff(decide(first, command, by: .payOnce, now: world.now, rules: world.rules).order)
+      putOff(decide(first, command, by: .payOnce, now: story.now, rules: story.rules).order)
     }
-    let asked = after(.check(world.payment().id))
-    #expect(asked != first && asked.isOnlyPutOffAgain(put, since: first, now: world.now))
-    #expect(!after(.closePayment(world.payment().id)).isOnlyPutOffAgain(put, since: first, now: world.now))
+    let asked = after(.check(story.payment().id))
+    #expect(asked != first && asked.isOnlyPutOffAgain(put, since: first, now: story.now))
+    #expect(!after(.closePayment(story.payment().id)).isOnlyPutOffAgain(put, since: first, now: story.now))
     #expect(put.map(\.priority) == [.acting], "the question before a close")
   }
 
   @Test func whatItsProviderNeverTakesAndNeverKnewCanBeClosed() {
-    var world = open(OrderStory.forgetting)
-    world.pay("a")
-    world.answer(.unknown("reset"))
-    world.close()
-    world.answer(.notFound)
-    #expect(world.calling() == .charge)
-    world.answer(.rejected(Failure(code: "time_expired", message: "")))
-    #expect(world.calling() == .close)
-    world.answer(.closedSoftly)
-    #expect(world.payment().status == .closed)
-    #expect(world.payment().isWatched)
+    var story = open(OrderStory.forgetting)
+    story.pay("a")
+    story.answer(.unknown("reset"))
+    story.close()
+    story.answer(.notFound)
+    #expect(story.calling() == .charge)
+    story.answer(.rejected(Failure(code: "time_expired", message: "")))
+    #expect(story.calling() == .close)
+    story.answer(.closedSoftly)
+    #expect(story.payment().status == .closed)
+    #expect(story.payment().isWatched)
   }
 
   @Test func anAnswerAgesWhenTheChargeDidNotLeave() {
-    var world = waiting()
-    world.answer(1, .notFound)
-    world.answer(2, .notSent)
-    world.wake()
-    #expect(world.calling(1) == .query)
-    #expect(world.calling(2) == nil)
+    var story = waiting()
+    story.answer(1, .notFound)
+    story.answer(2, .notSent)
+    story.wake()
+    #expect(story.calling(1) == .query)
+    #expect(story.calling(2) == nil)
   }
 
   @Test func aReaderOfTheWaitingPaymentAsksTheOneItWaitsFor() {
-    var world = waiting()
-    world.answer(1, .unknown("reset"))
-    world.now = world.now.advanced(by: .milliseconds(999))
-    world.send(.check(world.payment(2).id))
-    #expect(world.calling(1) == nil)
-    world.wake()
-    #expect(world.calling(1) == .query)
+    var story = waiting()
+    story.answer(1, .unknown("reset"))
+    story.now = story.now.advanced(by: .milliseconds(999))
+    story.send(.check(story.payment(2).id))
+    #expect(story.calling(1) == nil)
+    story.wake()
+    #expect(story.calling(1) == .query)
   }
 
   @Test func readersDoNotUseUpTheSchedule() {
-    var world = open()
-    world.pay("a")
-    world.answer(action)
+    var story = open()
+    story.pay("a")
+    story.answer(action)
     for _ in 1...50 {
-      world.now = world.now.advanced(by: .seconds(1))
-      world.send(.check(world.payment().id))
-      world.answer(action)
+      story.now = story.now.advanced(by: .seconds(1))
+      story.send(.check(story.payment().id))
+      story.answer(action)
     }
-    #expect(world.payment().calls.nextAt!.since(world.now) <= .seconds(5))
+    #expect(story.payment().calls.nextAt!.since(story.now) <= .seconds(5))
   }
 
   /// What is due where nobody can ask would be put off for the nodes that can.
   @Test func readersWhereTheProviderIsOffLeaveTheScheduleAlone() {
-    var world = open()
-    world.pay("a")
-    world.answer(action)
+    var story = open()
+    story.pay("a")
+    story.answer(action)
     for _ in 1...4 {
-      world.wake()
-      world.answer(action)
+      story.wake()
+      story.answer(action)
     }
-    world.now = world.now.advanced(by: .seconds(1))
-    let (before, accounts) = (world, world.rules.accounts)
-    world.rules.accounts = []
-    world.send(.check(world.payment().id))
-    #expect(world.payment().calls == before.payment().calls)
-    world.rules.accounts = accounts
-    world.send(.check(world.payment().id))
-    #expect(world.calling() == .query)
+    story.now = story.now.advanced(by: .seconds(1))
+    let (before, accounts) = (story, story.rules.accounts)
+    story.rules.accounts = []
+    story.send(.check(story.payment().id))
+    #expect(story.payment().calls == before.payment().calls)
+    story.rules.accounts = accounts
+    story.send(.check(story.payment().id))
+    #expect(story.calling() == .query)
   }
 
   @Test func aWatchedPaymentThatCannotBeClosedIsNotAskedWithoutAWait() {
     let sheet = CapabilitySheet(
       methods: ["late"], createMovesMoney: false, burning: .none, lateMoney: ["late": .seconds(600)])
-    var world = open(sheet)
-    world.pay("a")
-    world.answer(action)
-    world.close()
-    world.answer(action)
-    world.answer(.closed)
-    world.wake()
-    world.answer(.pending(nil))
-    #expect(world.calling() == nil)
-    #expect(world.order!.wakeAt! > world.now)
+    var story = open(sheet)
+    story.pay("a")
+    story.answer(action)
+    story.close()
+    story.answer(action)
+    story.answer(.closed)
+    story.wake()
+    story.answer(.pending(nil))
+    #expect(story.calling() == nil)
+    #expect(story.order!.wakeAt! > story.now)
   }
 
   /// Seed 11234 of the simulation: a query at the end of the watch saw what was ten seconds before.
   @Test func lateMoneyIsLookedForLongerThanItCanCome() {
-    var world = open()
-    world.pay("a", "late")
-    world.answer(action)
-    world.close()
-    world.answer(action)
-    world.answer(.closed)
-    #expect(world.payment().watchUntil! >= world.now.advanced(by: .seconds(60) + .seconds(60)))
+    var story = open()
+    story.pay("a", "late")
+    story.answer(action)
+    story.close()
+    story.answer(action)
+    story.answer(.closed)
+    #expect(story.payment().watchUntil! >= story.now.advanced(by: .seconds(60) + .seconds(60)))
   }
 
   @Test func aWatchDoesNotEndWhileTheBuyerIsPaying() {
-    var world = waiting()
-    world.send(.closePayment(world.payment(2).id))
-    let end = world.payment(1).watchUntil!
-    while world.now < end {
-      if world.calling(1) != nil { world.answer(1, .notFound) }
-      world.wake()
+    var story = waiting()
+    story.send(.closePayment(story.payment(2).id))
+    let end = story.payment(1).watchUntil!
+    while story.now < end {
+      if story.calling(1) != nil { story.answer(1, .notFound) }
+      story.wake()
     }
-    world.answer(1, action)
-    #expect(world.payment(1).isWatched)
-    #expect(world.calling(1) == .close)
-    world.answer(1, .closed)
-    #expect(!world.payment(1).isWatched)
+    story.answer(1, action)
+    #expect(story.payment(1).isWatched)
+    #expect(story.calling(1) == .close)
+    story.answer(1, .closed)
+    #expect(!story.payment(1).isWatched)
   }
 
   // MARK: The deadline, found by whatever comes first after it
 
   @Test func theDeadlineHasPassedWhoeverLooksFirst() {
-    var world = open(late: .accept)
-    world.pay("a")
-    world.answer(.failed(Failure(code: "declined", message: "")))
-    world.now = world.now.advanced(by: .seconds(900))
-    var closing = world
+    var story = open(late: .accept)
+    story.pay("a")
+    story.answer(.failed(Failure(code: "declined", message: "")))
+    story.now = story.now.advanced(by: .seconds(900))
+    var closing = story
     closing.send(.closeOrder(OrderStory.id))
     #expect(closing.order?.closeReason == .cancelled)
     #expect(closing.types.suffix(2) == ["order.closed", "order.closed"])
-    var paying = world
+    var paying = story
     #expect(paying.pay("b").code == .orderClosed)
     var late = open()
     late.pay("a")

@@ -16,14 +16,14 @@ import Testing
     var states = 0
     for _ in 1...Self.length {
       var next: [OrderStory: Int] = [:]
-      for (world, paths) in layer {
-        for step in Self.steps(in: world) {
-          var after = world
+      for (story, paths) in layer {
+        for step in Self.steps(in: story) {
+          var after = story
           let command = step(&after)
           sequences += paths
-          let rules = broken(after, after: world, command)
+          let rules = broken(after, after: story, command)
           if !rules.isEmpty {
-            Issue.record("\(rules) by \(String(describing: command)) after \(world.types)")
+            Issue.record("\(rules) by \(String(describing: command)) after \(story.types)")
             return
           }
           next[after, default: 0] += paths
@@ -42,7 +42,7 @@ import Testing
   typealias Step = (inout OrderStory) -> Command?
 
   /// What can be done next. Answers are given to calls in flight only; notices may say anything at any time.
-  private static func steps(in world: OrderStory) -> [Step] {
+  private static func steps(in story: OrderStory) -> [Step] {
     var steps: [Step] = []
     func add(_ command: Command) {
       steps.append {
@@ -50,15 +50,15 @@ import Testing
         return command
       }
     }
-    let order = world.order!
+    let order = story.order!
     add(.closeOrder(OrderStory.id))
     if order.closeReason != nil { add(.reopenOrder(OrderStory.id, expiresIn: 60)) }
     if order.isLeased { add(.recover(OrderStory.id)) }
     for (key, method) in [("a", "ok"), ("b", "late")] {
       add(.pay(OrderStory.id, key: IdempotencyKey(key)!, provider: OrderStory.sandbox, method: method))
     }
-    steps.append { world in
-      world.wake()
+    steps.append { story in
+      story.wake()
       return .wake(OrderStory.id)
     }
     for payment in order.payments.prefix(2) {

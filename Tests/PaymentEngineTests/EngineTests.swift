@@ -121,11 +121,11 @@ import Testing
   }
 
   @Test func whatIsPublishedBeforeTheWaitIsHeard() async throws {
-    let changes = Listeners(clock: FakeClock())
-    let subscription = try changes.subscribe(to: Self.order)
-    changes.publish([Self.version(2)])
+    let listeners = Listeners(clock: FakeClock())
+    let subscription = try listeners.subscribe(to: Self.order)
+    listeners.publish([Self.version(2)])
     // An older state that comes later is no news.
-    changes.publish([Self.version(1)])
+    listeners.publish([Self.version(1)])
     #expect(await subscription.first(within: .seconds(1)) { _ in true }?.version == 2)
     #expect(await subscription.first(within: .zero) { $0.version > 2 }?.version == 2)
     subscription.end()
@@ -133,19 +133,19 @@ import Testing
 
   @Test func whoWaitsLongEnoughIsLetGo() async throws {
     let clock = FakeClock()
-    let changes = Listeners(clock: clock)
-    let subscription = try changes.subscribe(to: Self.order)
+    let listeners = Listeners(clock: clock)
+    let subscription = try listeners.subscribe(to: Self.order)
     let end = Gate()
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
-        await changes.run()
+        await listeners.run()
         end.open()
       }
       group.addTask {
-        changes.publish([Self.version(3)])
+        listeners.publish([Self.version(3)])
         #expect(await subscription.first(within: .seconds(5)) { $0.version > 3 }?.version == 3)
         #expect(clock.uptime() >= .seconds(5))
-        changes.stop()
+        listeners.stop()
       }
       while !end.isOpen {
         clock.advance(by: .milliseconds(100))
@@ -163,44 +163,44 @@ import Testing
 
   /// However many look, there are places for those who pay; and the other way round.
   @Test func pagesAndCommandsHavePlacesOfTheirOwn() throws {
-    let changes = Listeners(
+    let listeners = Listeners(
       clock: FakeClock(),
       places: Self.places {
         $0.pages = 2
         $0.commands = 1
       })
     let others = [EngineHarness.id("a"), EngineHarness.id("b"), EngineHarness.id("c")]
-    _ = try changes.subscribe(to: others[0], as: .page(from: nil))
-    try changes.checkPlaceForPage()
-    _ = try changes.subscribe(to: others[1], as: .page(from: nil))
-    #expect(throws: Fault.overloaded) { try changes.subscribe(to: others[2], as: .page(from: nil)) }
-    #expect(throws: Fault.overloaded) { try changes.checkPlaceForPage() }
-    let command = try changes.subscribe(to: Self.order)
-    #expect(throws: Fault.overloaded) { try changes.subscribe(to: others[2]) }
+    _ = try listeners.subscribe(to: others[0], as: .page(from: nil))
+    try listeners.checkPlaceForPage()
+    _ = try listeners.subscribe(to: others[1], as: .page(from: nil))
+    #expect(throws: Fault.overloaded) { try listeners.subscribe(to: others[2], as: .page(from: nil)) }
+    #expect(throws: Fault.overloaded) { try listeners.checkPlaceForPage() }
+    let command = try listeners.subscribe(to: Self.order)
+    #expect(throws: Fault.overloaded) { try listeners.subscribe(to: others[2]) }
     command.end()
-    _ = try changes.subscribe(to: Self.order)
+    _ = try listeners.subscribe(to: Self.order)
   }
 
   @Test func theOldestPageOfAnOrderGivesWay() async throws {
-    let changes = Listeners(clock: FakeClock(), places: Self.places { $0.pagesOfOrder = 2 })
-    let command = try changes.subscribe(to: Self.order)
-    let other = try changes.subscribe(to: EngineHarness.id("other"), as: .page(from: nil))
-    let pages = try (0..<1000).map { _ in try changes.subscribe(to: Self.order, as: .page(from: nil)) }
-    #expect(changes.count == 4)
+    let listeners = Listeners(clock: FakeClock(), places: Self.places { $0.pagesOfOrder = 2 })
+    let command = try listeners.subscribe(to: Self.order)
+    let other = try listeners.subscribe(to: EngineHarness.id("other"), as: .page(from: nil))
+    let pages = try (0..<1000).map { _ in try listeners.subscribe(to: Self.order, as: .page(from: nil)) }
+    #expect(listeners.count == 4)
     #expect(pages.prefix(998).allSatisfy { $0.isOver })
     #expect(![command, other, pages[998], pages[999]].contains { $0.isOver })
     // Who gave way is told nothing more, and frees no place again.
     pages[0].end()
-    changes.publish([Self.version(1)])
+    listeners.publish([Self.version(1)])
     #expect(await pages[0].first(within: .seconds(1)) { _ in true } == nil)
     #expect(await pages[999].first(within: .seconds(1)) { _ in true }?.version == 1)
-    #expect(changes.count == 4)
+    #expect(listeners.count == 4)
   }
 
   @Test func theOldestPageOfAnAddressGivesWay() throws {
-    let changes = Listeners(clock: FakeClock(), places: Self.places { $0.pagesOfAddress = 2 })
+    let listeners = Listeners(clock: FakeClock(), places: Self.places { $0.pagesOfAddress = 2 })
     func page(_ name: String, from address: [UInt8]?) throws -> Subscription {
-      try changes.subscribe(to: EngineHarness.id(name), as: .page(from: address))
+      try listeners.subscribe(to: EngineHarness.id(name), as: .page(from: address))
     }
     let first = try page("a", from: [10])
     let others = [
@@ -209,18 +209,18 @@ import Testing
     ]
     #expect(first.isOver && !others.contains { $0.isOver })
     for subscription in [first] + others { subscription.end() }
-    #expect(changes.count == 0)
+    #expect(listeners.count == 0)
     let again = [try page("a", from: [10]), try page("b", from: [10])]
     #expect(!again.contains { $0.isOver })
   }
 
   @Test func oneOrderDoesNotTakeAllPlaces() throws {
-    let changes = Listeners(clock: FakeClock(), places: Self.places { $0.commandsOfOrder = 2 })
-    _ = try changes.subscribe(to: Self.order)
-    _ = try changes.subscribe(to: Self.order)
-    _ = try changes.subscribe(to: Self.order, as: .page(from: nil))
-    #expect(throws: Fault.overloaded) { try changes.subscribe(to: Self.order) }
-    _ = try changes.subscribe(to: EngineHarness.id("other"))
+    let listeners = Listeners(clock: FakeClock(), places: Self.places { $0.commandsOfOrder = 2 })
+    _ = try listeners.subscribe(to: Self.order)
+    _ = try listeners.subscribe(to: Self.order)
+    _ = try listeners.subscribe(to: Self.order, as: .page(from: nil))
+    #expect(throws: Fault.overloaded) { try listeners.subscribe(to: Self.order) }
+    _ = try listeners.subscribe(to: EngineHarness.id("other"))
   }
 
   /// What waits never fills a server's connections, however few they are.
@@ -231,19 +231,19 @@ import Testing
   }
 
   @Test func listenersAreBounded() throws {
-    let changes = Listeners(clock: FakeClock(), places: Self.places { $0.commands = 2 })
-    let first = try changes.subscribe(to: Self.order)
-    _ = try changes.subscribe(to: Self.order)
-    #expect(throws: Fault.overloaded) { try changes.subscribe(to: Self.order) }
+    let listeners = Listeners(clock: FakeClock(), places: Self.places { $0.commands = 2 })
+    let first = try listeners.subscribe(to: Self.order)
+    _ = try listeners.subscribe(to: Self.order)
+    #expect(throws: Fault.overloaded) { try listeners.subscribe(to: Self.order) }
     first.end()
     first.end()
-    _ = try changes.subscribe(to: Self.order)
-    #expect(throws: Fault.overloaded) { try changes.subscribe(to: Self.order) }
+    _ = try listeners.subscribe(to: Self.order)
+    #expect(throws: Fault.overloaded) { try listeners.subscribe(to: Self.order) }
   }
 
   @Test func aCancelledWaitEnds() async throws {
-    let changes = Listeners(clock: FakeClock())
-    let subscription = try changes.subscribe(to: Self.order)
+    let listeners = Listeners(clock: FakeClock())
+    let subscription = try listeners.subscribe(to: Self.order)
     let wait = Task { await subscription.first(within: .seconds(3600)) { _ in true } }
     wait.cancel()
     #expect(await wait.value == nil)

@@ -15,13 +15,13 @@ import Testing
     let rules = EngineHarness.rules(provider)
     let dispatcher = Dispatcher(
       accounts: [ProviderAccount(provider)], limits: limits, clock: clock, logger: EngineHarness.logger)
-    let changes = Listeners(clock: clock)
+    let listeners = Listeners(clock: clock)
     let lane = Lane(
       .all, store: store, rules: rules, clock: clock,
       timekeeper: Timekeeper(clock: clock, tolerance: rules.schedule.clockTolerance, logger: EngineHarness.logger),
-      dispatcher: dispatcher, listeners: changes, unreadable: UnreadableOrders(logger: EngineHarness.logger),
+      dispatcher: dispatcher, listeners: listeners, unreadable: UnreadableOrders(logger: EngineHarness.logger),
       limits: limits, logger: EngineHarness.logger)
-    return (lane, dispatcher, changes)
+    return (lane, dispatcher, listeners)
   }
 
   @Test func aBatchFormsWhileTheLastOneCommits() async throws {

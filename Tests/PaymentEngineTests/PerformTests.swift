@@ -88,9 +88,9 @@ import Testing
   /// Another node may have written what the command found; a call may have come home before its request woke up.
   @Test(arguments: [(nil, 2, 2), (1, 2, 2), (2, 2, 2), (3, 2, 3)] as [(Int?, Int, Int)])
   func theNewestStateIsTheFirst(_ published: Int?, _ answered: Int, _ newest: Int) async throws {
-    let changes = Listeners(clock: FakeClock())
-    let subscription = try changes.subscribe(to: EngineHarness.id("r"))
-    if let published { changes.publish([ListenersTests.version(published)]) }
+    let listeners = Listeners(clock: FakeClock())
+    let subscription = try listeners.subscribe(to: EngineHarness.id("r"))
+    if let published { listeners.publish([ListenersTests.version(published)]) }
     subscription.begin(with: ListenersTests.version(answered))
     #expect(await subscription.first(within: .zero) { _ in false }?.version == newest)
     subscription.end()
@@ -109,16 +109,16 @@ import Testing
   }
 
   @Test func listeningEndsWithTheWork() async throws {
-    let changes = Listeners(clock: FakeClock(), places: ListenersTests.places { $0.commands = 1 })
+    let listeners = Listeners(clock: FakeClock(), places: ListenersTests.places { $0.commands = 1 })
     let order = EngineHarness.id("r")
-    try await changes.withSubscription(to: order) { _ in
-      #expect(changes.count == 1)
-      await #expect(throws: Fault.overloaded) { try await changes.withSubscription(to: order) { _ in } }
+    try await listeners.withSubscription(to: order) { _ in
+      #expect(listeners.count == 1)
+      await #expect(throws: Fault.overloaded) { try await listeners.withSubscription(to: order) { _ in } }
     }
     await #expect(throws: TimedOut.self) {
-      try await changes.withSubscription(to: order) { _ in throw TimedOut(description: "the work failed") }
+      try await listeners.withSubscription(to: order) { _ in throw TimedOut(description: "the work failed") }
     }
-    #expect(changes.count == 0)
+    #expect(listeners.count == 0)
   }
 }
 
