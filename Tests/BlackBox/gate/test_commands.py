@@ -3,15 +3,13 @@
 import json
 import re
 import signal
-import sqlite3
 import subprocess
 import time
-from contextlib import closing as closing_connection
 from urllib.parse import urlsplit
 
 import pytest
 
-from support.database import POSTGRES, ask
+from support.database import POSTGRES, change
 from support.gate import origins, run, running, web
 from support.machine import PROGRAM, free_port, until
 
@@ -122,11 +120,11 @@ def test_what_waits_for_somebody(tmp_path):
         lines = [line.split("\t") for line in stuck()[1].splitlines()]
         assert all(len(line) == 8 for line in lines) and payment["id"] in {line[2] for line in lines}
         # Some time later nobody has said anything.
-        tell(gate, "UPDATE waiting SET since = since - 3700000 WHERE kind = 'unknown_payment'")
+        change(gate, "UPDATE waiting SET since = since - 3700000 WHERE kind = 'unknown_payment'")
         code, text = stuck()
         assert code == 1 and f"POST /v1/payments/{payment['id']}/check" in text
         assert "BROKEN   payments in doubt: 2" in doctor()
-        tell(gate, "UPDATE waiting SET since = since + 3700000 WHERE kind = 'unknown_payment'")
+        change(gate, "UPDATE waiting SET since = since + 3700000 WHERE kind = 'unknown_payment'")
         # Money that the bank reports and no order knows is a case at once.
         gate.bank.faults()
         gate.until_status(doubt, "paid")
@@ -137,22 +135,13 @@ def test_what_waits_for_somebody(tmp_path):
         item = b"\x08\x00\x10\x01\x22\x07sandbox\x28\x05\x32\x03CNY\x3a\x04seen\x40\x80\xf8\xb2\xe5\xbd\x68"
         state = (b"\x08\x01\x12" + bytes([len(item)]) + item).hex()
         blob = "x'{}'" if gate.store.startswith("sqlite:") else "'\\x{}'"
-        tell(gate, "INSERT INTO strays (id, ordinal, opened_at, is_open, state) VALUES "
+        change(gate, "INSERT INTO strays (id, ordinal, opened_at, is_open, state) VALUES "
                    f"({blob.format('00' * 16)}, 1, 1795000000000, 1, {blob.format(state)})")
         code, text = stuck("--json")
         stray = json.loads(text)["data"][0]
         assert code == 1 and stray["id"] == f"cas_{missing}01" and stray["merchant"] is stray["reference"] is None
         assert stray["reason"] == "unknown_payment" and stray["needs_somebody"] and "find-forgotten" in stray["to_do"]
         assert "BROKEN   open cases: 1" in doctor()
-
-
-def tell(gate, sql):
-    """What a test cannot wait for, written beside the running server."""
-    if gate.store.startswith("sqlite:"):
-        with closing_connection(sqlite3.connect(gate.store.removeprefix("sqlite:"), timeout=20)) as store, store:
-            store.execute(sql)
-    else:
-        ask(sql, gate.store)
 
 
 def test_doctor_sees_another_store(tmp_path):

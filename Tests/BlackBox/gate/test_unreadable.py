@@ -1,20 +1,10 @@
 """An order that a newer program or a person wrote: nothing is done about it, and everything else goes on."""
 
-import sqlite3
 import subprocess
 
-from support.database import POSTGRES, ask
+from support.database import change
 from support.gate import running
 from support.machine import PROGRAM, until
-
-
-def change(gate, sql):
-    if POSTGRES:
-        ask(sql, gate.store)
-    else:
-        with sqlite3.connect(gate.store.removeprefix("sqlite:"), timeout=20) as database:
-            database.execute(sql)
-        database.close()
 
 
 def doctor(gate):

@@ -4,7 +4,7 @@ import subprocess
 from datetime import datetime, timedelta, timezone
 
 from support.copies import copy_of, restore
-from support.database import POSTGRES
+from support.database import POSTGRES, change
 from support.gate import running
 from support.machine import PROGRAM, until
 
@@ -96,6 +96,19 @@ def test_a_bank_that_does_not_answer_is_told(tmp_path):
         assert find_forgotten(gate, now(-120), "--until", now(-60)).stdout.startswith("asked about 0 orders")
         gate.start()
         assert gate.get(f"/v1/orders/{order['id']}/payments")["data"] == []
+
+
+def test_an_order_that_cannot_be_read_does_not_end_it(tmp_path):
+    with running(tmp_path) as gate:
+        since = now()
+        copy_of(gate, tmp_path)
+        spoilt, order = gate.order(), gate.order()
+        gate.pay(order)
+        gate.process.kill()
+        change(gate, f"UPDATE orders SET currency = 'zzz' WHERE reference = '{spoilt['reference']}'")
+        answer = find_forgotten(gate, since)
+        assert answer.returncode == 1 and f"unreadable  {spoilt['id']}" in answer.stdout, answer.stdout + answer.stderr
+        assert "asked about 1 orders" in answer.stdout and "orders that cannot be read: 1" in answer.stdout
 
 
 def test_nothing_is_sent_by_it(tmp_path):

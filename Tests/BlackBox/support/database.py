@@ -1,8 +1,10 @@
 """The PostgreSQL of a run, if it has one."""
 
 import os
+import sqlite3
 import subprocess
 import uuid
+from contextlib import closing
 
 # The PostgreSQL on which everything is tried that does not say where its orders are; `None` for SQLite.
 POSTGRES = os.environ.get("PAYONCE_TEST_POSTGRES") if os.environ.get("PAYONCE_TEST_STORE") == "postgres" else None
@@ -20,3 +22,12 @@ def new_database():
     name = f"b_{uuid.uuid4().hex}"
     ask(f"CREATE DATABASE {name}")
     return POSTGRES.rpartition("/")[0] + "/" + name
+
+
+def change(gate, sql):
+    """What somebody writes into a gate's store beside it."""
+    if gate.store.startswith("sqlite:"):
+        with closing(sqlite3.connect(gate.store.removeprefix("sqlite:"), timeout=20)) as database, database:
+            database.execute(sql)
+    else:
+        ask(sql, gate.store)
