@@ -105,23 +105,22 @@ package final class PostgresStore: Store {
     let orders = 2..<calls.count
     // After the orders, so that what is seen here and not there is held by others, or new.
     let named = PostgresCall(PostgresSQL.named, [idArray, lookups])
-    if !ids.isEmpty { calls.append(PostgresCall(PostgresSQL.strays, [idArray])) }
     if !references.isEmpty { calls.append(named) }
     let askedAt = clock.uptime()
     let results = try session.connection.run(calls, within: PostgresSession.limit)
     var loaded = Loaded()
     loaded.clockLead = clockLead(results[1], askedAt: askedAt)
     loaded.add(results[orders].lazy.flatMap(\.rows))
-    if !ids.isEmpty {
+    if !references.isEmpty { loaded.note(held: scopes, of: results.last!.rows) }
+    // Whoever names an order by its id has mostly seen it.
+    let stored = loaded.stored
+    let missing = ids.filter { !stored.contains($0) }
+    if !missing.isEmpty {
+      let strays = PostgresCall(PostgresSQL.strays, [PostgresSQL.array(missing.map(\.cell))])
+      let more = try session.connection.run([named, strays], within: PostgresSession.limit)
+      loaded.note(held: scopes, of: more[0].rows)
       // One that cannot be read is left as it is, and holds nobody else up.
-      let strays = results[orders.upperBound].rows.compactMap { try? Case($0) }
-      loaded.strays = strays.filter { !loaded.names($0.id.order) }
-    }
-    if !references.isEmpty {
-      loaded.note(held: scopes, of: results.last!.rows)
-    } else if ids.contains(where: { !loaded.names($0) }) {
-      // Whoever names an order by its id has mostly seen it.
-      loaded.note(held: scopes, of: try session.connection.run([named], within: PostgresSession.limit)[0].rows)
+      loaded.strays = more[1].rows.compactMap { try? Case($0) }
     }
     var stale: [StaleWake] = []
     let byID = Dictionary(loaded.orders.map { ($0.id, $0) }) { first, _ in first }
@@ -194,9 +193,10 @@ extension Loaded {
   /// Notes which scopes name orders that are there, and that could not be locked.
   /// - Parameter rows: their ids and hashes.
   fileprivate mutating func note(held scopes: [Scope], of rows: some Sequence<PostgresRow>) {
+    let stored = stored
     var (ids, lookups): (Set<OrderID>, Set<[UInt8]>) = ([], [])
     for row in rows {
-      guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 1), !names(id) else { continue }
+      guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 1), !stored.contains(id) else { continue }
       ids.insert(id)
       lookups.insert(lookup)
     }
@@ -210,8 +210,8 @@ extension Loaded {
     }
   }
 
-  /// Whether the order is stored, be it readable or not.
-  fileprivate func names(_ order: OrderID) -> Bool {
-    orders.contains { $0.id == order } || unreadable.contains { $0.id == order.text }
+  /// The orders that were found and locked, be they readable or not.
+  fileprivate var stored: Set<OrderID> {
+    Set(orders.map(\.id)).union(unreadable.compactMap { OrderID(text: $0.id) })
   }
 }
