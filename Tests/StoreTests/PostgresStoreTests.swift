@@ -82,7 +82,9 @@ import Testing
     let open = StoreKind.openPostgres(address)
     let merchant = try await StoreContractTests.merchant(open)
     let ids = try (0..<60).map { number in
-      let made = StoreContractTests.order(merchant, "r-\(number)")
+      // Each at its own moment, since with so many references two would have one id.
+      let moment = StoreContractTests.now.advanced(by: .milliseconds(number))
+      let made = StoreContractTests.order(merchant, "r-\(number)", at: moment)
       try open.store.write(made.changes)
       return made.order.id
     }
