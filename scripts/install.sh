@@ -31,6 +31,7 @@ if [ "${1:-build}" = test ]; then
     need chromium-driver command -v chromedriver
   fi
   need openssl command -v openssl
+  need protobuf-compiler command -v protoc
   need postgresql sh -c 'test -x "$(pg_config --bindir)/initdb"'
   need fonts-noto-cjk test -d /usr/share/fonts/opentype/noto
   need python3-venv python3 -c 'import ensurepip, venv'
