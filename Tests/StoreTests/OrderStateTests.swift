@@ -106,6 +106,43 @@ import Testing
     #expect(tables == ["orders", "payments", "refunds", "cases"])
   }
 
+  /// Fields that are known, and do not belong to a payment that is processing: they would be lost at its next change.
+  @Test func whatDoesNotBelongToAStateIsNotPassedOver() throws {
+    let order = StoreContractTests.pay(Self.order("a"), "k").order
+    let whole = try Row(order)
+    #expect(order.payments[0].status == .processing)
+    func state(with field: PaymentField, _ write: (inout StateWriter) -> Void) throws -> [UInt8] {
+      let payments = try #require(Self.fields(whole.state, OrderField.self).first { $0.field == .payments })
+      let payment = Array(whole.state[payments.value])
+      let next = Self.fields(payment, PaymentField.self).first { $0.field.rawValue > field.rawValue }
+      var (added, message) = (StateWriter(origin: order.createdAt), StateWriter(origin: order.createdAt))
+      write(&added)
+      let place = next?.start ?? payment.count
+      message.bytes(OrderField.payments, Array(payment[..<place]) + added.bytes + Array(payment[place...]))
+      return Array(whole.state[..<payments.start]) + message.bytes + Array(whole.state[payments.value.upperBound...])
+    }
+    let spoilt: [(PaymentField, (inout StateWriter) -> Void)] = [
+      (.redirect, { $0.text(PaymentField.redirect, "https://bank.example") }),
+      (.qrCode, { $0.text(PaymentField.qrCode, "pay") }), (.clientSecret, { $0.text(PaymentField.clientSecret, "s") }),
+      (.surplus, { $0.word(PaymentField.surplus, Payment.Surplus.late) }),
+      (.amountReceived, { $0.integer(PaymentField.amountReceived, 5) }),
+      (.currencyReceived, { $0.text(PaymentField.currencyReceived, "USD") }),
+      (.capturedAt, { $0.instant(PaymentField.capturedAt, order.createdAt) }),
+      (.failureCode, { $0.text(PaymentField.failureCode, "declined") }),
+      (.failureMessage, { $0.text(PaymentField.failureMessage, "no") }),
+      (.watchUntil, { $0.instant(PaymentField.watchUntil, order.createdAt) }),
+    ]
+    for (field, write) in spoilt {
+      var row = whole
+      row.state = try state(with: field, write)
+      #expect(throws: UnreadableRow.self, "\(field)") { try Order(row) }
+    }
+    // One that belongs there is read, so it is not the place that is wrong.
+    var row = whole
+    row.state = try state(with: .unknownSince) { $0.instant(PaymentField.unknownSince, order.createdAt) }
+    #expect(try Order(row).payments[0].unknownSince == order.createdAt)
+  }
+
   /// The message with an unknown field at its end, and with one at the end of every message in it.
   private static func extended<Field: StateField>(
     _ bytes: [UInt8], _: Field.Type, _ table: String

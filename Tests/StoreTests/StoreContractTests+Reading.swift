@@ -116,6 +116,32 @@ extension StoreContractTests {
     #expect(try await open.reading.events(of: order.id, after: 100_000, limit: 100).isEmpty)
   }
 
+  /// A commit with several events can be read from its middle, and what is paid is not under way any more.
+  @Test(arguments: StoreKind.all) func aCommitIsReadFromItsMiddle(_ kind: StoreKind) async throws {
+    let open = try kind.open()
+    let merchant = try await Self.merchant(open)
+    let (order, registered) = Self.order(merchant, "a")
+    let (paying, started) = Self.pay(order, "k")
+    let evidence = PaymentEvidence(
+      payment: PaymentID(order: order.id, ordinal: 1), provider: OrderWalk.provider, call: nil,
+      verdict: .succeeded(order.registration.amount))
+    let (paid, ended) = Self.change(paying, .evidence(.payment(evidence)))
+    #expect(paid.status == .paid && ended.events.count == 2)
+    for changes in [registered, started, ended] { try open.store.write(changes) }
+    let all = (registered.events + started.events + ended.events).map(\.event)
+    for after in 0...all.count {
+      for limit in 1...all.count {
+        let page = try await open.reading.feed(of: merchant, after: Int64(after), limit: limit)
+        let expected = all.dropFirst(after).prefix(limit)
+        #expect(page.map(\.event) == Array(expected), "after \(after), \(limit)")
+        #expect(page.map(\.position) == expected.indices.map { Int64($0 + 1) })
+        let events = try await open.reading.events(of: order.id, after: after, limit: limit)
+        #expect(events == Array(expected), "after \(after), \(limit)")
+      }
+    }
+    if let count = open.count { #expect(try count("SELECT count(*) FROM under_way") == 0) }
+  }
+
   @Test(arguments: StoreKind.all) func strayMoneyIsOneCase(_ kind: StoreKind) async throws {
     let open = try kind.open()
     let merchant = try await Self.merchant(open)
