@@ -76,7 +76,7 @@ if inner {
     .testTarget(
       name: "StoreTests",
       dependencies: ["PaymentCore", "PaymentEngine", "OrderRows", "PostgresStore", "SQLiteStore", "Simulation", grdb],
-      swiftSettings: settings),
+      exclude: ["Samples"], swiftSettings: settings),
     .target(
       name: "Providers", dependencies: ["PaymentCore", "PaymentEngine", crypto, client, httpTypes] + nio,
       swiftSettings: settings),
