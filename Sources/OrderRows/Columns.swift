@@ -42,19 +42,19 @@ package struct Columns: Sendable {
   package let table: OrderTable
   package let fixed: [Name]
   package let changing: [Name]
+  package let all: [Name]
   /// By which an update finds its row.
   package let key: [Name]
   /// All of them, for a statement, each with its table.
   package let list: String
-
-  package var all: [Name] { fixed + changing }
 
   private init(_ table: OrderTable, key: String = "", fixed: String, changing: String = "") {
     self.table = table
     self.key = Name.list(key)
     self.fixed = Name.list(fixed)
     self.changing = Name.list(changing)
-    list = (self.fixed + self.changing).map { "\(table.name).\($0.text)" }.joined(separator: ", ")
+    all = self.fixed + self.changing
+    list = all.map { "\(table.name).\($0.text)" }.joined(separator: ", ")
   }
 
   package static func of(_ table: OrderTable) -> Columns { byTable[table.rawValue] }

@@ -1,5 +1,5 @@
 package import PaymentCore
-package import PaymentEngine
+import PaymentEngine
 
 /// What a commit adds to the feed of one merchant: which events, and not what they say.
 package struct FeedRow: Equatable, Sendable {
@@ -133,13 +133,15 @@ extension Changeset {
   /// What is added to each merchant's feed at each moment. An order's time does not run backwards, so that rows in the
   /// sequence of their moments have its events in theirs. The moments of a commit differ only where an order was changed last
   /// by a node whose clock is ahead.
-  package var feeds: [(merchant: MerchantID, at: Instant, row: FeedRow)] {
+  static func feeds(
+    _ packs: [(merchant: MerchantID, pack: EventPack)]
+  ) -> [(merchant: MerchantID, at: Instant, row: FeedRow)] {
     struct Place: Hashable {
       let merchant: MerchantID
       let at: Instant
     }
     var (indexes, feeds): ([Place: Int], [(place: Place, spans: [FeedRow.Span])]) = ([:], [])
-    for (merchant, pack) in eventPacks {
+    for (merchant, pack) in packs {
       let span = FeedRow.Span(order: pack.order, first: pack.first, count: pack.events.count)
       let place = Place(merchant: merchant, at: pack.events.last!.at)
       if let index = indexes[place] {

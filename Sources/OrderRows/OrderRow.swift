@@ -99,6 +99,8 @@ extension WakePlace {
     guard let id = OrderID(row, at: 0), let at = row.integer(at: Columns.orders.all.count) else { return nil }
     self.init(at: at, id: id)
   }
+
+  fileprivate var arguments: Arguments { [at, id] }
 }
 
 /// A row of `wakes` that does not say what its order says. A release that plans wakes in another way left it, or a person.
@@ -116,7 +118,7 @@ package struct StaleWake {
   /// What puts it right.
   /// - Parameter order: as it will be.
   package func changes(for order: Order) -> [RowChange] {
-    [.delete(.wakes, [place.at, place.id])] + (WakePlace(order).map { [.insert(.wakes, [$0.at, $0.id])] } ?? [])
+    [.delete(.wakes, place.arguments)] + (WakePlace(order).map { [.insert(.wakes, $0.arguments)] } ?? [])
   }
 }
 
@@ -139,10 +141,12 @@ package enum RowChange {
   case update(OrderTable, Arguments)
   /// All columns. It is no harm if it is not there.
   case delete(OrderTable, Arguments)
+  /// What is added to a merchant's feed at a moment. Each store gives it its place in its own way.
+  case feed(MerchantID, Instant, FeedRow)
 }
 
 extension Changeset {
-  /// Hands over the rows that differ. The feed and the probe are left to the store.
+  /// Hands over the rows that differ. New strays and the probe are left to the store.
   /// - Throws: `ImpossibleOrder`, or what `write` throws.
   package func rows(_ write: (RowChange) throws -> Void) throws {
     for change in orders {
@@ -152,14 +156,23 @@ extension Changeset {
       } else {
         try write(.insert(.orders, after.fixedArguments + after.changingArguments()))
       }
-      try difference(before.flatMap(WakePlace.init), WakePlace(after), .wakes, write) { [$0.at, $0.id] }
-      try difference(before?.isUnderWay ?? false, after.isUnderWay, after, write)
+      let (wake, nextWake) = (before.flatMap(WakePlace.init), WakePlace(after))
+      if wake != nextWake {
+        if let wake { try write(.delete(.wakes, wake.arguments)) }
+        if let nextWake { try write(.insert(.wakes, nextWake.arguments)) }
+      }
+      if (before?.isUnderWay ?? false) != after.isUnderWay {
+        let arguments: Arguments = [after.registration.merchant.text, after.id]
+        try write(after.isUnderWay ? .insert(.underWay, arguments) : .delete(.underWay, arguments))
+      }
       let (old, new) = (before?.waiting ?? [], after.waiting)
       guard old != new else { continue }
       for row in old where !new.contains(row) { try write(.delete(.waiting, row.arguments)) }
       for row in new where !old.contains(row) { try write(.insert(.waiting, row.arguments)) }
     }
-    for pack in eventPacks.map(\.pack) { try write(.insert(.events, [pack.order, pack.first, pack.encoded])) }
+    let packs = eventPacks
+    for (_, pack) in packs { try write(.insert(.events, [pack.order, pack.first, pack.encoded])) }
+    for (merchant, at, row) in Self.feeds(packs) { try write(.feed(merchant, at, row)) }
     for stray in strays where stray.resolvedAt != nil {
       try write(.update(.strays, [0, stray.encoded, stray.id.order, stray.id.ordinal, 1]))
     }
@@ -171,25 +184,8 @@ extension Changeset {
       .map { [$0.id.order, $0.id.ordinal, $0.openedAt.column, 1, $0.encoded] }
   }
 
-  private func difference(
-    _ before: WakePlace?, _ after: WakePlace?, _ table: OrderTable, _ write: (RowChange) throws -> Void,
-    _ arguments: (WakePlace) -> Arguments
-  ) rethrows {
-    guard before != after else { return }
-    if let before { try write(.delete(table, arguments(before))) }
-    if let after { try write(.insert(table, arguments(after))) }
-  }
-
-  private func difference(
-    _ before: Bool, _ after: Bool, _ order: Order, _ write: (RowChange) throws -> Void
-  ) rethrows {
-    guard before != after else { return }
-    let arguments: Arguments = [order.registration.merchant.text, order.id]
-    try write(after ? .insert(.underWay, arguments) : .delete(.underWay, arguments))
-  }
-
   /// The events of each order together, in the sequence of the orders' first ones.
-  package var eventPacks: [(merchant: MerchantID, pack: EventPack)] {
+  private var eventPacks: [(merchant: MerchantID, pack: EventPack)] {
     var (places, groups): ([OrderID: Int], [(merchant: MerchantID, events: [Event])]) = ([:], [])
     for (order, event) in events {
       if let place = places[order.id] {

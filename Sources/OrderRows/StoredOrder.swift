@@ -165,9 +165,8 @@ extension StateEntry {
         origin = Instant(milliseconds: milliseconds)
         entries.append(StateEntry(name, .at(Instant(milliseconds: milliseconds))))
       case (.instant, .integer(let value)):
-        let bits = UInt64(bitPattern: value)
-        let distance = Int64(bitPattern: bits >> 1) ^ -Int64(bitPattern: bits & 1)
-        entries.append(StateEntry(name, .at(Instant(milliseconds: (origin?.milliseconds ?? 0) &+ distance))))
+        let start = origin?.milliseconds ?? 0
+        entries.append(StateEntry(name, .at(Instant(milliseconds: start &+ Int64(zigzag: value)))))
       case (.word(let type), .integer(let number)):
         entries.append(StateEntry(name, type.word(number).map(StateValue.text) ?? .integer(number)))
       case (.text, .bytes(let bytes)):

@@ -29,11 +29,10 @@ extension Waiting {
 
   /// - Parameter row: of `select`. An order that cannot be read waits, too: what it says of itself is left out.
   package init(_ kind: Kind, _ row: some ResultRow) throws {
-    let table = "waiting"
     let next = Columns.orders.all.count
     guard let id = OrderID(row, at: 0), let since = row.integer(at: next), let ordinal = row.integer(at: next + 1),
       kind == .closingOrder || (1...Int64(CaseID.maximum)).contains(ordinal)
-    else { throw UnreadableRow(table: table) }
+    else { throw UnreadableRow(table: "waiting") }
     let order = try? Order(row)
     let text: String
     var provider: ProviderName?
@@ -60,12 +59,12 @@ extension Waiting {
   /// - Parameter row: of `selectStrays`. A case that cannot be read waits, too: what it says of itself is left out.
   package init(stray row: some ResultRow) throws {
     let (order, ordinal, openedAt) = (OrderID(row, at: 0), row.integer(at: 1), row.integer(at: 2))
-    guard let order, let ordinal, let openedAt, (1...Int64(CaseID.maximum)).contains(ordinal) else {
+    guard let order, let openedAt, let id = ordinal.flatMap({ CaseID(order, $0) }) else {
       throw UnreadableRow(table: "strays")
     }
     let item = try? Case(row)
     self.init(
-      kind: .openCase, order: order, id: CaseID(order: order, ordinal: Int(ordinal)).text, merchant: nil,
+      kind: .openCase, order: order, id: id.text, merchant: nil,
       reference: nil, provider: item?.provider, reason: item?.reason.rawValue, note: item?.note,
       since: Instant(milliseconds: openedAt))
   }

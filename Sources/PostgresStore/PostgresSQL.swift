@@ -145,8 +145,10 @@ enum PostgresSQL {
   ) throws(PostgresFailure) -> [PostgresCall] {
     var (updates, deletes, inserts): ([OrderTable: [Arguments]], [OrderTable: [Arguments]], [OrderTable: [Arguments]]) =
       ([:], [:], [:])
+    var feeds: [Arguments] = []
     func add(_ change: RowChange) {
       switch change {
+      case .feed(let merchant, let at, let row): feeds.append([merchant.text, at.column, row.count, row.encoded])
       case .update(let table, let arguments): updates[table, default: []].append(arguments)
       case .delete(let table, let arguments): deletes[table, default: []].append(arguments)
       case .insert(let table, let arguments): inserts[table, default: []].append(arguments)
@@ -167,11 +169,7 @@ enum PostgresSQL {
     }
     let strays = changes.newStrays
     if !strays.isEmpty { calls.append(PostgresCall(insertStrays, arrays(strays))) }
-    let feeds = changes.feeds
-    if !feeds.isEmpty {
-      let arrays = arrays(feeds.map { [$0.merchant.text, $0.at.column, $0.row.count, $0.row.encoded] })
-      calls.append(PostgresCall(insertQueued, [session, "\(batch)"] + arrays))
-    }
+    if !feeds.isEmpty { calls.append(PostgresCall(insertQueued, [session, "\(batch)"] + arrays(feeds))) }
     return calls
   }
 

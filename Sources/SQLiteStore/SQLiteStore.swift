@@ -63,8 +63,16 @@ extension RowWrite {
     case .update(let table, let arguments):
       let order = table == .orders ? arguments.compactMap { $0 as? OrderID }.first : nil
       self.init(sql: TableSQL.of(table).update, arguments: arguments, mustFind: true, order: order)
+    case .feed(let merchant, _, let row):
+      self.init(sql: Self.insertFeed, arguments: [merchant.text, row.count, row.encoded])
     }
   }
+
+  /// The next place in the merchant's feed is found by the insert itself: there is one writer.
+  private static let insertFeed = """
+    INSERT INTO feed (merchant, position, spans)
+    VALUES (?1, ?2 + (SELECT coalesce(max(position), 0) FROM feed WHERE merchant = ?1), ?3)
+    """
 }
 
 extension Changeset {
@@ -73,19 +81,11 @@ extension Changeset {
   package func writes() throws -> [RowWrite] {
     var writes: [RowWrite] = []
     try rows { writes.append(RowWrite($0)) }
-    for (merchant, _, row) in feeds {
-      writes.append(RowWrite(sql: Self.insertFeed, arguments: [merchant.text, row.count, row.encoded]))
-    }
     for stray in newStrays { writes.append(RowWrite(sql: Self.insertNewStray, arguments: stray)) }
     if let probe { writes.append(RowWrite(sql: Self.writeProbe, arguments: [probe.column])) }
     return writes
   }
 
-  /// The next place in the merchant's feed is found by the insert itself: there is one writer.
-  private static let insertFeed = """
-    INSERT INTO feed (merchant, position, spans)
-    VALUES (?1, ?2 + (SELECT coalesce(max(position), 0) FROM feed WHERE merchant = ?1), ?3)
-    """
   private static let insertNewStray = TableSQL.of(.strays).insert + " ON CONFLICT DO NOTHING"
   private static let writeProbe =
     "INSERT INTO probes (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"

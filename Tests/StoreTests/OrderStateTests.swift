@@ -250,7 +250,8 @@ import Testing
     add(early, 1, 1)
     add(late, 1, 9)
     add(early, 2, 1)
-    let feeds = changes.feeds
+    var feeds: [(at: Instant, row: FeedRow)] = []
+    try changes.rows { if case .feed(_, let at, let row) = $0 { feeds.append((at, row)) } }
     #expect(feeds.map { $0.at.since(OrderWalk.start).components.seconds } == [1, 9])
     #expect(feeds.map(\.row.count) == [2, 1])
     #expect(try feeds.map { try FeedRow($0.row.encoded) } == feeds.map(\.row))

@@ -40,7 +40,7 @@ package struct EventPack: Equatable, Sendable {
       while let field: EventsField = try reader.next() {
         guard field == .events, first + events.count <= EventID.maximumSequence else { throw reader.unreadable }
         let id = EventID(order: order, sequence: first + events.count)
-        events.append(try Event(id, at: origin, try reader.message()))
+        events.append(try Event(id, try reader.message()))
       }
       guard !events.isEmpty else { throw reader.unreadable }
       return events
@@ -102,7 +102,7 @@ extension Event {
     }
   }
 
-  fileprivate init(_ id: EventID, at origin: Instant, _ source: StateReader) throws {
+  fileprivate init(_ id: EventID, _ source: StateReader) throws {
     var reader = source
     var type: Kind?
     var at: Instant?
@@ -144,8 +144,6 @@ extension Event {
 
 extension StateReader {
   fileprivate mutating func part<Kind: OrderPartKind>(of order: OrderID, _: Kind.Type) throws -> String {
-    let ordinal = try integer()
-    guard (1...Int64(OrderPartID<Kind>.maximum)).contains(ordinal) else { throw unreadable }
-    return OrderPartID<Kind>(order: order, ordinal: Int(ordinal)).text
+    try must(OrderPartID<Kind>(order, try integer())).text
   }
 }

@@ -89,13 +89,13 @@ extension Order {
       case .duplicatesPrevented: prevented = try reader.count()
       case .refusedKeys: hashes = try reader.must(Self.hashes(try reader.bytes()))
       case .payments:
-        let id = try reader.must(PaymentID(head.id, payments.count + 1))
+        let id = try reader.must(PaymentID(head.id, Int64(payments.count + 1)))
         payments.append(try Payment(id, try reader.message(table: "payments"), currency))
       case .refunds:
-        let id = try reader.must(RefundID(head.id, refunds.count + 1))
+        let id = try reader.must(RefundID(head.id, Int64(refunds.count + 1)))
         refunds.append(try Refund(id, try reader.message(table: "refunds"), currency))
       case .cases:
-        let id = try reader.must(CaseID(head.id, cases.count + 1))
+        let id = try reader.must(CaseID(head.id, Int64(cases.count + 1)))
         cases.append(try Case(id, try reader.message(table: "cases"), currency))
       case .parts: parts = try reader.integer()
       }
@@ -159,10 +159,10 @@ private struct RefundKey: Hashable {
 package struct ImpossibleOrder: Error {}
 
 extension OrderPartID {
-  /// `nil` where there cannot be so many.
-  fileprivate init?(_ order: OrderID, _ ordinal: Int) {
-    guard ordinal <= Self.maximum else { return nil }
-    self.init(order: order, ordinal: ordinal)
+  /// `nil` where no part has this number.
+  init?(_ order: OrderID, _ ordinal: Int64) {
+    guard (1...Int64(Self.maximum)).contains(ordinal) else { return nil }
+    self.init(order: order, ordinal: Int(ordinal))
   }
 }
 

@@ -306,8 +306,6 @@ extension StateReader {
   }
 
   fileprivate func part<Kind>(_ ordinal: Int64?, of order: OrderID) throws -> OrderPartID<Kind>? {
-    guard let ordinal else { return nil }
-    guard (1...Int64(OrderPartID<Kind>.maximum)).contains(ordinal) else { throw unreadable }
-    return OrderPartID(order: order, ordinal: Int(ordinal))
+    try ordinal.map { try must(OrderPartID(order, $0)) }
   }
 }

@@ -121,6 +121,14 @@ package struct StateWriter {
   }
 }
 
+extension Int64 {
+  /// The number that a zigzag means.
+  init(zigzag value: Int64) {
+    let bits = UInt64(bitPattern: value)
+    self = Int64(bitPattern: bits >> 1) ^ -Int64(bitPattern: bits & 1)
+  }
+}
+
 private enum WireType: Int {
   case number = 0
   case delimited = 2
@@ -182,8 +190,7 @@ package struct StateReader {
   package mutating func moment() throws -> Instant { try plausible(Instant(milliseconds: try integer())) }
 
   package mutating func instant() throws -> Instant {
-    let value = UInt64(bitPattern: try integer())
-    let (sum, overflow) = origin.addingReportingOverflow(Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1))
+    let (sum, overflow) = origin.addingReportingOverflow(Int64(zigzag: try integer()))
     guard !overflow else { throw unreadable }
     return try plausible(Instant(milliseconds: sum))
   }
