@@ -22,9 +22,10 @@ struct EventRoutes: Sendable {
       let limit = Int(try request.queryInteger("limit", in: 1...1000) ?? 100)
       let after = try request.queryInteger("after", in: 0...Int64.max) ?? 0
       let page = try await reading.feed(of: merchant, after: after, limit: limit)
+      if let end = page.archivedTo { throw ProblemError(.eventsArchived(to: end)) }
       // A feed has no end. The cursor is always given, so that the shop can go on from it later.
-      let next = String(page.last?.position ?? after)
-      return .json(rendering.list(page, next: next) { Rendering.event($0.event, into: &$1) })
+      let next = String(max(page.last, after))
+      return .json(rendering.list(page.events, next: next) { Rendering.event($0.event, into: &$1) })
     }
   }
 }

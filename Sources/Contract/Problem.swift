@@ -10,12 +10,17 @@ package struct Problem: Sendable {
   package let payment: PaymentView?
   /// All refunds of the payment, when the caller's `expected_refunded` was wrong.
   package let refunds: [Refund]
+  /// What is left of the order, where it was moved into an archive.
+  package let archived: ArchivedOrder?
+  /// From where a feed can be read on.
+  package let next: String?
   /// The number of seconds after which the same request may be granted.
   package let retryAfter: Int64?
 
   private init(
     _ status: Int, _ code: String, _ title: String, _ detail: String, errors: [Refusal.FieldError] = [],
-    payment: PaymentView? = nil, refunds: [Refund] = [], retryAfter: Int64? = nil
+    payment: PaymentView? = nil, refunds: [Refund] = [], archived: ArchivedOrder? = nil, next: String? = nil,
+    retryAfter: Int64? = nil
   ) {
     self.status = status
     self.code = code
@@ -24,6 +29,8 @@ package struct Problem: Sendable {
     self.errors = errors
     self.payment = payment
     self.refunds = refunds
+    self.archived = archived
+    self.next = next
     self.retryAfter = retryAfter
   }
 
@@ -31,7 +38,8 @@ package struct Problem: Sendable {
     self.init(
       // A caller that only has to wait gets 429.
       refusal.retryAfter == nil ? refusal.code.status : 429, refusal.code.rawValue, refusal.code.title, refusal.detail,
-      errors: refusal.errors, payment: refusal.payment, refunds: refusal.refunds, retryAfter: refusal.retryAfter)
+      errors: refusal.errors, payment: refusal.payment, refunds: refusal.refunds, archived: refusal.archived,
+      retryAfter: refusal.retryAfter)
   }
 
   package static let methodNotAllowed = Problem(
@@ -42,6 +50,12 @@ package struct Problem: Sendable {
   package static let timeout = Problem(
     408, "request_timeout", "Request timeout", "The body of the request did not arrive in time.")
   package static let malformed = Problem(400, "bad_request", "Bad request", "The request is not valid HTTP.")
+  package static func eventsArchived(to end: Int64) -> Problem {
+    Problem(
+      410, "events_archived", "Events archived",
+      "The events up to \(end) were moved into archives. Go on with after=\(end), and ask whoever runs PayOnce for what "
+        + "came before.", next: String(end))
+  }
   package static let internalError = Problem(
     500, "internal_error", "Internal error", "Something broke here. The same request can be sent again.")
   package static let unavailable = Problem(
@@ -73,6 +87,14 @@ package struct Problem: Sendable {
         }
       }
       if let payment { writer.object("payment") { Rendering.payment(payment, into: &$0) } }
+      if let archived {
+        writer.object("order") { writer in
+          writer.string("id", archived.id.text)
+          writer.string("status", archived.status.rawValue)
+          writer.instant("archived_at", archived.archivedAt)
+        }
+      }
+      if let next { writer.string("next", next) }
       if code == RefusalCode.refundStateChanged.rawValue {
         writer.array("refunds") { writer in
           for refund in refunds { writer.object { Rendering.refund(refund, into: &$0) } }
@@ -88,6 +110,7 @@ extension RefusalCode {
     switch self {
     case .unauthorized: 401
     case .notFound: 404
+    case .orderArchived: 410
     case .idempotencyKeyMissing, .idempotencyKeyInvalid, .invalidRequest: 400
     case .referenceReused, .orderPaid, .orderClosed, .paymentInProgress, .tooManyPayments, .paymentNotRefundable,
       .refundStateChanged:
@@ -100,6 +123,7 @@ extension RefusalCode {
     switch self {
     case .unauthorized: "Unauthorized"
     case .notFound: "Not found"
+    case .orderArchived: "Order archived"
     case .idempotencyKeyMissing: "Idempotency key missing"
     case .idempotencyKeyInvalid: "Idempotency key invalid"
     case .invalidRequest: "Invalid request"

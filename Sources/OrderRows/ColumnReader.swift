@@ -16,6 +16,16 @@ package enum Cell: Hashable, Sendable {
   case bytes([UInt8])
 }
 
+extension Cell {
+  var value: any ColumnValue {
+    switch self {
+    case .integer(let value): value
+    case .text(let text): text
+    case .bytes(let bytes): bytes
+    }
+  }
+}
+
 /// A value that a column can hold.
 package protocol ColumnValue: Sendable {
   var cell: Cell { get }

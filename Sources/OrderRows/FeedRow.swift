@@ -1,5 +1,5 @@
 package import PaymentCore
-import PaymentEngine
+package import PaymentEngine
 
 /// What a commit adds to the feed of one merchant: which events, and not what they say.
 package struct FeedRow: Equatable, Sendable {
@@ -87,11 +87,15 @@ package struct FeedPage {
   /// Which events are wanted, by the order and the number of the first one of their row.
   package private(set) var wanted: [(order: OrderID, first: Int)] = []
   private var spans: [(start: Int64, span: FeedRow.Span)] = []
+  /// Where the first row begins, if there is one.
+  private var start: Int64?
   /// Behind which position it begins.
   package let after: Int64
   private let limit: Int
 
-  /// - Parameter after: any number. Behind the last position there are no events.
+  /// - Parameters:
+  ///   - after: any number. Behind the last position there are no events.
+  ///   - limit: at least 1.
   package init(after: Int64, limit: Int) {
     self.after = min(after, FeedRow.lastPosition)
     self.limit = limit
@@ -104,6 +108,7 @@ package struct FeedPage {
     }
     let feed = try FeedRow(bytes)
     var start = last - Int64(feed.count) + 1
+    if self.start == nil { self.start = start }
     for span in feed.spans {
       if start + Int64(span.count) - 1 > after, start <= after + Int64(limit) {
         spans.append((start, span))
@@ -113,19 +118,28 @@ package struct FeedPage {
     }
   }
 
-  /// - Parameter packs: of `wanted`, by the order and the number of the first event.
+  /// - Parameters:
+  ///   - packs: of `wanted`, by the order and the number of the first event.
+  ///   - isArchived: whether an order was moved into an archive. Its events are passed over.
   /// - Throws: `UnreadableRow` where one is not there.
-  package func events(_ packs: (OrderID, Int) throws -> EventPack?) throws -> [(position: Int64, event: Event)] {
+  package func feed(
+    _ packs: (OrderID, Int) throws -> EventPack?, isArchived: (OrderID) throws -> Bool
+  ) throws -> Feed {
+    // There are no gaps, so what is missing before the first row was taken out.
+    if let start, start > after + 1 { return Feed([], last: after, archivedTo: start - 1) }
     var events: [(position: Int64, event: Event)] = []
+    var last = after
     for (start, span) in spans {
-      guard let pack = try packs(span.order, span.first), pack.events.count == span.count else {
-        throw UnreadableRow(table: "events")
+      let positions = max(start, after + 1)...min(start + Int64(span.count) - 1, after + Int64(limit))
+      last = positions.upperBound
+      guard let pack = try packs(span.order, span.first) else {
+        guard try isArchived(span.order) else { throw UnreadableRow(table: "events") }
+        continue
       }
-      for (index, event) in pack.events.enumerated() where start + Int64(index) > after {
-        events.append((start + Int64(index), event))
-      }
+      guard pack.events.count == span.count else { throw UnreadableRow(table: "events") }
+      for position in positions { events.append((position, pack.events[Int(position - start)])) }
     }
-    return Array(events.prefix(limit))
+    return Feed(events, last: last)
   }
 }
 

@@ -85,6 +85,16 @@ extension Order {
   }
 }
 
+extension OrderName {
+  /// The column by which an order is found, in `orders` and in `archived`, and what stands there.
+  package var column: (name: String, value: [UInt8]) {
+    switch self {
+    case .id(let id): ("id", id.bits.bytes)
+    case .reference(let merchant, let reference): ("lookup", Order.lookup(merchant, reference))
+    }
+  }
+}
+
 extension OrderID: ColumnValue {
   package var cell: Cell { .bytes(bits.bytes) }
   package init?(_ row: some ResultRow, at index: Int) {
@@ -201,6 +211,9 @@ extension Changeset {
 
 extension Order {
   fileprivate var isUnderWay: Bool { status == .open || status == .closing }
+
+  /// Whether nothing of it goes on, by itself or by somebody.
+  var isAtRest: Bool { !isUnderWay && wakeAt == nil && waiting.isEmpty }
 }
 
 extension Case {

@@ -4,29 +4,20 @@ package import PaymentEngine
 /// An order as it stands in its rows, for people and for other programs: also one that this release cannot read.
 package struct StoredOrder: Sendable {
   package let id: OrderID
-  /// Whether this release understands all of it but its events.
-  package let isWhole: Bool
-  private let head: [StateEntry]
-  private let state: [UInt8]
-  private var packs: [(first: Int, bytes: [UInt8])] = []
+  /// `nil` where this release does not understand all of it.
+  package let order: Order?
+  /// The columns of `Columns.orders` as they stand there.
+  package let cells: [Cell?]
+  /// The rows of its events: the number of the first one, and what stands there.
+  package private(set) var packs: [(first: Int, bytes: [UInt8])] = []
 
   /// - Parameter row: the columns of `Columns.orders`.
   /// - Throws: `UnreadableRow` where there is not even an id.
   package init(_ row: some ResultRow) throws {
     guard let id = OrderID(row, at: 0) else { throw UnreadableRow(table: "orders") }
     self.id = id
-    isWhole = (try? Order(row)) != nil
-    let columns = Columns.orders.all
-    state = row.bytes(at: columns.count - 1) ?? []
-    head = columns.enumerated().dropFirst().dropLast().map { index, column in
-      let value: StateValue =
-        switch column.form {
-        case .text: row.text(at: index).map(StateValue.text) ?? .null
-        case .integer: row.integer(at: index).map(StateValue.integer) ?? .null
-        case .bytes: row.bytes(at: index).map(StateValue.bytes) ?? .null
-        }
-      return StateEntry(column.text, value)
-    }
+    order = try? Order(row)
+    cells = Columns.orders.all.cells(row)
   }
 
   /// - Parameter row: the columns of `events`, of this order.
@@ -35,8 +26,36 @@ package struct StoredOrder: Sendable {
     packs.append((Int(first), bytes))
   }
 
+  /// Whether this release understands all of its events.
+  package var hasWholeEvents: Bool {
+    packs.allSatisfy { (try? EventPack(order: id, first: $0.first, $0.bytes)) != nil }
+  }
+
+  /// The columns of its row in `orders`.
+  package var row: Arguments { cells.map { $0?.value } }
+
+  /// The columns of its rows in `events`.
+  package var eventRows: [Arguments] { packs.map { [id, $0.first, $0.bytes] } }
+
+  package var state: [UInt8] { if case .bytes(let bytes)? = cells.last ?? nil { bytes } else { [] } }
+
+  /// What stands in the columns between its id and its state.
+  private var head: [StateEntry] {
+    zip(Columns.orders.all, cells).dropFirst().dropLast().map { column, cell in
+      let value: StateValue =
+        switch cell {
+        case .integer(let value)?: .integer(value)
+        case .text(let text)?: .text(text)
+        case .bytes(let bytes)?: .bytes(bytes)
+        case nil: .null
+        }
+      return StateEntry(column.text, value)
+    }
+  }
+
   /// Everything that stands there, by the names of the columns and fields.
   package var record: [StateEntry] {
+    let head = head
     var created: Instant?
     let fields = StateEntry.read(state, OrderField.self, since: &created)
     let events = packs.flatMap { first, bytes -> [[StateEntry]] in
@@ -52,12 +71,14 @@ package struct StoredOrder: Sendable {
         ]
       }
     }
-    return [StateEntry("id", .text(id.text))] + head + fields.map(named) + [StateEntry("events", .list(events))]
+    return [StateEntry("id", .text(id.text))] + head + fields.map { named($0, head) } + [
+      StateEntry("events", .list(events))
+    ]
   }
 
   /// The parts of a list with their identities, which their places say, and with the currencies, which are written only
   /// where they are not the order's.
-  private func named(_ entry: StateEntry) -> StateEntry {
+  private func named(_ entry: StateEntry, _ head: [StateEntry]) -> StateEntry {
     guard case .list(let parts) = entry.value else { return entry }
     func identity(_ ordinal: Int) -> String? {
       guard ordinal <= PaymentID.maximum else { return nil }
@@ -73,11 +94,11 @@ package struct StoredOrder: Sendable {
       .list(
         parts.enumerated().map { index, part in
           guard let identity = identity(index + 1) else { return part }
-          return [StateEntry("id", .text(identity))] + withCurrencies(part)
+          return [StateEntry("id", .text(identity))] + withCurrencies(part, head)
         }))
   }
 
-  private func withCurrencies(_ part: [StateEntry]) -> [StateEntry] {
+  private func withCurrencies(_ part: [StateEntry], _ head: [StateEntry]) -> [StateEntry] {
     guard let currency = head.first(where: { $0.name == "currency" }) else { return part }
     return part.flatMap { entry -> [StateEntry] in
       let name = entry.name == "amount" ? "currency" : entry.name == "amount_received" ? "currency_received" : nil
@@ -89,8 +110,7 @@ package struct StoredOrder: Sendable {
 
 /// Where stored orders are looked at as they stand there.
 package protocol StoredOrderReading: Sendable {
-  func stored(_ id: OrderID) async throws(Fault) -> StoredOrder?
-  func stored(merchant: MerchantID, reference: String) async throws(Fault) -> StoredOrder?
+  func stored(_ name: OrderName) async throws(Fault) -> StoredOrder?
   /// The next orders of all merchants behind `after`, oldest first.
   func stored(after: OrderID?, limit: Int) async throws(Fault) -> [StoredOrder]
 }

@@ -17,13 +17,23 @@ package struct WholeTable: Sendable {
     ]
     + OrderTable.allCases.map { WholeTable($0.name, Columns.of($0).all) }
     // The places of events in their merchants' feeds stay, so that the cursors of shops do.
-    + [WholeTable("feed", Columns.Name.list("merchant, position#, spans%"))]
+    + [
+      WholeTable("feed", Columns.Name.list("merchant, position#, spans%")),
+      WholeTable("archives", Columns.Name.list("number#, name, begun_at#, orders#, bytes#, sha256%")),
+      WholeTable(
+        "archived", Columns.Name.list("id%, lookup%, merchant, status, kept_ordinal#, archived_at#, archive#")),
+    ]
 
   package var list: String { columns.map(\.text).joined(separator: ", ") }
 
   /// A row of `list`.
-  package func cells(_ row: some ResultRow) -> [Cell?] {
-    columns.enumerated().map { index, column in
+  package func cells(_ row: some ResultRow) -> [Cell?] { columns.cells(row) }
+}
+
+extension [Columns.Name] {
+  /// What stands in a row of these columns. What has another form than its column is `nil`.
+  func cells(_ row: some ResultRow) -> [Cell?] {
+    enumerated().map { index, column in
       switch column.form {
       case .text: row.text(at: index).map(Cell.text)
       case .integer: row.integer(at: index).map(Cell.integer)

@@ -17,6 +17,18 @@ package struct PostgresReading: Reading {
     return try await orders("by_lookup", "FROM orders WHERE lookup = $1::bytea", [lookup]).whole().first
   }
 
+  package func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? {
+    let (column, value) = name.column
+    let statement = PostgresStatement(
+      name: "archived_by_\(column)",
+      sql: "SELECT \(ArchivedOrder.columns) FROM archived WHERE \(column) = $1::bytea")
+    return try await readers.use { connection throws(PostgresFailure) in
+      let rows = try connection.run(
+        [PostgresCall(statement, [PostgresSQL.bytes(value)])], within: PostgresSession.limit)[0].rows
+      do { return try rows.first.map { try ArchivedOrder($0) } } catch { throw PostgresFailure(reading: error) }
+    }
+  }
+
   package func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {
@@ -129,19 +141,19 @@ package struct PostgresReading: Reading {
 
   package func feed(
     of merchant: MerchantID, after position: Int64, limit: Int
-  ) async throws(Fault) -> [(position: Int64, event: Event)] {
+  ) async throws(Fault) -> Feed {
     for _ in 0..<Self.patience {
-      let (events, isQueued) = try await page(of: merchant, after: position, limit: limit)
-      guard events.count < limit, isQueued else { return events }
+      let (feed, isQueued) = try await page(of: merchant, after: position, limit: limit)
+      guard feed.archivedTo == nil, feed.last - position < limit, isQueued else { return feed }
       // Where places cannot be given now, what has one is true all the same.
       guard let isMore = try? await readers.number(), isMore else { break }
     }
-    return try await page(of: merchant, after: position, limit: limit).events
+    return try await page(of: merchant, after: position, limit: limit).feed
   }
 
   private func page(
     of merchant: MerchantID, after position: Int64, limit: Int
-  ) async throws(Fault) -> (events: [(position: Int64, event: Event)], isQueued: Bool) {
+  ) async throws(Fault) -> (feed: Feed, isQueued: Bool) {
     try await readers.use { connection throws(PostgresFailure) in
       var page = FeedPage(after: position, limit: limit)
       let results = try connection.run(
@@ -150,13 +162,28 @@ package struct PostgresReading: Reading {
       do {
         for row in results[1].rows { try page.add(row) }
         let packs = try Self.packs(page.wanted, connection)
-        let events = try page.events { order, first in packs[order]?.first { $0.first == first } }
-        return (events, !results[0].rows.isEmpty)
+        let missing = page.wanted.map(\.order).filter { packs[$0] == nil }
+        let archived = missing.isEmpty ? [] : try Self.archived(missing, connection)
+        let feed = try page.feed { order, first in
+          packs[order]?.first { $0.first == first }
+        } isArchived: {
+          archived.contains($0)
+        }
+        return (feed, !results[0].rows.isEmpty)
       } catch let failure as PostgresFailure { throw failure } catch { throw PostgresFailure(reading: error) }
     }
   }
 
-  private static func packs(
+  /// Which of these orders were moved into an archive.
+  private static func archived(
+    _ orders: [OrderID], _ connection: PostgresConnection
+  ) throws(PostgresFailure) -> Set<OrderID> {
+    let call = PostgresCall(
+      sql: "SELECT id FROM archived WHERE id = ANY($1::bytea[])", [PostgresSQL.array(orders.map(\.cell))])
+    return Set(try connection.run([call], within: PostgresSession.limit)[0].rows.compactMap { OrderID($0, at: 0) })
+  }
+
+  static func packs(
     _ wanted: [(order: OrderID, first: Int)], _ connection: PostgresConnection
   ) throws -> [OrderID: [EventPack]] {
     guard !wanted.isEmpty else { return [:] }

@@ -26,12 +26,15 @@ enum PostgresSQL {
       ORDER BY id FOR UPDATE SKIP LOCKED
       """)
 
-  /// Which orders are there, locked or not.
+  /// Which orders are there, locked or not, and which were moved into an archive, as they stand at one moment: the
+  /// columns of an `ArchivedOrder`, of which an order that is there has the first one only, and the hash.
   static let named = PostgresStatement(
     name: "named",
     sql: """
-      SELECT id, lookup FROM orders WHERE id = ANY($1::bytea[])
-      UNION SELECT id, lookup FROM orders WHERE lookup = ANY($2::bytea[])
+      SELECT id, NULL, NULL, NULL, NULL, NULL, lookup FROM orders
+        WHERE id = ANY($1::bytea[]) OR lookup = ANY($2::bytea[])
+      UNION ALL SELECT \(ArchivedOrder.columns), lookup FROM archived
+        WHERE id = ANY($1::bytea[]) OR lookup = ANY($2::bytea[])
       """)
 
   static let lockDue = PostgresStatement(
@@ -165,12 +168,16 @@ enum PostgresSQL {
         calls.append(PostgresCall(Self.updates[table.rawValue], arrays(rows) + ["\(rows.count)"]))
       }
       if let rows = deletes[table] { calls.append(PostgresCall(Self.deletes[table.rawValue], arrays(rows))) }
-      if let rows = inserts[table] { calls.append(PostgresCall(Self.inserts[table.rawValue], arrays(rows))) }
+      if let rows = inserts[table] { calls.append(insert(rows, into: table)) }
     }
     let strays = changes.newStrays
     if !strays.isEmpty { calls.append(PostgresCall(insertStrays, arrays(strays))) }
     if !feeds.isEmpty { calls.append(PostgresCall(insertQueued, [session, "\(batch)"] + arrays(feeds))) }
     return calls
+  }
+
+  static func insert(_ rows: [Arguments], into table: OrderTable) -> PostgresCall {
+    PostgresCall(inserts[table.rawValue], arrays(rows))
   }
 
   private static func arrays(_ rows: [Arguments]) -> [String] {

@@ -113,6 +113,29 @@ enum PostgresSchema {
     )
     """,
     "CREATE INDEX open_strays ON strays (opened_at) WHERE is_open = 1",
+    // The files of orders that were moved out, and how far each of them is known to be on disk.
+    """
+    CREATE TABLE archives (
+      number BIGINT PRIMARY KEY CHECK (number > 0),
+      name TEXT NOT NULL,
+      begun_at BIGINT NOT NULL,
+      orders BIGINT NOT NULL,
+      bytes BIGINT NOT NULL,
+      sha256 BYTEA NOT NULL CHECK (length(sha256) = 32)
+    )
+    """,
+    // What is still known of an order in an archive. It is found as it was before, so that its reference stays its own.
+    """
+    CREATE TABLE archived (
+      id BYTEA PRIMARY KEY CHECK (length(id) = 16),
+      lookup BYTEA NOT NULL UNIQUE CHECK (length(lookup) = 16),
+      merchant TEXT COLLATE "C" NOT NULL,
+      status TEXT NOT NULL CHECK (status IN ('paid', 'closed')),
+      kept_ordinal BIGINT CHECK (kept_ordinal BETWEEN 1 AND 1023),
+      archived_at BIGINT NOT NULL,
+      archive BIGINT NOT NULL
+    )
+    """,
     // One row for each connection that writes or reads: what it wrote last, and the barrier before its first answer.
     """
     CREATE TABLE sessions (

@@ -111,14 +111,14 @@ package final class PostgresStore: Store {
     var loaded = Loaded()
     loaded.clockLead = clockLead(results[1], askedAt: askedAt)
     loaded.add(results[orders].lazy.flatMap(\.rows))
-    if !references.isEmpty { loaded.note(held: scopes, of: results.last!.rows) }
+    if !references.isEmpty { try loaded.note(scopes, results.last!.rows) }
     // Whoever names an order by its id has mostly seen it.
     let stored = loaded.stored
     let missing = ids.filter { !stored.contains($0) }
     if !missing.isEmpty {
       let strays = PostgresCall(PostgresSQL.strays, [PostgresSQL.array(missing.map(\.cell))])
       let more = try session.connection.run([named, strays], within: PostgresSession.limit)
-      loaded.note(held: scopes, of: more[0].rows)
+      try loaded.note(scopes, more[0].rows)
       // One that cannot be read is left as it is, and holds nobody else up.
       loaded.strays = more[1].rows.compactMap { try? Case($0) }
     }
@@ -190,22 +190,25 @@ extension Loaded {
     }
   }
 
-  /// Notes which scopes name orders that are there, and that could not be locked.
-  /// - Parameter rows: their ids and hashes.
-  fileprivate mutating func note(held scopes: [Scope], of rows: some Sequence<PostgresRow>) {
+  /// Notes which scopes name orders that are there and could not be locked, and which name orders in an archive.
+  /// - Parameter rows: of `PostgresSQL.named`.
+  fileprivate mutating func note(_ scopes: [Scope], _ rows: some Sequence<PostgresRow>) throws(PostgresFailure) {
     let stored = stored
-    var (ids, lookups): (Set<OrderID>, Set<[UInt8]>) = ([], [])
+    var found: [[UInt8]: ArchivedOrder?] = [:]
     for row in rows {
-      guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 1), !stored.contains(id) else { continue }
-      ids.insert(id)
-      lookups.insert(lookup)
+      guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 6), !stored.contains(id) else { continue }
+      do {
+        let order = row.isNull(at: 1) ? nil : try ArchivedOrder(row)
+        for name in [id.bits.bytes, lookup] { found[name] = .some(order) }
+      } catch { throw PostgresFailure(reading: error) }
     }
-    guard !ids.isEmpty else { return }
-    held = scopes.filter { scope in
-      switch scope {
-      case .order(let id): ids.contains(id)
-      case .reference(let merchant, let reference): lookups.contains(Order.lookup(merchant, reference))
-      case .due: false
+    guard !found.isEmpty else { return }
+    for scope in scopes {
+      guard let name = scope.name, let order = found[name.column.value] else { continue }
+      if let order {
+        archived[name] = order
+      } else if !held.contains(scope) {
+        held.append(scope)
       }
     }
   }

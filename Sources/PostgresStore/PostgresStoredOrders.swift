@@ -4,12 +4,8 @@ package import PaymentEngine
 
 /// Orders as they stand in the database.
 extension PostgresReading: StoredOrderReading {
-  package func stored(_ id: OrderID) async throws(Fault) -> StoredOrder? {
-    try await stored("WHERE id = $1::bytea", [PostgresSQL.bytes(id.bits.bytes)]).first
-  }
-
-  package func stored(merchant: MerchantID, reference: String) async throws(Fault) -> StoredOrder? {
-    try await stored("WHERE lookup = $1::bytea", [PostgresSQL.bytes(Order.lookup(merchant, reference))]).first
+  package func stored(_ name: OrderName) async throws(Fault) -> StoredOrder? {
+    try await stored("WHERE \(name.column.name) = $1::bytea", [PostgresSQL.bytes(name.column.value)]).first
   }
 
   package func stored(after: OrderID?, limit: Int) async throws(Fault) -> [StoredOrder] {

@@ -17,6 +17,10 @@ package struct SQLiteReading: Reading {
     try await orders("FROM orders WHERE lookup = ?", [Order.lookup(merchant, reference)]).first
   }
 
+  package func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? {
+    try await database.read { try $0.archivedOrder(name) }
+  }
+
   package func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {
@@ -98,19 +102,35 @@ package struct SQLiteReading: Reading {
 
   package func feed(
     of merchant: MerchantID, after position: Int64, limit: Int
-  ) async throws(Fault) -> [(position: Int64, event: Event)] {
+  ) async throws(Fault) -> Feed {
     try await database.read { database in
       var page = FeedPage(after: position, limit: limit)
       try database.cachedStatement(sql: FeedRow.page("?1", after: "?2", count: "?3")).run([
         merchant.text, page.after, limit,
       ]) { try page.add($0) }
-      let pack = try database.cachedStatement(
-        sql: "SELECT \(Columns.of(.events).list) FROM events WHERE id = ? AND sequence = ?")
-      return try page.events { order, first in
-        var found: EventPack?
-        try pack.run([order, first]) { found = try EventPack($0) }
-        return found
+      return try page.feed {
+        try database.events(of: $0, first: $1)
+      } isArchived: {
+        try database.archivedOrder(.id($0)) != nil
       }
     }
+  }
+}
+
+extension Database {
+  /// The events of one commit.
+  func events(of order: OrderID, first: Int) throws -> EventPack? {
+    var found: EventPack?
+    let sql = "SELECT \(Columns.of(.events).list) FROM events WHERE id = ? AND sequence = ?"
+    try cachedStatement(sql: sql).run([order, first]) { found = try EventPack($0) }
+    return found
+  }
+
+  func archivedOrder(_ name: OrderName) throws -> ArchivedOrder? {
+    let (column, value) = name.column
+    var found: ArchivedOrder?
+    let sql = "SELECT \(ArchivedOrder.columns) FROM archived WHERE \(column) = ?"
+    try cachedStatement(sql: sql).run([value]) { found = try ArchivedOrder($0) }
+    return found
   }
 }

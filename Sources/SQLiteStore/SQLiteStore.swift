@@ -56,7 +56,7 @@ package struct RowWrite {
 }
 
 extension RowWrite {
-  fileprivate init(_ change: RowChange) {
+  init(_ change: RowChange) {
     switch change {
     case .insert(let table, let arguments): self.init(sql: TableSQL.of(table).insert, arguments: arguments)
     case .delete(let table, let arguments): self.init(sql: TableSQL.of(table).delete, arguments: arguments)
@@ -129,9 +129,15 @@ struct OrderLoader {
   mutating func load(_ scope: Scope) throws {
     switch scope {
     case .order(let id):
-      if !seen.contains(id), try load("FROM orders WHERE id = ?", [id]) == 0 { try loadStrays(of: id) }
+      if !seen.contains(id), try load("FROM orders WHERE id = ?", [id]) == 0 {
+        try loadStrays(of: id)
+        loaded.archived[.id(id)] = try database.archivedOrder(.id(id))
+      }
     case .reference(let merchant, let reference):
-      try load("FROM orders WHERE lookup = ?", [Order.lookup(merchant, reference)])
+      if try load("FROM orders WHERE lookup = ?", [Order.lookup(merchant, reference)]) == 0 {
+        let name = OrderName.reference(merchant, reference)
+        loaded.archived[name] = try database.archivedOrder(name)
+      }
     case .due(let now, let place, let limit, _):
       // A file has one lane, which is for all orders.
       let place = place ?? .start

@@ -5,12 +5,8 @@ package import PaymentEngine
 
 /// Orders as they stand in the file.
 extension SQLiteReading: StoredOrderReading {
-  package func stored(_ id: OrderID) async throws(Fault) -> StoredOrder? {
-    try await stored("WHERE id = ?", [id]).first
-  }
-
-  package func stored(merchant: MerchantID, reference: String) async throws(Fault) -> StoredOrder? {
-    try await stored("WHERE lookup = ?", [Order.lookup(merchant, reference)]).first
+  package func stored(_ name: OrderName) async throws(Fault) -> StoredOrder? {
+    try await stored("WHERE \(name.column.name) = ?", [name.column.value]).first
   }
 
   package func stored(after: OrderID?, limit: Int) async throws(Fault) -> [StoredOrder] {

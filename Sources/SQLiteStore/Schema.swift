@@ -103,6 +103,27 @@ private enum Schema {
 
     CREATE INDEX open_strays ON strays (opened_at) WHERE is_open = 1;
 
+    -- The files of orders that were moved out, and how far each of them is known to be on disk.
+    CREATE TABLE archives (
+      number INTEGER PRIMARY KEY NOT NULL CHECK (number > 0),
+      name TEXT NOT NULL,
+      begun_at INTEGER NOT NULL,
+      orders INTEGER NOT NULL,
+      bytes INTEGER NOT NULL,
+      sha256 BLOB NOT NULL CHECK (length(sha256) = 32)
+    ) STRICT;
+
+    -- What is still known of an order in an archive. It is found as it was before, so that its reference stays its own.
+    CREATE TABLE archived (
+      id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
+      lookup BLOB NOT NULL UNIQUE CHECK (length(lookup) = 16),
+      merchant TEXT NOT NULL REFERENCES merchants (id),
+      status TEXT NOT NULL CHECK (status IN ('paid', 'closed')),
+      kept_ordinal INTEGER CHECK (kept_ordinal BETWEEN 1 AND 1023),
+      archived_at INTEGER NOT NULL,
+      archive INTEGER NOT NULL REFERENCES archives (number)
+    ) STRICT, WITHOUT ROWID;
+
     -- One row, written to see whether anything can be.
     CREATE TABLE probes (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
     """

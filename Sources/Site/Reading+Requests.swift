@@ -3,9 +3,16 @@ package import PaymentEngine
 
 extension Reading {
   /// The order, if this caller may see it.
-  /// - Throws: the refusal `not_found`, or the store's fault.
+  /// - Throws: the refusal `not_found` or `order_archived`, or the store's fault.
   package func order(_ id: OrderID, for caller: Caller) async throws -> Order {
-    try await order(id).flatMap { caller.maySee($0) ? $0 : nil }.orNotFound("order")
+    let order = try await order(id)
+    if order == nil { try await refuseArchived(.id(id), for: caller) }
+    return try order.flatMap { caller.maySee($0) ? $0 : nil }.orNotFound("order")
+  }
+
+  /// Throws `order_archived` if the order was moved into an archive and this caller may see it.
+  package func refuseArchived(_ name: OrderName, for caller: Caller) async throws {
+    if let archived = try await archived(name), caller.maySee(archived) { throw archived.refusal }
   }
 
   /// Parses a request about an order, or about one of its payments. A refusal of the parser is thrown only when that

@@ -18,7 +18,7 @@ struct PayOnce: AsyncParsableCommand {
     subcommands: [
       ServeCommand.self, BankCommand.self, KeysCommand.self, MerchantsCommand.self, OriginsCommand.self,
       DoctorCommand.self, StuckCommand.self, ShowCommand.self, ExportCommand.self,
-      CopyStoreCommand.self,
+      ArchiveCommand.self, CopyStoreCommand.self,
       FindForgottenCommand.self,
       BenchCommand.self,
       SimulateCommand.self,

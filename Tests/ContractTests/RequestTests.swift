@@ -84,7 +84,7 @@ import Testing
     #expect(Array(rows.prefix(refusals.count)) == refusals)
     let others: [Problem] = [
       .malformed, .methodNotAllowed, .timeout, .tooLarge(limit: 1), .internalError, .clockWrong, .overloaded,
-      .unavailable,
+      .unavailable, .eventsArchived(to: 5),
     ]
     #expect(Set(rows.dropFirst(refusals.count)) == Set(others.map { "\($0.code) \($0.status)" }))
   }

@@ -64,6 +64,45 @@ extension StoryTests {
       decided(.resolve(stray.id, .acknowledge), [resolved], by: .payOnce).outcome.code == .invalidRequest)
   }
 
+  @Test func anOrderInAnArchiveAnswersThatItIsThere() throws {
+    let kept = PaymentID(order: OrderStory.id, ordinal: 2)
+    let archived = ArchivedOrder(
+      id: OrderStory.id, merchant: OrderStory.merchant, status: .paid, keptPayment: kept, archivedAt: OrderStory.start,
+      archive: 3)
+    func decided(_ command: Command, by caller: Caller) -> Decision {
+      decide(nil, archived: archived, command, by: caller, now: OrderStory.start, rules: OrderStory().rules)
+    }
+    let key = IdempotencyKey("k")!
+    let registration = Order.Registration(
+      merchant: OrderStory.merchant, reference: "a", amount: OrderStory.price, metadata: Fields())
+    for command in [
+      .register(registration, id: OrderStory.id, checkoutSecret: 1), .check(kept), .closeOrder(OrderStory.id),
+      .pay(OrderStory.id, key: key, provider: OrderStory.sandbox, method: nil), .closePayment(kept),
+      .reopenOrder(OrderStory.id, expiresIn: nil), .refund(kept, key: key, .init(amount: nil, reason: nil)),
+    ] as [Command] {
+      let decision = decided(command, by: .merchant(OrderStory.merchant))
+      #expect(decision.order == nil && decision.stray == nil)
+      guard case .failure(let refusal) = decision.outcome else {
+        Issue.record("it is done: \(command)")
+        continue
+      }
+      #expect(refusal.code == .orderArchived && refusal.archived == archived)
+      guard command.order != nil else { continue }
+      #expect(decided(command, by: .merchant(MerchantID("mer_other"))).outcome.code == .notFound)
+      #expect(decided(command, by: .buyer(secret: 1)).outcome.code == .notFound)
+    }
+    #expect(decided(.wake(OrderStory.id), by: .payOnce).outcome == .success(.noted))
+    // What its provider repeats of the money that it keeps is no news. Other money is.
+    func evidence(_ payment: PaymentID) -> Command {
+      .evidence(
+        .payment(
+          .init(payment: payment, provider: OrderStory.sandbox, call: nil, verdict: .succeeded(OrderStory.price))))
+    }
+    #expect(decided(evidence(kept), by: .payOnce).stray == nil)
+    let other = PaymentID(order: OrderStory.id, ordinal: 1)
+    #expect(decided(evidence(other), by: .payOnce).stray?.note.contains("archive 3") == true)
+  }
+
   // MARK: Refunds
 
   @Test func refundsReserveTheirAmount() {

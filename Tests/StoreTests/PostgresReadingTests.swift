@@ -42,7 +42,7 @@ import Testing
       StoreContractTests.order(merchant, "\($0)", at: StoreContractTests.now.advanced(by: .seconds(-60 * $0)))
     }
     try open.store.write(orders[0].changes)
-    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 10).map(\.position) == [1])
+    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 10).events.map(\.position) == [1])
     try open.store.write(orders[1].changes)
     // Another node gives the second event its place, and is not done.
     let other = try Other(address)
@@ -56,11 +56,13 @@ import Testing
     try await Self.untilBlocked(open)
     // Only now, since an insert beside it waits for this by itself, and for a lock it does not.
     try other.run("UPDATE feeds SET last = 2", "COMMIT")
-    let feed = try await reading
+    let feed = try await reading.events
     #expect(feed.map(\.position) == [1, 2, 3])
     #expect(feed.map(\.event.id.order) == orders.map(\.order.id))
     #expect(
-      try await open.reading.feed(of: merchant, after: 2, limit: 10).map(\.event.id.order) == [orders[2].order.id])
+      try await open.reading.feed(of: merchant, after: 2, limit: 10).events.map(\.event.id.order) == [
+        orders[2].order.id
+      ])
   }
 
   /// Whoever reads something else does not wait for who gives places.
@@ -74,7 +76,7 @@ import Testing
     try other.run("BEGIN", "SELECT id FROM numbering WHERE id = 1 FOR UPDATE")
     // More readers of the feed than there are readers' threads.
     try await withThrowingTaskGroup(of: Int.self) { group in
-      for _ in 0..<4 { group.addTask { try await open.reading.feed(of: merchant, after: 0, limit: 10).count } }
+      for _ in 0..<4 { group.addTask { try await open.reading.feed(of: merchant, after: 0, limit: 10).events.count } }
       try await Self.untilBlocked(open)
       #expect(try await open.reading.order(made.order.id) == made.order)
       try other.run("COMMIT")
@@ -109,13 +111,13 @@ import Testing
     )
     for merchant in [tea, coffee] { try open.store.write(StoreContractTests.order(merchant, "a").changes) }
     try open.run("UPDATE feed_queue SET spans = '\\x00' WHERE merchant = '\(tea.text)'")
-    #expect(try await open.reading.feed(of: coffee, after: 0, limit: 9).map(\.position) == [1])
+    #expect(try await open.reading.feed(of: coffee, after: 0, limit: 9).events.map(\.position) == [1])
     await #expect(throws: Fault.unavailable("a row of feed cannot be read")) {
       try await open.reading.feed(of: tea, after: 0, limit: 9)
     }
     // It took its place.
     try open.store.write(StoreContractTests.order(tea, "b").changes)
-    #expect(try await open.reading.feed(of: tea, after: 1, limit: 9).map(\.position) == [2])
+    #expect(try await open.reading.feed(of: tea, after: 1, limit: 9).events.map(\.position) == [2])
   }
 
   /// Where no places can be given now, what has one is shown.
@@ -124,11 +126,11 @@ import Testing
     let open = StoreKind.openPostgres(address)
     let merchant = try await StoreContractTests.merchant(open)
     try open.store.write(StoreContractTests.order(merchant, "a").changes)
-    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 9).map(\.position) == [1])
+    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 9).events.map(\.position) == [1])
     try open.store.write(StoreContractTests.order(merchant, "b").changes)
     try open.run("ALTER TABLE numbering RENAME TO other")
-    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 9).map(\.position) == [1])
+    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 9).events.map(\.position) == [1])
     try open.run("ALTER TABLE other RENAME TO numbering")
-    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 9).map(\.position) == [1, 2])
+    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 9).events.map(\.position) == [1, 2])
   }
 }

@@ -79,7 +79,7 @@ extension StoreContractTests {
     func pages(after position: Int64, _ read: inout [EventID]) async throws -> Int64 {
       var after = position
       while true {
-        let page = try await open.reading.feed(of: tea, after: after, limit: 3)
+        let page = try await open.reading.feed(of: tea, after: after, limit: 3).events
         guard let last = page.last else { return after }
         #expect(page.count <= 3 && page.first!.position > after)
         #expect(page.map(\.position) == page.map(\.position).sorted())
@@ -112,7 +112,7 @@ extension StoreContractTests {
     let order = orders[0]
     #expect(try await open.reading.events(of: order.id, after: 1, limit: 1).map(\.id.sequence) == [2])
     // The largest number that a cursor can be is a cursor, too.
-    #expect(try await open.reading.feed(of: tea, after: .max, limit: 100).isEmpty)
+    #expect(try await open.reading.feed(of: tea, after: .max, limit: 100).events.isEmpty)
     #expect(try await open.reading.events(of: order.id, after: 100_000, limit: 100).isEmpty)
   }
 
@@ -131,7 +131,7 @@ extension StoreContractTests {
     let all = (registered.events + started.events + ended.events).map(\.event)
     for after in 0...all.count {
       for limit in 1...all.count {
-        let page = try await open.reading.feed(of: merchant, after: Int64(after), limit: limit)
+        let page = try await open.reading.feed(of: merchant, after: Int64(after), limit: limit).events
         let expected = all.dropFirst(after).prefix(limit)
         #expect(page.map(\.event) == Array(expected), "after \(after), \(limit)")
         #expect(page.map(\.position) == expected.indices.map { Int64($0 + 1) })

@@ -17,7 +17,7 @@ extension StoreContractTests {
       #expect(try await open.reading.order(merchant: merchant, reference: "a") == order)
       #expect(try await open.reading.orders(of: merchant, status: nil, after: nil, limit: 10) == [order])
       #expect(try open.store.find([.reference(merchant, "a")]).whole() == [order])
-      let events = try await open.reading.feed(of: merchant, after: 0, limit: 10)
+      let events = try await open.reading.feed(of: merchant, after: 0, limit: 10).events
       #expect(events.map(\.event.id.order) == [order.id])
     }
     #expect(try await open.reading.order(merchant: MerchantID("mer_none"), reference: "a") == nil)

@@ -127,7 +127,7 @@ import Testing
     changes.events += twin.changes.events
     #expect(throws: Fault.conflict) { try open.store.write(changes) }
     #expect(try await open.reading.orders(of: merchant, status: nil, after: nil, limit: 10).isEmpty)
-    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 10).isEmpty)
+    #expect(try await open.reading.feed(of: merchant, after: 0, limit: 10).events.isEmpty)
     // And no transaction is left open.
     try open.store.write(Self.order(merchant, "b").changes)
   }

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import OrderRows
 import PaymentCore
 import PaymentEngine
 import SQLiteStore
@@ -13,6 +14,9 @@ struct OpenStore: Sendable {
   let store: any Store
   let reading: any Reading
   let directory: any Directory
+  /// What moves orders out of it, where it has that.
+  var archiving: (any Archiving)?
+  var stored: (any StoredOrderReading)?
   /// Opens the same data once more, as another process would.
   let again: @Sendable () throws -> OpenStore
   /// Runs a statement of SQL beside PayOnce, as a person or a newer program could.
@@ -67,8 +71,10 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
   static func openPostgres(_ address: PostgresAddress) -> OpenStore {
     let id = UUID().uuidString
     let readers = PostgresReaders(address, id: id, patience: .seconds(60), clock: RealClock(), count: 2)
+    let reading = PostgresReading(readers)
     return OpenStore(
-      store: writer(address, id: id), reading: PostgresReading(readers), directory: PostgresDirectory(readers),
+      store: writer(address, id: id), reading: reading, directory: PostgresDirectory(readers),
+      archiving: PostgresArchiving(readers), stored: reading,
       again: { openPostgres(address) },
       run: { sql in
         let connection = try PostgresConnection(address.parameters(first: 0), clock: RealClock())
@@ -94,8 +100,10 @@ struct StoreKind: CustomTestStringConvertible, Sendable {
 
   private static func openSQLite(_ path: String) throws -> OpenStore {
     let database = try SQLiteDatabase(path: path, patience: .seconds(60), clock: RealClock())
+    let reading = SQLiteReading(database)
     return OpenStore(
-      store: SQLiteStore(database), reading: SQLiteReading(database), directory: SQLiteDirectory(database),
+      store: SQLiteStore(database), reading: reading, directory: SQLiteDirectory(database),
+      archiving: SQLiteArchiving(database), stored: reading,
       again: { try openSQLite(path) },
       run: { sql in try DatabaseQueue(path: path).write { try $0.execute(sql: sql) } },
       count: { sql in try DatabaseQueue(path: path).read { try Int64.fetchOne($0, sql: sql) } })

@@ -54,6 +54,7 @@ final class FakeHouse: Store, Reading, Directory {
     try check()
     return state.withLock { $0.order }.flatMap { $0.registration.reference == reference ? $0 : nil }
   }
+  func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? { nil }
   func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {
@@ -76,9 +77,9 @@ final class FakeHouse: Store, Reading, Directory {
   }
   func feed(
     of merchant: MerchantID, after position: Int64, limit: Int
-  ) async throws(Fault) -> [(position: Int64, event: Event)] {
+  ) async throws(Fault) -> Feed {
     try check()
-    return []
+    return Feed([], last: position)
   }
 
   func waiting(limit: Int) async throws(Fault) -> [Waiting] { [] }

@@ -8,6 +8,15 @@ package enum Caller: Hashable, Sendable {
   /// Whoever shows the secret of a checkout token.
   case buyer(secret: UInt128)
 
+  /// Whose secret it is cannot be told of an order that was moved into an archive, so no buyer may see one.
+  package func maySee(_ archived: ArchivedOrder) -> Bool {
+    switch self {
+    case .payOnce, .operator: true
+    case .merchant(let id): archived.merchant == id
+    case .buyer: false
+    }
+  }
+
   package func maySee(_ order: Order) -> Bool {
     switch self {
     case .payOnce, .operator: true

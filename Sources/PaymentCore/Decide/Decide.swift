@@ -3,16 +3,19 @@
 ///
 /// - Parameters:
 ///   - order: the order it is about, as stored; `nil` if there is none.
+///   - archived: where there is none, what is left of it if it was moved into an archive.
 ///   - strays: where there is none, the cases of money that came for it all the same.
 ///   - caller: who asks. An order of somebody else does not exist for them.
 ///   - now: the moment at which it is decided. Time does not run backwards for an order; see `Order.moment`.
 /// - Returns: the order as it stands afterwards, what happened, and the answer. A refusal can change the order, too:
 ///   its deadline may have passed, and a prevented duplicate is recorded.
 package func decide(
-  _ order: Order?, strays: [Case] = [], _ command: Command, by caller: Caller, now: Instant, rules: Rules
+  _ order: Order?, archived: ArchivedOrder? = nil, strays: [Case] = [], _ command: Command, by caller: Caller,
+  now: Instant,
+  rules: Rules
 ) -> Decision {
   guard let order, caller.maySee(order) else {
-    return decideWithoutOrder(strays, command, by: caller, now: now, rules: rules)
+    return decideWithoutOrder(archived, strays, command, by: caller, now: now, rules: rules)
   }
   var decider = Decider(order: order, now: order.moment(now, margin: rules.schedule.leaseMargin), rules: rules)
   if case .recover = command { decider.recover() }
@@ -36,9 +39,11 @@ package func decide(
 }
 
 private func decideWithoutOrder(
-  _ strays: [Case], _ command: Command, by caller: Caller, now: Instant, rules: Rules
+  _ archived: ArchivedOrder?, _ strays: [Case], _ command: Command, by caller: Caller, now: Instant, rules: Rules
 ) -> Decision {
   switch command {
+  // Its reference is taken for ever.
+  case .register where archived != nil: break
   case .register(let registration, let id, let secret):
     if let refusal = refuseUnpayable(registration, rules: rules) {
       return Decision(order: nil, events: [], outcome: .failure(refusal), stray: nil)
@@ -55,13 +60,16 @@ private func decideWithoutOrder(
     return decider.decision(nil)
   case .evidence(.payment(let evidence)):
     guard case .succeeded(let received) = evidence.verdict else { break }
+    // Its money was taken in before the order was moved.
+    if let kept = archived?.keptPayment, kept == evidence.payment { return .noted }
     // One case per payment, however often its provider repeats itself: the identity is the payment's own.
     let id = CaseID(order: evidence.payment.order, ordinal: evidence.payment.ordinal)
     guard !strays.contains(where: { $0.id == id }) else { return .noted }
     let stray = Case(
       id: id, reason: .unknownPayment, payment: evidence.payment, refund: nil, provider: evidence.provider,
       amount: received,
-      note: "the provider took this money for an order that is not stored here", openedAt: now)
+      note: archived.map { "the provider took this money for an order that is in archive \($0.archive)" }
+        ?? "the provider took this money for an order that is not stored here", openedAt: now)
     return Decision(order: nil, events: [], outcome: .success(.noted), stray: stray)
   case .wake, .recover, .evidence(.refund): return .noted
   case .resolve(let id, let choice):
@@ -75,8 +83,9 @@ private func decideWithoutOrder(
     }
   default: break
   }
-  return Decision(
-    order: nil, events: [], outcome: .failure(Refusal(.notFound, "There is no such order.")), stray: nil)
+  let refusal =
+    archived.flatMap { caller.maySee($0) ? $0.refusal : nil } ?? Refusal(.notFound, "There is no such order.")
+  return Decision(order: nil, events: [], outcome: .failure(refusal), stray: nil)
 }
 
 extension Decision {

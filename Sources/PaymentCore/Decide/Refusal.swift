@@ -2,6 +2,7 @@
 package enum RefusalCode: String, CaseIterable, Hashable, Sendable {
   case unauthorized
   case notFound = "not_found"
+  case orderArchived = "order_archived"
   case idempotencyKeyMissing = "idempotency_key_missing"
   case idempotencyKeyInvalid = "idempotency_key_invalid"
   case invalidRequest = "invalid_request"
@@ -27,6 +28,8 @@ package struct Refusal: Hashable, Sendable {
   package let payment: PaymentView?
   /// What of the payment went back or is about to, where the caller believed otherwise.
   package let refunds: [Refund]
+  /// What is left of the order, where it was moved into an archive.
+  package let archived: ArchivedOrder?
   /// After how many seconds the same request may be granted, where time is all that it takes.
   package let retryAfter: Int64?
   /// The fields of the request at fault.
@@ -43,12 +46,13 @@ package struct Refusal: Hashable, Sendable {
 
   package init(
     _ code: RefusalCode, _ detail: String, payment: PaymentView? = nil, refunds: [Refund] = [],
-    retryAfter: Int64? = nil, errors: [FieldError] = []
+    archived: ArchivedOrder? = nil, retryAfter: Int64? = nil, errors: [FieldError] = []
   ) {
     self.code = code
     self.detail = detail
     self.payment = payment
     self.refunds = refunds
+    self.archived = archived
     self.retryAfter = retryAfter
     self.errors = errors
   }

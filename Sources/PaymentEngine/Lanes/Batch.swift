@@ -26,6 +26,7 @@ struct Batch {
   private var indexes: [OrderID: Int] = [:]
   private var references: [Reference: OrderID] = [:]
   private var strays: [OrderID: [Case]]
+  private let archived: [OrderName: ArchivedOrder]
   private(set) var changeset = Changeset()
   private(set) var published: [Order] = []
 
@@ -34,6 +35,7 @@ struct Batch {
     self.rules = rules
     dueEnd = loaded.dueEnd
     strays = Dictionary(grouping: loaded.strays, by: \.id.order)
+    archived = loaded.archived
     slots.reserveCapacity(loaded.orders.count)
     for order in loaded.orders { add(order, before: order) }
   }
@@ -82,8 +84,8 @@ struct Batch {
     let id = order(of: command)
     let index = id.flatMap { indexes[$0] }
     let decision = PaymentCore.decide(
-      index.map { slots[$0].order }, strays: id.flatMap { strays[$0] } ?? [], command, by: caller, now: now,
-      rules: rules)
+      index.map { slots[$0].order }, archived: archived.isEmpty ? nil : archived[command.name],
+      strays: id.flatMap { strays[$0] } ?? [], command, by: caller, now: now, rules: rules)
     if let stray = decision.stray { note(stray) }
     guard let order = decision.order else { return decision.outcome }
     if let index {

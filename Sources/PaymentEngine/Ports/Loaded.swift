@@ -6,6 +6,8 @@ package struct Loaded: Sendable {
   package var unreadable: [UnreadableOrder]
   /// The cases of money that came for orders which were named by their ids and are not there.
   package var strays: [Case] = []
+  /// The orders that were named and moved into an archive.
+  package var archived: [OrderName: ArchivedOrder] = [:]
   /// The scopes whose order others hold at the moment, and which was not waited for: every scope that names it. What is
   /// asked about it is asked again, and the others of the batch go on. Without orders of others this is empty.
   package var held: [Scope] = []

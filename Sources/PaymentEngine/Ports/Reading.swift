@@ -7,6 +7,9 @@ package protocol Reading: Sendable {
   func order(_ id: OrderID) async throws(Fault) -> Order?
   func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order?
 
+  /// What is left of an order that was moved into an archive.
+  func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder?
+
   /// A merchant's orders, newest first, beginning after `after`.
   func orders(of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int) async throws(Fault)
     -> [Order]
@@ -27,11 +30,26 @@ package protocol Reading: Sendable {
   func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event]
 
   /// A merchant's events of all orders, in an order that never changes and into which nothing is ever inserted.
-  func feed(of merchant: MerchantID, after position: Int64, limit: Int) async throws(Fault) -> [(
-    position: Int64, event: Event
-  )]
+  func feed(of merchant: MerchantID, after position: Int64, limit: Int) async throws(Fault) -> Feed
 
   /// Whatever of any merchant does not go on, or not by itself: at most `limit` of each kind, the oldest first. It
   /// includes orders that cannot be read.
   func waiting(limit: Int) async throws(Fault) -> [Waiting]
+}
+
+/// A page of a merchant's feed.
+package struct Feed: Sendable {
+  package let events: [(position: Int64, event: Event)]
+  /// The position up to which it was looked at, from where the next page begins. It may be behind the last event, since the
+  /// events of orders that were moved into an archive are passed over.
+  package let last: Int64
+  /// Where the first one that can still be had begins: the events up to here, which were asked for, too, were moved into
+  /// archives. `nil` where that is said of none.
+  package let archivedTo: Int64?
+
+  package init(_ events: [(position: Int64, event: Event)], last: Int64, archivedTo: Int64? = nil) {
+    self.events = events
+    self.last = last
+    self.archivedTo = archivedTo
+  }
 }

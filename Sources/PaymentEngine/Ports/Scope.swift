@@ -9,6 +9,34 @@ package enum Scope: Hashable, Sendable {
   case due(Instant, after: WakePlace? = nil, limit: Int, of: LaneShare = .all)
 }
 
+extension Scope {
+  /// `nil` where it names no order.
+  package var name: OrderName? {
+    switch self {
+    case .order(let id): .id(id)
+    case .reference(let merchant, let reference): .reference(merchant, reference)
+    case .due: nil
+    }
+  }
+}
+
+/// By what an order is found.
+package enum OrderName: Hashable, Sendable {
+  case id(OrderID)
+  case reference(MerchantID, String)
+}
+
+extension Command {
+  /// The order that it is about.
+  var name: OrderName {
+    if case .register(let registration, _, _) = self {
+      .reference(registration.merchant, registration.reference)
+    } else {
+      .id(order!)
+    }
+  }
+}
+
 /// Which orders a lane decides about: by the bits of their ids, so that every process says the same.
 package struct LaneShare: Hashable, Sendable {
   package let index: Int

@@ -177,6 +177,9 @@ extension SimulatedStore: Reading {
     look([.reference(merchant, reference)]).orders.first
   }
 
+  /// Nothing is moved out of it.
+  package func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? { nil }
+
   package func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {
@@ -245,10 +248,11 @@ extension SimulatedStore: Reading {
 
   package func feed(
     of merchant: MerchantID, after position: Int64, limit: Int
-  ) async throws(Fault) -> [(position: Int64, event: Event)] {
+  ) async throws(Fault) -> Feed {
     contents.withLock { contents in
-      contents.feeds[merchant, default: []].enumerated().dropFirst(Int(position)).prefix(limit)
+      let events = contents.feeds[merchant, default: []].enumerated().dropFirst(Int(position)).prefix(limit)
         .map { (Int64($0.offset + 1), $0.element) }
+      return Feed(events, last: events.last?.0 ?? position)
     }
   }
 }

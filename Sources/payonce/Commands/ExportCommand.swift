@@ -32,7 +32,7 @@ struct ExportCommand: AsyncParsableCommand {
         let orders = try await stored.stored(after: last, limit: Self.page)
         guard !orders.isEmpty else { break }
         last = orders.last?.id
-        spoilt += orders.count { !$0.isWhole }
+        spoilt += orders.count { $0.order == nil }
         let lines = orders.flatMap { order -> [String] in
           if let table { return table.lines(of: order.record) }
           var writer = RecordWriter(showsSecrets: false)

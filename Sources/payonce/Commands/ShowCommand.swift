@@ -26,8 +26,15 @@ struct ShowCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting {
       let opened = try store.location().openExisting()
-      guard let found = try await find(opened) else {
-        throw SetupError("There is no such order in this store: \(order)")
+      let name = try await name(opened)
+      guard let found = try await opened.stored.stored(name) else {
+        guard let archived = try await opened.reading.archived(name) else {
+          throw SetupError("There is no such order in this store: \(order)")
+        }
+        throw SetupError(
+          "\(archived.id.text) is \(archived.status.rawValue), and was moved into archive \(archived.archive) at "
+            + "\(archived.archivedAt.rfc3339). `payonce archive list` names its file, and `payonce archive restore` brings "
+            + "the order back.")
       }
       var writer = RecordWriter(showsSecrets: secrets, indent: "  ")
       writer.record(found.record)
@@ -35,19 +42,23 @@ struct ShowCommand: AsyncParsableCommand {
     }
   }
 
-  private func find(_ opened: OpenedStore) async throws -> StoredOrder? {
-    if let merchant {
-      let known = try await MerchantsCommand.merchant(named: merchant, opened.directory)
-      return try await opened.stored.stored(merchant: known.id, reference: order)
-    }
+  private func name(_ opened: OpenedStore) async throws -> OrderName {
+    guard let merchant else { return .id(try OrderID(named: order)) }
+    return .reference(try await MerchantsCommand.merchant(named: merchant, opened.directory).id, order)
+  }
+}
+
+extension OrderID {
+  /// - Parameter text: the id of an order, or of something in it.
+  /// - Throws: `SetupError` where it is none.
+  init(named text: String) throws {
     let id =
-      OrderID(text: order) ?? PaymentID(text: order)?.order ?? RefundID(text: order)?.order
-      ?? CaseID(text: order)?.order ?? EventID(text: order)?.order
+      OrderID(text: text) ?? PaymentID(text: text)?.order ?? RefundID(text: text)?.order ?? CaseID(text: text)?.order
+      ?? EventID(text: text)?.order
     guard let id else {
-      throw SetupError(
-        "This is no id of PayOnce's: \(order). For a number of the shop's say --merchant, too.")
+      throw SetupError("This is no id of PayOnce's: \(text). For a number of the shop's say --merchant, too.")
     }
-    return try await opened.stored.stored(id)
+    self = id
   }
 }
 

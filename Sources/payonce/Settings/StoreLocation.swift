@@ -11,6 +11,7 @@ struct OpenedStore {
   let writing: [any Store]
   let reading: any Reading
   let stored: any StoredOrderReading
+  let archiving: any Archiving
   let directory: any Directory
 }
 
@@ -56,7 +57,8 @@ enum StoreLocation {
         let database = try SQLiteDatabase(path: path, patience: limits.storePatience, clock: clock)
         let reading = SQLiteReading(database)
         return OpenedStore(
-          writing: [SQLiteStore(database)], reading: reading, stored: reading, directory: SQLiteDirectory(database))
+          writing: [SQLiteStore(database)], reading: reading, stored: reading, archiving: SQLiteArchiving(database),
+          directory: SQLiteDirectory(database))
       } catch {
         throw SetupError(
           "The store \(path) cannot be opened: \(error.reason). Name one of PayOnce's own, in a folder that can be "
@@ -74,7 +76,8 @@ enum StoreLocation {
       let reading = PostgresReading(readers)
       return OpenedStore(
         writing: (1...lanes).map { PostgresStore(address, id: "\(id)-lane-\($0)", clock: clock) },
-        reading: reading, stored: reading, directory: PostgresDirectory(readers))
+        reading: reading, stored: reading, archiving: PostgresArchiving(readers),
+        directory: PostgresDirectory(readers))
     }
   }
 

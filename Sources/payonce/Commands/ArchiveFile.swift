@@ -1,0 +1,186 @@
+import Crypto
+import Foundation
+import OrderRows
+import PaymentCore
+
+/// A file of orders: a line that says whose it is, and then a JSON object a line and order. Each is as `payonce export`
+/// writes it, followed by what brings it back as it was.
+struct ArchiveLine {
+  /// What stands in the store of one order.
+  let order: StoredOrder
+
+  init(_ order: StoredOrder) { self.order = order }
+
+  var text: String {
+    var writer = RecordWriter(showsSecrets: false)
+    writer.record(order.record)
+    let events = order.packs.map { "[\($0.first),\"\(Data($0.bytes).base64EncodedString())\"]" }
+    let state = Data(order.state).base64EncodedString()
+    return writer.text.dropLast()
+      + ",\"stored\":{\"state\":\"\(state)\",\"events\":[\(events.joined(separator: ","))]}}"
+  }
+
+  /// `nil` for a line that is none, or whose order this release cannot read.
+  init?(_ line: Data) {
+    guard let record = try? JSONSerialization.jsonObject(with: line) as? [String: Any],
+      let stored = record["stored"] as? [String: Any], let events = stored["events"] as? [[Any]]
+    else { return nil }
+    let cells = Columns.orders.all.map { column -> Cell? in
+      let value = record[column.text]
+      return switch column.text {
+      case "id": (value as? String).flatMap { OrderID(text: $0) }.map(\.cell)
+      case "lookup":
+        .bytes(Order.lookup(MerchantID(record["merchant"] as? String ?? ""), record["reference"] as? String ?? ""))
+      case "state": (stored["state"] as? String).flatMap { Data(base64Encoded: $0) }.map { .bytes(Array($0)) }
+      default: (value as? String).map(Cell.text) ?? (value as? NSNumber).map { .integer($0.int64Value) }
+      }
+    }
+    guard var order = try? StoredOrder(CellRow(cells: cells)), order.order != nil else { return nil }
+    for event in events {
+      guard event.count == 2, let first = (event[0] as? NSNumber)?.int64Value,
+        let bytes = (event[1] as? String).flatMap({ Data(base64Encoded: $0) })
+      else { return nil }
+      order.addEvents(CellRow(cells: [order.id.cell, .integer(first), .bytes(Array(bytes))]))
+    }
+    guard order.hasWholeEvents else { return nil }
+    self.order = order
+  }
+}
+
+/// A row that is in no store.
+private struct CellRow: ResultRow {
+  let cells: [Cell?]
+
+  func isNull(at index: Int) -> Bool { cells[index] == nil }
+  func integer(at index: Int) -> Int64? { if case .integer(let value)? = cells[index] { value } else { nil } }
+  func text(at index: Int) -> String? { if case .text(let text)? = cells[index] { text } else { nil } }
+  func bytes(at index: Int) -> [UInt8]? { if case .bytes(let bytes)? = cells[index] { bytes } else { nil } }
+}
+
+/// The first line of an archive.
+struct ArchiveHead: Codable {
+  /// Which kind of file it is, and how it is written.
+  var format = Self.known
+  /// The identity of the store.
+  let store: String
+  /// Of the archive within its store.
+  let number: Int
+
+  private static let known = "payonce archive 1"
+
+  init(store: String, number: Int) { (self.store, self.number) = (store, number) }
+
+  /// - Throws: `SetupError` for what is no archive, or one that this release cannot read.
+  init(_ line: Data, of path: String) throws {
+    guard let head = try? JSONDecoder().decode(ArchiveHead.self, from: line), head.format == Self.known else {
+      throw SetupError("\(path) is no archive of PayOnce's, or one that only a newer release can read.")
+    }
+    self = head
+  }
+
+  var text: String { "{\"format\":\"\(format)\",\"store\":\"\(store)\",\"number\":\(number)}" }
+}
+
+/// An archive as it is written: always a new file, and on disk before anybody relies on it.
+struct ArchiveWriter {
+  private let file: FileHandle
+  private let path: String
+  private var hash = SHA256()
+  private(set) var bytes = 0
+
+  /// - Throws: `SetupError` where there is such a file already, or none can be made.
+  init(_ path: String) throws {
+    try makeFolder(of: path)
+    let descriptor = Glibc.open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw SetupError("The file \(path) cannot be made: \(lastError).") }
+    file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    self.path = path
+    // Its name is to survive a power cut, too.
+    let parent = (path as NSString).deletingLastPathComponent
+    let folder = Glibc.open(parent.isEmpty ? "." : parent, O_RDONLY | O_CLOEXEC)
+    guard folder >= 0 else { throw failure }
+    defer { close(folder) }
+    guard fsync(folder) == 0 else { throw failure }
+  }
+
+  /// Adds lines, and returns when they are on disk.
+  mutating func append(_ lines: [String]) throws {
+    let data = Data((lines.joined(separator: "\n") + "\n").utf8)
+    guard (try? file.write(contentsOf: data)) != nil, fsync(file.fileDescriptor) == 0 else { throw failure }
+    hash.update(data: data)
+    bytes += data.count
+  }
+
+  /// Of all that was added.
+  var sha256: [UInt8] { Array(hash.finalize()) }
+
+  private var failure: SetupError {
+    SetupError(
+      "\(path) cannot be written: \(lastError). What it does not hold is still in the store. Once there is room, run this "
+        + "again with another file, and keep this one.")
+  }
+}
+
+/// An archive as it is read.
+struct ArchiveReader {
+  private let path: String
+  private let file: FileHandle
+  private var lines = 0
+  private var buffer = Data()
+  private var hash = SHA256()
+  /// How many bytes are still to be read from the file.
+  private var left = 0
+  let head: ArchiveHead
+
+  /// Of a line, in bytes: far more than an order with all of its events.
+  private static let limit = 64 << 20
+
+  /// - Throws: `SetupError` where it cannot be read, or is none.
+  init(_ path: String) throws {
+    guard let file = FileHandle(forReadingAtPath: path), let first = try? file.read(upToCount: 1024),
+      (try? file.seek(toOffset: 0)) != nil
+    else { throw SetupError("The file \(path) cannot be read: \(lastError).") }
+    (self.path, self.file) = (path, file)
+    head = try ArchiveHead(first.prefix { $0 != UInt8(ascii: "\n") }, of: path)
+  }
+
+  /// Begins to read the orders that are in the first bytes.
+  mutating func begin(upTo end: Int) throws {
+    (lines, buffer, hash, left) = (0, Data(), SHA256(), end)
+    guard (try? file.seek(toOffset: 0)) != nil else {
+      throw SetupError("The file \(path) cannot be read: \(lastError).")
+    }
+    _ = try nextLine()
+  }
+
+  /// - Returns: the next order; `nil` at the end.
+  mutating func next() throws -> StoredOrder? {
+    guard let line = try nextLine() else { return nil }
+    guard let read = ArchiveLine(line) else {
+      throw SetupError("Line \(lines) of \(path) is spoilt, or can only be read by a newer release.")
+    }
+    return read.order
+  }
+
+  /// Of what was read.
+  var sha256: [UInt8] { Array(hash.finalize()) }
+
+  private mutating func nextLine() throws -> Data? {
+    var searched = 0
+    while true {
+      if let newline = buffer.dropFirst(searched).firstIndex(of: UInt8(ascii: "\n")) {
+        defer { buffer = buffer[(newline + 1)...] }
+        lines += 1
+        return buffer[..<newline]
+      }
+      searched = buffer.count
+      guard searched <= Self.limit else { throw SetupError("\(path) has a line that is too long.") }
+      guard left > 0, let data = try? file.read(upToCount: min(left, 1 << 18)), !data.isEmpty else { return nil }
+      hash.update(data: data)
+      left -= data.count
+      buffer = buffer + data
+    }
+  }
+}
+
+private var lastError: String { String(cString: strerror(errno)) }
