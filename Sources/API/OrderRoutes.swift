@@ -70,9 +70,8 @@ struct OrderRoutes: Sendable {
     }
     var orders: [Order]
     if let reference = request.queryText("reference") {
-      let order = try await reading.order(merchant: merchant, reference: reference)
-      // An empty list would say that it was never registered.
-      if order == nil { try await reading.refuseArchived(.reference(merchant, reference), for: .merchant(merchant)) }
+      // An empty list says that it was never registered.
+      let order = try await reading.order(of: merchant, reference: reference)
       orders = order.map { [$0] } ?? []
       orders.removeAll { order in
         status.map { $0 != order.status } ?? false || after.map { $0 <= order.id } ?? false

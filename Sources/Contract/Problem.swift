@@ -53,8 +53,8 @@ package struct Problem: Sendable {
   package static func eventsArchived(to end: Int64) -> Problem {
     Problem(
       410, "events_archived", "Events archived",
-      "The events up to \(end) were moved into archives. Go on with after=\(end), and ask whoever runs PayOnce for what "
-        + "came before.", next: String(end))
+      "The events up to \(end) are old, and are not in the feed any more. Go on with after=\(end). Orders that are here have "
+        + "theirs at /v1/orders/{id}/events; those of archived ones went with them.", next: String(end))
   }
   package static let internalError = Problem(
     500, "internal_error", "Internal error", "Something broke here. The same request can be sent again.")

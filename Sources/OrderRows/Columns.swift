@@ -12,6 +12,8 @@ package enum OrderTable: Int, CaseIterable, Sendable {
   case events
   /// Cases of money that came for orders which are not stored.
   case strays
+  /// What is left of orders that were moved into an archive.
+  case archived
 
   package var name: String { self == .underWay ? "under_way" : "\(self)" }
 
@@ -19,7 +21,7 @@ package enum OrderTable: Int, CaseIterable, Sendable {
   package var isNarrow: Bool {
     switch self {
     case .wakes, .underWay, .waiting: true
-    case .orders, .events, .strays: false
+    case .orders, .events, .strays, .archived: false
     }
   }
 }
@@ -67,6 +69,7 @@ package struct Columns: Sendable {
     case .waiting: Columns(table, fixed: "kind, since#, id%, ordinal#")
     case .events: Columns(table, fixed: "id%, sequence#, events%")
     case .strays: strays
+    case .archived: archived
     }
   }
 
@@ -74,6 +77,11 @@ package struct Columns: Sendable {
   package static let orders = Columns(
     .orders, key: "id%, version#", fixed: "id%, lookup%, merchant, reference, amount#, currency",
     changing: "status, live_ordinal#, kept_ordinal#, version#, state%")
+
+  /// Found by its id or by the hash, as it was before. The amount is what was received.
+  package static let archived = Columns(
+    .archived,
+    fixed: "id%, lookup%, merchant, status, kept_ordinal#, provider, amount#, currency, archived_at#, archive#")
 
   /// An update finds what is open.
   package static let strays = Columns(

@@ -118,28 +118,33 @@ package struct FeedPage {
     }
   }
 
+  /// What was moved into an archive is never left out without a word: the page ends before it, or says so.
   /// - Parameters:
   ///   - packs: of `wanted`, by the order and the number of the first event.
-  ///   - isArchived: whether an order was moved into an archive. Its events are passed over.
-  /// - Throws: `UnreadableRow` where one is not there.
+  ///   - isArchived: whether an order was moved into an archive.
+  /// - Throws: `UnreadableRow` where events are not there.
   package func feed(
     _ packs: (OrderID, Int) throws -> EventPack?, isArchived: (OrderID) throws -> Bool
   ) throws -> Feed {
     // There are no gaps, so what is missing before the first row was taken out.
-    if let start, start > after + 1 { return Feed([], last: after, archivedTo: start - 1) }
+    if let start, start > after + 1 { return Feed([], archivedTo: start - 1) }
     var events: [(position: Int64, event: Event)] = []
-    var last = after
+    var archivedTo: Int64?
     for (start, span) in spans {
-      let positions = max(start, after + 1)...min(start + Int64(span.count) - 1, after + Int64(limit))
-      last = positions.upperBound
+      let end = start + Int64(span.count) - 1
       guard let pack = try packs(span.order, span.first) else {
         guard try isArchived(span.order) else { throw UnreadableRow(table: "events") }
+        guard events.isEmpty else { break }
+        archivedTo = end
         continue
       }
+      guard archivedTo == nil else { break }
       guard pack.events.count == span.count else { throw UnreadableRow(table: "events") }
-      for position in positions { events.append((position, pack.events[Int(position - start)])) }
+      for position in max(start, after + 1)...min(end, after + Int64(limit)) {
+        events.append((position, pack.events[Int(position - start)]))
+      }
     }
-    return Feed(events, last: last)
+    return Feed(events, archivedTo: archivedTo)
   }
 }
 

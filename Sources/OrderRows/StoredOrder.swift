@@ -26,9 +26,17 @@ package struct StoredOrder: Sendable {
     packs.append((Int(first), bytes))
   }
 
-  /// Whether this release understands all of its events.
-  package var hasWholeEvents: Bool {
-    packs.allSatisfy { (try? EventPack(order: id, first: $0.first, $0.bytes)) != nil }
+  /// Whether this release understands all of it, and all of its events are there.
+  package var isWhole: Bool {
+    guard let order else { return false }
+    var next = 1
+    for pack in packs {
+      guard pack.first == next, let events = try? EventPack(order: id, first: pack.first, pack.bytes).events else {
+        return false
+      }
+      next += events.count
+    }
+    return next == order.sequence + 1
   }
 
   /// The columns of its row in `orders`.

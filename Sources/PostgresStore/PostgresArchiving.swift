@@ -14,12 +14,13 @@ package struct PostgresArchiving: Archiving {
     }
   }
 
-  package func begin(_ name: String, at now: Instant, sha256: [UInt8]) async throws(Fault) -> Int {
+  package func begin(_ id: String, name: String, at now: Instant, _ end: ArchiveEnd) async throws(Fault) -> Int {
     let sql = """
-      INSERT INTO archives (number, name, begun_at, orders, bytes, sha256)
-      SELECT coalesce(max(number), 0) + 1, $1, $2::bigint, 0, 0, $3::bytea FROM archives RETURNING number
+      INSERT INTO archives (number, id, name, begun_at, orders, bytes, sha256)
+      SELECT coalesce(max(number), 0) + 1, $1, $2, $3::bigint, 0, $4::bigint, $5::bytea FROM archives RETURNING number
       """
-    let call = PostgresCall(sql: sql, [name, "\(now.milliseconds)", PostgresSQL.bytes(sha256)])
+    let call = PostgresCall(
+      sql: sql, [id, name, "\(now.milliseconds)", "\(end.bytes)", PostgresSQL.bytes(end.sha256)])
     return try await run([call]) { results in
       guard let number = results[0].rows.first?.integer(at: 0) else { throw UnreadableRow(table: "archives") }
       return Int(number)
@@ -27,59 +28,67 @@ package struct PostgresArchiving: Archiving {
   }
 
   package func move(
-    _ orders: [StoredOrder], into archive: Int, bytes: Int, sha256: [UInt8], at now: Instant
+    _ orders: [StoredOrder], into number: Int, _ id: String, _ end: ArchiveEnd, at now: Instant
   ) async throws(Fault) {
-    let arguments = [
-      PostgresSQL.array(orders.map { $0.id.cell }), PostgresSQL.array(orders.map { .bytes($0.state) }),
-      "\(now.milliseconds)", "\(archive)", "\(bytes)", PostgresSQL.bytes(sha256),
-    ]
-    try await run([.begin, PostgresCall(sql: Self.move, arguments), .commit]) { _ in }
+    let take = PostgresCall(
+      sql: Self.take,
+      [PostgresSQL.array(orders.map { $0.id.cell }), PostgresSQL.array(orders.map { .bytes($0.state) })])
+    try await readers.use { connection throws(PostgresFailure) in
+      let taken = Self.ids(try connection.run([.begin, take], within: PostgresSession.limit)[1])
+      let rows = orders.filter { taken.contains($0.id) }.map { $0.archivedRow(at: now, archive: number) }
+      let remember = rows.isEmpty ? [] : [PostgresSQL.insert(rows, into: .archived)]
+      let note = PostgresCall(
+        sql: Self.note,
+        ["\(taken.count)", "\(end.bytes)", PostgresSQL.bytes(end.sha256), "\(number)", id])
+      _ = try connection.run(remember + [note, .commit], within: PostgresSession.limit)
+    }
   }
 
-  private static let move = """
+  private static let take = """
     WITH chosen AS (
       SELECT o.id FROM orders AS o JOIN unnest($1::bytea[], $2::bytea[]) AS n (id, state)
         ON o.id = n.id AND o.state = n.state
       ORDER BY o.id FOR UPDATE OF o SKIP LOCKED
-    ), moved AS (
-      DELETE FROM orders AS o USING chosen WHERE o.id = chosen.id
-      RETURNING o.id, o.lookup, o.merchant, o.status, o.kept_ordinal
-    ), remembered AS (
-      INSERT INTO archived (id, lookup, merchant, status, kept_ordinal, archived_at, archive)
-      SELECT id, lookup, merchant, status, kept_ordinal, $3::bigint, $4::bigint FROM moved
     ), forgotten AS (
-      DELETE FROM events AS e USING moved WHERE e.id = moved.id
+      DELETE FROM events AS e USING chosen WHERE e.id = chosen.id
     )
-    UPDATE archives SET orders = orders + (SELECT count(*) FROM moved), bytes = $5::bigint, sha256 = $6::bytea
-    WHERE number = $4::bigint
+    DELETE FROM orders AS o USING chosen WHERE o.id = chosen.id RETURNING o.id
     """
 
-  package func bringBack(_ orders: [StoredOrder], from archive: Int) async throws(Fault) -> Int {
-    try await readers.use { connection throws(PostgresFailure) in
-      let take = PostgresCall(
-        sql: "DELETE FROM archived WHERE id = ANY($1::bytea[]) AND archive = $2::bigint RETURNING id",
-        [PostgresSQL.array(orders.map { $0.id.cell }), "\(archive)"])
-      let taken = try connection.run([.begin, take], within: PostgresSession.limit)[1]
-      let ids = Set(taken.rows.compactMap { OrderID($0, at: 0) })
-      let back = orders.filter { ids.contains($0.id) }
+  /// A connection that was given up may still be at work on an earlier part: it must not undo what is known of a later one.
+  private static let note = PostgresSQL.counted(
+    """
+    UPDATE archives SET orders = orders + $1::bigint, bytes = $2::bigint, sha256 = $3::bytea
+    WHERE number = $4::bigint AND id = $5 AND bytes <= $2::bigint
+    """, expecting: "1")
+
+  package func bringBack(_ orders: [StoredOrder], from archive: Int) async throws(Fault) -> Set<OrderID> {
+    let take = PostgresCall(
+      sql: "DELETE FROM archived WHERE id = ANY($1::bytea[]) AND archive = $2::bigint RETURNING id",
+      [PostgresSQL.array(orders.map { $0.id.cell }), "\(archive)"])
+    return try await readers.use { connection throws(PostgresFailure) in
+      let taken = Self.ids(try connection.run([.begin, take], within: PostgresSession.limit)[1])
+      let back = orders.filter { taken.contains($0.id) }
       var calls: [PostgresCall] = []
       if !back.isEmpty { calls.append(PostgresSQL.insert(back.map(\.row), into: .orders)) }
       let events = back.flatMap(\.eventRows)
       if !events.isEmpty { calls.append(PostgresSQL.insert(events, into: .events)) }
       _ = try connection.run(calls + [.commit], within: PostgresSession.limit)
-      return ids.count
+      return taken
     }
+  }
+
+  private static func ids(_ result: PostgresResult) -> Set<OrderID> {
+    Set(result.rows.compactMap { OrderID($0, at: 0) })
   }
 
   package func dropFeed(of merchant: MerchantID, before end: Instant) async throws(Fault) -> Bool {
     try await readers.use { connection throws(PostgresFailure) in
       let select = PostgresCall(sql: FeedEnd.select("$1"), [merchant.text])
       let rows = try connection.run([select], within: PostgresSession.limit)[0].rows
+      let packs = try PostgresReading.packs(rows.flatMap { FeedEnd.wanted($0) }, connection)
       var feed = FeedEnd(before: end)
-      do {
-        let packs = try PostgresReading.packs(try rows.flatMap { try FeedEnd.wanted($0) }, connection)
-        for row in rows { try feed.add(row) { order, first in packs[order]?.first { $0.first == first } } }
-      } catch let failure as PostgresFailure { throw failure } catch { throw PostgresFailure(reading: error) }
+      for row in rows { feed.add(row) { try packs[$0]?[$1].map { try EventPack($0) } } }
       guard let position = feed.position else { return false }
       let delete = PostgresCall(
         sql: "DELETE FROM feed WHERE merchant = $1 AND position <= $2::bigint", [merchant.text, "\(position)"])

@@ -21,7 +21,7 @@ package struct PostgresReading: Reading {
     let (column, value) = name.column
     let statement = PostgresStatement(
       name: "archived_by_\(column)",
-      sql: "SELECT \(ArchivedOrder.columns) FROM archived WHERE \(column) = $1::bytea")
+      sql: "SELECT \(Columns.archived.list) FROM archived WHERE \(column) = $1::bytea")
     return try await readers.use { connection throws(PostgresFailure) in
       let rows = try connection.run(
         [PostgresCall(statement, [PostgresSQL.bytes(value)])], within: PostgresSession.limit)[0].rows
@@ -144,7 +144,7 @@ package struct PostgresReading: Reading {
   ) async throws(Fault) -> Feed {
     for _ in 0..<Self.patience {
       let (feed, isQueued) = try await page(of: merchant, after: position, limit: limit)
-      guard feed.archivedTo == nil, feed.last - position < limit, isQueued else { return feed }
+      guard feed.archivedTo == nil, feed.events.count < limit, isQueued else { return feed }
       // Where places cannot be given now, what has one is true all the same.
       guard let isMore = try? await readers.number(), isMore else { break }
     }
@@ -164,8 +164,8 @@ package struct PostgresReading: Reading {
         let packs = try Self.packs(page.wanted, connection)
         let missing = page.wanted.map(\.order).filter { packs[$0] == nil }
         let archived = missing.isEmpty ? [] : try Self.archived(missing, connection)
-        let feed = try page.feed { order, first in
-          packs[order]?.first { $0.first == first }
+        let feed = try page.feed {
+          try packs[$0]?[$1].map { try EventPack($0) }
         } isArchived: {
           archived.contains($0)
         }
@@ -183,15 +183,22 @@ package struct PostgresReading: Reading {
     return Set(try connection.run([call], within: PostgresSession.limit)[0].rows.compactMap { OrderID($0, at: 0) })
   }
 
+  /// The rows of events, by the order and the number of the first one.
   static func packs(
     _ wanted: [(order: OrderID, first: Int)], _ connection: PostgresConnection
-  ) throws -> [OrderID: [EventPack]] {
+  ) throws(PostgresFailure) -> [OrderID: [Int: PostgresRow]] {
     guard !wanted.isEmpty else { return [:] }
     let arrays = [
       PostgresSQL.array(wanted.map { $0.order.cell }), PostgresSQL.array(wanted.map { .integer(Int64($0.first)) }),
     ]
     let rows = try connection.run([PostgresCall(packs, arrays)], within: PostgresSession.limit)[0].rows
-    return Dictionary(grouping: try rows.map { try EventPack($0) }, by: \.order)
+    var found: [OrderID: [Int: PostgresRow]] = [:]
+    for row in rows {
+      if let order = OrderID(row, at: 0), let first = row.integer(at: 1) {
+        found[order, default: [:]][Int(first)] = row
+      }
+    }
+    return found
   }
 }
 

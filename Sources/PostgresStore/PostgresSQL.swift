@@ -27,13 +27,13 @@ enum PostgresSQL {
       """)
 
   /// Which orders are there, locked or not, and which were moved into an archive, as they stand at one moment: the
-  /// columns of an `ArchivedOrder`, of which an order that is there has the first one only, and the hash.
+  /// columns of `archived`, of which an order that is there has the first two.
   static let named = PostgresStatement(
     name: "named",
     sql: """
-      SELECT id, NULL, NULL, NULL, NULL, NULL, lookup FROM orders
+      SELECT id, lookup, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM orders
         WHERE id = ANY($1::bytea[]) OR lookup = ANY($2::bytea[])
-      UNION ALL SELECT \(ArchivedOrder.columns), lookup FROM archived
+      UNION ALL SELECT \(Columns.archived.list) FROM archived
         WHERE id = ANY($1::bytea[]) OR lookup = ANY($2::bytea[])
       """)
 
@@ -49,6 +49,12 @@ enum PostgresSQL {
   static let strays = PostgresStatement(
     name: "strays",
     sql: "SELECT \(Columns.strays.list) FROM strays WHERE id = ANY($1::bytea[]) ORDER BY id, ordinal")
+
+  /// Fails where a reference that was just inserted is in an archive. The unique key alone would let one through that was
+  /// registered, paid and moved while this transaction stood still. After the insert, so that one of the two is seen.
+  private static let refuseArchived = PostgresStatement(
+    name: "refuse_archived",
+    sql: "SELECT 1 / (CASE WHEN count(*) = 0 THEN 1 ELSE 0 END) FROM archived WHERE lookup = ANY($1::bytea[])")
 
   /// The database's own time in milliseconds, at this statement and not at the transaction's beginning.
   static let clock = PostgresStatement(
@@ -134,7 +140,7 @@ enum PostgresSQL {
   }
 
   /// A change that fails, and with it the transaction, unless it finds all of its rows.
-  private static func counted(_ change: String, expecting count: String) -> String {
+  static func counted(_ change: String, expecting count: String) -> String {
     "WITH done AS (\(change) RETURNING 1) SELECT 1 / (CASE WHEN count(*) = \(count) THEN 1 ELSE 0 END) FROM done"
   }
 
@@ -169,6 +175,9 @@ enum PostgresSQL {
       }
       if let rows = deletes[table] { calls.append(PostgresCall(Self.deletes[table.rawValue], arrays(rows))) }
       if let rows = inserts[table] { calls.append(insert(rows, into: table)) }
+    }
+    if let registered = inserts[.orders] {
+      calls.append(PostgresCall(refuseArchived, [array(registered.lazy.map { $0[1]?.cell })]))
     }
     let strays = changes.newStrays
     if !strays.isEmpty { calls.append(PostgresCall(insertStrays, arrays(strays))) }

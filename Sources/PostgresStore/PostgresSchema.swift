@@ -4,7 +4,7 @@
 /// Keys are sorted by their bytes: a standby with another C library sorts letters in another way, and would not find them.
 enum PostgresSchema {
   /// Every change of the schema, in the order in which it was made. One that was released never changes.
-  static let migrations = [first]
+  static let migrations = [first, archives]
 
   private static let first = [
     // Which store this is.
@@ -113,29 +113,6 @@ enum PostgresSchema {
     )
     """,
     "CREATE INDEX open_strays ON strays (opened_at) WHERE is_open = 1",
-    // The files of orders that were moved out, and how far each of them is known to be on disk.
-    """
-    CREATE TABLE archives (
-      number BIGINT PRIMARY KEY CHECK (number > 0),
-      name TEXT NOT NULL,
-      begun_at BIGINT NOT NULL,
-      orders BIGINT NOT NULL,
-      bytes BIGINT NOT NULL,
-      sha256 BYTEA NOT NULL CHECK (length(sha256) = 32)
-    )
-    """,
-    // What is still known of an order in an archive. It is found as it was before, so that its reference stays its own.
-    """
-    CREATE TABLE archived (
-      id BYTEA PRIMARY KEY CHECK (length(id) = 16),
-      lookup BYTEA NOT NULL UNIQUE CHECK (length(lookup) = 16),
-      merchant TEXT COLLATE "C" NOT NULL,
-      status TEXT NOT NULL CHECK (status IN ('paid', 'closed')),
-      kept_ordinal BIGINT CHECK (kept_ordinal BETWEEN 1 AND 1023),
-      archived_at BIGINT NOT NULL,
-      archive BIGINT NOT NULL
-    )
-    """,
     // One row for each connection that writes or reads: what it wrote last, and the barrier before its first answer.
     """
     CREATE TABLE sessions (
@@ -144,6 +121,38 @@ enum PostgresSchema {
       fence BIGINT NOT NULL,
       at BIGINT NOT NULL
     ) WITH (fillfactor = 20)
+    """,
+  ]
+
+  private static let archives = [
+    // The files of orders that were moved out, and how far each of them is known to be on disk.
+    """
+    CREATE TABLE archives (
+      number BIGINT PRIMARY KEY CHECK (number > 0),
+      id TEXT COLLATE "C" NOT NULL,
+      name TEXT NOT NULL,
+      begun_at BIGINT NOT NULL,
+      orders BIGINT NOT NULL,
+      bytes BIGINT NOT NULL,
+      sha256 BYTEA NOT NULL CHECK (length(sha256) = 32)
+    )
+    """,
+    // What is still known of an order in an archive. It is found as it was before, so that its reference stays its own. The
+    // amount is what was received.
+    """
+    CREATE TABLE archived (
+      id BYTEA PRIMARY KEY CHECK (length(id) = 16),
+      lookup BYTEA NOT NULL UNIQUE CHECK (length(lookup) = 16),
+      merchant TEXT COLLATE "C" NOT NULL,
+      status TEXT NOT NULL CHECK (status IN ('paid', 'closed')),
+      kept_ordinal BIGINT CHECK (kept_ordinal BETWEEN 1 AND 1023),
+      provider TEXT,
+      amount BIGINT,
+      currency TEXT,
+      archived_at BIGINT NOT NULL,
+      archive BIGINT NOT NULL,
+      CHECK ((status = 'paid') = (kept_ordinal IS NOT NULL))
+    )
     """,
   ]
 }

@@ -196,9 +196,9 @@ extension Loaded {
     let stored = stored
     var found: [[UInt8]: ArchivedOrder?] = [:]
     for row in rows {
-      guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 6), !stored.contains(id) else { continue }
+      guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 1), !stored.contains(id) else { continue }
       do {
-        let order = row.isNull(at: 1) ? nil : try ArchivedOrder(row)
+        let order = row.isNull(at: 2) ? nil : try ArchivedOrder(row)
         for name in [id.bits.bytes, lookup] { found[name] = .some(order) }
       } catch { throw PostgresFailure(reading: error) }
     }

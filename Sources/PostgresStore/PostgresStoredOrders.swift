@@ -18,12 +18,16 @@ extension PostgresReading: StoredOrderReading {
     try await readers.use { connection throws(PostgresFailure) in
       let call = PostgresCall(sql: "SELECT \(Columns.orders.list) FROM orders \(condition)", arguments)
       do {
-        var orders = try connection.run([call], within: PostgresSession.limit)[0].rows.map { try StoredOrder($0) }
+        // An order and its events as they stood at one moment.
+        let begin = PostgresCall(sql: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        var orders = try connection.run([begin, call], within: PostgresSession.limit)[1].rows.map {
+          try StoredOrder($0)
+        }
         let ids = PostgresSQL.array(orders.map { $0.id.cell })
         let sql = """
           SELECT \(Columns.of(.events).list) FROM events WHERE id = ANY($1::bytea[]) ORDER BY id, sequence
           """
-        let events = try connection.run([PostgresCall(sql: sql, [ids])], within: PostgresSession.limit)[0]
+        let events = try connection.run([PostgresCall(sql: sql, [ids]), .commit], within: PostgresSession.limit)[0]
         let ofOrder = Dictionary(grouping: events.rows, by: { OrderID($0, at: 0) })
         for index in orders.indices { for row in ofOrder[orders[index].id] ?? [] { orders[index].addEvents(row) } }
         return orders

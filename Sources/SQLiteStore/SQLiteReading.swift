@@ -129,7 +129,7 @@ extension Database {
   func archivedOrder(_ name: OrderName) throws -> ArchivedOrder? {
     let (column, value) = name.column
     var found: ArchivedOrder?
-    let sql = "SELECT \(ArchivedOrder.columns) FROM archived WHERE \(column) = ?"
+    let sql = "SELECT \(Columns.archived.list) FROM archived WHERE \(column) = ?"
     try cachedStatement(sql: sql).run([value]) { found = try ArchivedOrder($0) }
     return found
   }

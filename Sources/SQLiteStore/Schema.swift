@@ -5,6 +5,7 @@ extension DatabaseMigrator {
   static var payOnce: DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("compact orders") { try $0.execute(sql: Schema.first) }
+    migrator.registerMigration("archives") { try $0.execute(sql: Schema.archives) }
     return migrator
   }
 }
@@ -103,9 +104,15 @@ private enum Schema {
 
     CREATE INDEX open_strays ON strays (opened_at) WHERE is_open = 1;
 
+    -- One row, written to see whether anything can be.
+    CREATE TABLE probes (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
+    """
+
+  static let archives = """
     -- The files of orders that were moved out, and how far each of them is known to be on disk.
     CREATE TABLE archives (
       number INTEGER PRIMARY KEY NOT NULL CHECK (number > 0),
+      id TEXT NOT NULL UNIQUE,
       name TEXT NOT NULL,
       begun_at INTEGER NOT NULL,
       orders INTEGER NOT NULL,
@@ -113,18 +120,20 @@ private enum Schema {
       sha256 BLOB NOT NULL CHECK (length(sha256) = 32)
     ) STRICT;
 
-    -- What is still known of an order in an archive. It is found as it was before, so that its reference stays its own.
+    -- What is still known of an order in an archive. It is found as it was before, so that its reference stays its own. The
+    -- amount is what was received.
     CREATE TABLE archived (
       id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
       lookup BLOB NOT NULL UNIQUE CHECK (length(lookup) = 16),
       merchant TEXT NOT NULL REFERENCES merchants (id),
       status TEXT NOT NULL CHECK (status IN ('paid', 'closed')),
       kept_ordinal INTEGER CHECK (kept_ordinal BETWEEN 1 AND 1023),
+      provider TEXT,
+      amount INTEGER,
+      currency TEXT,
       archived_at INTEGER NOT NULL,
-      archive INTEGER NOT NULL REFERENCES archives (number)
+      archive INTEGER NOT NULL REFERENCES archives (number),
+      CHECK ((status = 'paid') = (kept_ordinal IS NOT NULL))
     ) STRICT, WITHOUT ROWID;
-
-    -- One row, written to see whether anything can be.
-    CREATE TABLE probes (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
     """
 }

@@ -54,8 +54,10 @@ package struct Envelope: RouterMiddleware {
   /// its order is logged.
   private static func subject(_ context: WebContext, _ response: Response) -> Logger.Metadata {
     var metadata: Logger.Metadata = [:]
-    let made = response.headers[.location]?.split(separator: "/").last.map(String.init)
-    for id in [context.parameters.get("id"), made].compactMap({ $0 }) {
+    let made = response.headers[.location].flatMap { location in
+      location.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(location[location.utf8.index(after: $0)...]) }
+    }
+    for case let id? in [context.parameters.get("id"), made] {
       if let payment = PaymentID(text: id) {
         metadata["payment"] = "\(id)"
         metadata["order"] = "\(payment.order.text)"

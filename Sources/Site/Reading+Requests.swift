@@ -5,14 +5,27 @@ extension Reading {
   /// The order, if this caller may see it.
   /// - Throws: the refusal `not_found` or `order_archived`, or the store's fault.
   package func order(_ id: OrderID, for caller: Caller) async throws -> Order {
-    let order = try await order(id)
-    if order == nil { try await refuseArchived(.id(id), for: caller) }
-    return try order.flatMap { caller.maySee($0) ? $0 : nil }.orNotFound("order")
+    try await find(.id(id), for: caller) { try await order(id) }.orNotFound("order")
   }
 
-  /// Throws `order_archived` if the order was moved into an archive and this caller may see it.
-  package func refuseArchived(_ name: OrderName, for caller: Caller) async throws {
-    if let archived = try await archived(name), caller.maySee(archived) { throw archived.refusal }
+  /// The order of a merchant by the merchant's own number, if there is one.
+  /// - Throws: the refusal `order_archived`, or the store's fault.
+  package func order(of merchant: MerchantID, reference: String) async throws -> Order? {
+    try await find(.reference(merchant, reference), for: .merchant(merchant)) {
+      try await order(merchant: merchant, reference: reference)
+    }
+  }
+
+  private func find(
+    _ name: OrderName, for caller: Caller, _ look: () async throws -> Order?
+  ) async throws -> Order? {
+    var order = try await look()
+    if order == nil {
+      if let archived = try await archived(name), caller.maySee(archived) { throw archived.refusal }
+      // It may have been brought back between the two.
+      order = try await look()
+    }
+    return order.flatMap { caller.maySee($0) ? $0 : nil }
   }
 
   /// Parses a request about an order, or about one of its payments. A refusal of the parser is thrown only when that

@@ -67,8 +67,9 @@ extension StoryTests {
   @Test func anOrderInAnArchiveAnswersThatItIsThere() throws {
     let kept = PaymentID(order: OrderStory.id, ordinal: 2)
     let archived = ArchivedOrder(
-      id: OrderStory.id, merchant: OrderStory.merchant, status: .paid, keptPayment: kept, archivedAt: OrderStory.start,
-      archive: 3)
+      id: OrderStory.id, merchant: OrderStory.merchant, status: .paid,
+      kept: .init(payment: kept, provider: OrderStory.sandbox, received: OrderStory.price),
+      archivedAt: OrderStory.start, archive: 3)
     func decided(_ command: Command, by caller: Caller) -> Decision {
       decide(nil, archived: archived, command, by: caller, now: OrderStory.start, rules: OrderStory().rules)
     }
@@ -93,14 +94,23 @@ extension StoryTests {
     }
     #expect(decided(.wake(OrderStory.id), by: .payOnce).outcome == .success(.noted))
     // What its provider repeats of the money that it keeps is no news. Other money is.
-    func evidence(_ payment: PaymentID) -> Command {
-      .evidence(
-        .payment(
-          .init(payment: payment, provider: OrderStory.sandbox, call: nil, verdict: .succeeded(OrderStory.price))))
+    func stray(
+      _ payment: PaymentID, _ provider: ProviderName = OrderStory.sandbox, _ money: Money = OrderStory.price,
+      returns: [PaymentEvidence.Return] = []
+    ) -> Case? {
+      let evidence = PaymentEvidence(
+        payment: payment, provider: provider, call: nil, verdict: .succeeded(money), returns: returns)
+      return decided(.evidence(.payment(evidence)), by: .payOnce).stray
     }
-    #expect(decided(evidence(kept), by: .payOnce).stray == nil)
-    let other = PaymentID(order: OrderStory.id, ordinal: 1)
-    #expect(decided(evidence(other), by: .payOnce).stray?.note.contains("archive 3") == true)
+    #expect(stray(kept) == nil)
+    let more = Money(OrderStory.price.amount + 1, OrderStory.price.currency)
+    for other in [
+      stray(PaymentID(order: OrderStory.id, ordinal: 1)), stray(kept, ProviderName("other")),
+      stray(kept, OrderStory.sandbox, more),
+      stray(kept, returns: [.init(reference: "re_1", amount: OrderStory.price, isDispute: true)]),
+    ] {
+      #expect(other?.reason == .archivedOrder && other?.note.contains("archive 3") == true)
+    }
   }
 
   // MARK: Refunds

@@ -202,7 +202,9 @@ extension Refund.Status: StateWord { package static let words: [Self] = [.proces
 extension Refund.Cause: StateWord { package static let words: [Self] = [.requested, .surplus] }
 
 extension Case.Reason: StateWord {
-  package static let words: [Self] = [.unknownPayment, .wrongAmount, .refundRefused, .refundFailed, .disputed]
+  package static let words: [Self] = [
+    .unknownPayment, .wrongAmount, .refundRefused, .refundFailed, .disputed, .archivedOrder,
+  ]
 }
 
 extension Case.Choice: StateWord {

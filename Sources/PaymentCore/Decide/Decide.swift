@@ -60,15 +60,15 @@ private func decideWithoutOrder(
     return decider.decision(nil)
   case .evidence(.payment(let evidence)):
     guard case .succeeded(let received) = evidence.verdict else { break }
-    // Its money was taken in before the order was moved.
-    if let kept = archived?.keptPayment, kept == evidence.payment { return .noted }
+    if let archived, archived.knows(evidence) { return .noted }
     // One case per payment, however often its provider repeats itself: the identity is the payment's own.
     let id = CaseID(order: evidence.payment.order, ordinal: evidence.payment.ordinal)
     guard !strays.contains(where: { $0.id == id }) else { return .noted }
     let stray = Case(
-      id: id, reason: .unknownPayment, payment: evidence.payment, refund: nil, provider: evidence.provider,
+      id: id, reason: archived == nil ? .unknownPayment : .archivedOrder, payment: evidence.payment, refund: nil,
+      provider: evidence.provider,
       amount: received,
-      note: archived.map { "the provider took this money for an order that is in archive \($0.archive)" }
+      note: archived.map { "the provider says something new about an order in archive \($0.archive)" }
         ?? "the provider took this money for an order that is not stored here", openedAt: now)
     return Decision(order: nil, events: [], outcome: .success(.noted), stray: stray)
   case .wake, .recover, .evidence(.refund): return .noted

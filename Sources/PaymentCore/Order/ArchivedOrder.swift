@@ -6,20 +6,38 @@ package struct ArchivedOrder: Hashable, Sendable {
   /// `paid` or `closed`.
   package let status: Order.Status
   /// The payment that it keeps.
-  package let keptPayment: PaymentID?
+  package let kept: Kept?
   package let archivedAt: Instant
   /// The number of the archive within its store.
   package let archive: Int
 
+  package struct Kept: Hashable, Sendable {
+    package let payment: PaymentID
+    package let provider: ProviderName
+    package let received: Money
+
+    package init(payment: PaymentID, provider: ProviderName, received: Money) {
+      self.payment = payment
+      self.provider = provider
+      self.received = received
+    }
+  }
+
   package init(
-    id: OrderID, merchant: MerchantID, status: Order.Status, keptPayment: PaymentID?, archivedAt: Instant, archive: Int
+    id: OrderID, merchant: MerchantID, status: Order.Status, kept: Kept?, archivedAt: Instant, archive: Int
   ) {
     self.id = id
     self.merchant = merchant
     self.status = status
-    self.keptPayment = keptPayment
+    self.kept = kept
     self.archivedAt = archivedAt
     self.archive = archive
+  }
+
+  /// Whether this is only what its provider has said before it was moved.
+  func knows(_ evidence: PaymentEvidence) -> Bool {
+    guard let kept, case .succeeded(kept.received) = evidence.verdict else { return false }
+    return evidence.payment == kept.payment && evidence.provider == kept.provider && evidence.returns.isEmpty
   }
 
   /// The answer to whoever wants something of it.

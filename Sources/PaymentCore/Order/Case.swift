@@ -24,6 +24,8 @@ package struct Case: Hashable, Sendable {
     case refundFailed = "refund_failed"
     /// The provider took more back than PayOnce asked it to, for a dispute or by hand.
     case disputed
+    /// The provider says something new about money of an order that was moved into an archive.
+    case archivedOrder = "archived_order"
   }
 
   package enum Choice: String, CaseIterable, Hashable, Sendable {
@@ -76,7 +78,7 @@ package struct Case: Hashable, Sendable {
 
   package var choices: [Choice] {
     switch reason {
-    case .unknownPayment: [.settledOutside, .acknowledge]
+    case .unknownPayment, .archivedOrder: [.settledOutside, .acknowledge]
     case .wrongAmount, .disputed: [.acknowledge]
     case .refundRefused: [.retry, .settledOutside]
     case .refundFailed: [.newRefund, .settledOutside]

@@ -36,7 +36,8 @@ extension Unicode.Scalar {
   /// Allowed are the joiners (U+200C, U+200D), though invisible, too: Persian and the scripts of India are spelled
   /// with them, emoji are made with them, and they act on their two neighbours alone.
   package var isHarmless: Bool {
-    switch properties.generalCategory {
+    if isASCII { return (0x20...0x7E).contains(value) }
+    return switch properties.generalCategory {
     case .control, .lineSeparator, .paragraphSeparator: false
     default: !properties.isBidiControl
     }

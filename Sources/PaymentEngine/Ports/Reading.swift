@@ -40,16 +40,11 @@ package protocol Reading: Sendable {
 /// A page of a merchant's feed.
 package struct Feed: Sendable {
   package let events: [(position: Int64, event: Event)]
-  /// The position up to which it was looked at, from where the next page begins. It may be behind the last event, since the
-  /// events of orders that were moved into an archive are passed over.
-  package let last: Int64
-  /// Where the first one that can still be had begins: the events up to here, which were asked for, too, were moved into
-  /// archives. `nil` where that is said of none.
+  /// Up to where the events that were asked for were moved into archives. There are no others then.
   package let archivedTo: Int64?
 
-  package init(_ events: [(position: Int64, event: Event)], last: Int64, archivedTo: Int64? = nil) {
+  package init(_ events: [(position: Int64, event: Event)], archivedTo: Int64? = nil) {
     self.events = events
-    self.last = last
     self.archivedTo = archivedTo
   }
 }

@@ -252,7 +252,7 @@ extension SimulatedStore: Reading {
     contents.withLock { contents in
       let events = contents.feeds[merchant, default: []].enumerated().dropFirst(Int(position)).prefix(limit)
         .map { (Int64($0.offset + 1), $0.element) }
-      return Feed(events, last: events.last?.0 ?? position)
+      return Feed(events)
     }
   }
 }

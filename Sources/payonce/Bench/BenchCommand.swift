@@ -75,18 +75,19 @@ struct BenchCommand: AsyncParsableCommand {
       for connections in [1, 32, 128] {
         let orders = try await store.register(connections == 1 ? payments / 10 : payments)
         let load = LoadGenerator(port: server.port, connections: connections)
-        let rate = try await load.run(orders.map(server.paying), expecting: 201)
+        let rate = try await server.measure(load, orders.map(server.paying), expecting: 201)
         note("http, \(connections) connections", rate)
         guard connections == 128 else { continue }
         let paced = try await store.register(payments / 2)
         note(
           "http, at half that load",
-          try await load.run(paced.map(server.paying), expecting: 201, perSecond: rate.perSecond / 2))
+          try await server.measure(
+            load, paced.map(server.paying), expecting: 201, perSecond: rate.perSecond / 2))
       }
       let load = LoadGenerator(port: server.port, connections: 128)
       note(
         "no-op, 128 connections",
-        try await load.run(Array(repeating: server.health, count: payments * 3), expecting: 200))
+        try await server.measure(load, Array(repeating: server.health, count: payments * 3), expecting: 200))
       server.stop()
       store.remove()
     }

@@ -72,6 +72,16 @@ struct BenchServer {
     process.waitUntilExit()
   }
 
+  /// Lets `load` send it so many requests, and notes what each cost it.
+  func measure(_ load: LoadGenerator, _ requests: [ByteBuffer], expecting status: Int, perSecond: Double? = nil)
+    async throws
+    -> Rate
+  {
+    let before = ResourceUse(server: process.processIdentifier)
+    let rate = try await load.run(requests, expecting: status, perSecond: perSecond)
+    return rate.costing(ResourceUse(server: process.processIdentifier).perPayment(since: before, requests.count))
+  }
+
   /// The server's resident memory now.
   var residentMegabytes: Int {
     let status = (try? String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)) ?? ""

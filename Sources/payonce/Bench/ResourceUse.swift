@@ -4,6 +4,8 @@ import Foundation
 struct ResourceUse {
   /// Nanoseconds of the processor that the threads of lanes took.
   private let lanes: Int64
+  /// Nanoseconds of the processor that all threads of the server took, if it is one's own.
+  private let server: Int64?
   /// Bytes that this process has written, to whatever it writes to.
   private let written: Int64
   /// Nanoseconds of the processor that PostgreSQL's processes on this machine took.
@@ -11,10 +13,16 @@ struct ResourceUse {
   /// Bytes of PostgreSQL's log.
   private let log: Int64?
 
-  /// - Parameter log: where PostgreSQL's log ends, if there is one.
-  init(log: Int64? = nil) {
-    lanes = Self.processor(of: Self.folders("/proc/self/task").filter { Self.text($0 + "/comm").hasPrefix("lane ") })
-    let counts = Self.text("/proc/self/io").split(separator: "\n").map { $0.split(separator: " ") }
+  /// - Parameters:
+  ///   - server: a process whose lanes count instead of this one's.
+  ///   - log: where PostgreSQL's log ends, if there is one.
+  init(server: Int32? = nil, log: Int64? = nil) {
+    let threads = Self.folders("/proc/\(server.map { "\($0)" } ?? "self")/task")
+    lanes = Self.processor(of: threads.filter { Self.text($0 + "/comm").hasPrefix("lane ") })
+    self.server = server.map { _ in Self.processor(of: threads) }
+    let counts = Self.text("/proc/\(server.map { "\($0)" } ?? "self")/io").split(separator: "\n").map {
+      $0.split(separator: " ")
+    }
     written = counts.first { $0.first == "wchar:" }.flatMap { Int64($0[1]) } ?? 0
     postgres = Self.processor(of: Self.folders("/proc").filter { Self.text($0 + "/comm") == "postgres\n" })
     self.log = log
@@ -24,6 +32,9 @@ struct ResourceUse {
   func perPayment(since before: ResourceUse, _ payments: Int) -> String {
     let count = Double(payments)
     var text = String(format: "lanes %5.1f us", Double(lanes - before.lanes) / 1000 / count)
+    if let server, let start = before.server {
+      text = String(format: "server %5.1f us, its ", Double(server - start) / 1000 / count) + text
+    }
     if let log, let start = before.log {
       text += String(format: "  PostgreSQL %5.1f us", Double(postgres - before.postgres) / 1000 / count)
       text += String(format: "  log %5.0f bytes", Double(log - start) / count)

@@ -40,15 +40,23 @@ struct ArchiveCommand: AsyncParsableCommand {
               + "if you mean them, too.")
         }
         let opened = try store.location().openExisting()
+        let writer = try ArchiveWriter(to)
+        var isNeeded = false
+        defer { if !isNeeded { unlink(to) } }
         let now = SystemClock().now()
+        if let lead = try opened.writing[0].find([]).clockLead, abs(lead.components.seconds) >= 10 {
+          throw SetupError(
+            "The clock of this machine differs from the database's by \(lead.components.seconds) s, so that young orders "
+              + "could pass for old ones. Set it right first.")
+        }
         let end = now.advanced(by: .seconds(-86_400 * olderThan))
-        let (archive, unreadable) = try await move(opened, before: end, at: now)
+        // First, so that a shop whose events are moved now hears of it, and does not find places without events.
         for merchant in try await opened.directory.merchants() {
           while try await opened.archiving.dropFeed(of: merchant.id, before: end) {}
         }
-        if let archive {
-          let count = try await opened.archiving.archives().first { $0.number == archive }?.orders ?? 0
-          announce("moved \(count) orders into archive \(archive): \(to)")
+        let unreadable = try await move(opened, before: end, at: now, writer, &isNeeded)
+        if isNeeded, let archive = try await opened.archiving.archives().last(where: { $0.name == Self.absolute(to) }) {
+          announce("moved \(archive.orders) orders into archive \(archive.number): \(archive.name)")
         } else {
           announce("there is no order at rest that has not changed since \(end.rfc3339)")
         }
@@ -59,43 +67,41 @@ struct ArchiveCommand: AsyncParsableCommand {
       }
     }
 
-    /// - Returns: the archive's number, if there was anything to move.
+    /// - Parameter isNeeded: set once the file may hold what is nowhere else.
+    /// - Returns: how many orders stay since they cannot be read.
     private func move(
-      _ opened: OpenedStore, before end: Instant, at now: Instant
-    ) async throws -> (archive: Int?, unreadable: Int) {
+      _ opened: OpenedStore, before end: Instant, at now: Instant, _ writer: ArchiveWriter, _ isNeeded: inout Bool
+    ) async throws -> Int {
+      let id = String(format: "%016llx", SystemRandomness().next())
+      var (writer, number) = (writer, 0)
       var last: OrderID?
-      var open: (ArchiveWriter, Int)?
-      var unreadable = 0
+      var (seen, unreadable) = (0, 0)
       while true {
         let orders = try await opened.stored.stored(after: last, limit: Self.page)
         // Ids begin with their time.
-        guard let first = orders.first?.id, first.time < end else { break }
+        guard let first = orders.first?.id, first.time < end else { return unreadable }
         last = orders.last?.id
-        unreadable += orders.count { $0.order == nil || !$0.hasWholeEvents }
+        unreadable += orders.count { !$0.isWhole }
         let settled = orders.filter { $0.isAtRest(before: end) }
+        let lines = settled.compactMap { ArchiveLine.sound($0) }
+        guard lines.count == settled.count else {
+          throw SetupError("An order cannot be written so that it can be read back. It stays, and what comes after it.")
+        }
         if settled.isEmpty { continue }
-        if open == nil { open = try await begin(opened, at: now) }
-        var (writer, number) = open!
-        try writer.append(settled.map { ArchiveLine($0).text })
-        try await opened.archiving.move(
-          settled, into: number, bytes: writer.bytes, sha256: writer.sha256, at: now)
-        open = (writer, number)
+        if !isNeeded {
+          isNeeded = true
+          number = try await opened.archiving.begin(id, name: Self.absolute(to), at: now, writer.end)
+          try writer.append([ArchiveHead(id: id).text])
+        }
+        try writer.append(lines)
+        try await opened.archiving.move(settled, into: number, id, writer.end, at: now)
+        seen += settled.count
+        if seen / 10_000 > (seen - settled.count) / 10_000 { explain("\(seen) orders are in \(to)") }
       }
-      return (open?.1, unreadable)
     }
 
-    private func begin(_ opened: OpenedStore, at now: Instant) async throws -> (ArchiveWriter, Int) {
-      var writer = try ArchiveWriter(to)
-      do {
-        let store = try await opened.directory.storeID()
-        let number = try await opened.archiving.begin(
-          (to as NSString).lastPathComponent, at: now, sha256: writer.sha256)
-        try writer.append([ArchiveHead(store: store, number: number).text])
-        return (writer, number)
-      } catch let fault as Fault {
-        unlink(to)
-        throw fault
-      }
+    private static func absolute(_ path: String) -> String {
+      path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
     }
   }
 
@@ -110,7 +116,7 @@ struct ArchiveCommand: AsyncParsableCommand {
         for archive in try await store.location().openExisting().archiving.archives() {
           let fields = [
             "\(archive.number)", archive.begunAt.rfc3339, "\(archive.orders)", "\(archive.bytes)",
-            StateValue.bytes(archive.sha256).plainText, archive.name,
+            StateValue.bytes(archive.sha256).plainText, archive.name.harmless,
           ]
           announce(fields.joined(separator: "\t"))
         }
@@ -129,7 +135,15 @@ struct ArchiveCommand: AsyncParsableCommand {
       try await reporting {
         var (reader, archive) = try await ArchiveCommand.find(file, try store.location().openExisting())
         let count = try ArchiveCommand.verify(&reader, archive, file)
-        announce("archive \(archive.number): \(count) orders in \(archive.bytes) bytes, as they were moved")
+        // Lines of orders that changed while they were written, or that another run moved, count for nothing.
+        let others =
+          count == archive.orders ? "" : ", and \(count - archive.orders) lines of orders that were not moved"
+        announce(
+          count == 0
+            ? "archive \(archive.number): nothing was moved into it"
+            : "archive \(archive.number): \(archive.orders) orders\(others), \(archive.bytes) bytes as they were written"
+        )
+        if reader.size > archive.bytes { announce("the \(reader.size - archive.bytes) bytes behind them do not count") }
       }
     }
   }
@@ -143,9 +157,10 @@ struct ArchiveCommand: AsyncParsableCommand {
         """)
     @Argument(help: "The file.")
     var file: String
-    @Argument(
-      help: "The orders, by their ids, or with --merchant by the shop's own numbers. All of them when none is named.")
+    @Argument(help: "The orders, by their ids, or with --merchant by the shop's own numbers.")
     var orders: [String] = []
+    @Flag(help: "All that are in it, of all merchants.")
+    var all = false
     @Option(help: "The merchant, by name, whose own numbers they are.")
     var merchant: String?
     @OptionGroup var store: StoreOption
@@ -155,40 +170,57 @@ struct ArchiveCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await reporting {
+        guard all ? orders.isEmpty && merchant == nil : !orders.isEmpty else {
+          throw SetupError("Name the orders, by their ids, or with --merchant by the shop's own numbers; or say --all.")
+        }
         let opened = try store.location().openExisting()
         var missing = Set(try await wanted(opened))
-        let isAll = missing.isEmpty
         var (reader, archive) = try await ArchiveCommand.find(file, opened)
         _ = try ArchiveCommand.verify(&reader, archive, file)
         try reader.begin(upTo: archive.bytes)
-        var (found, count) = (0, 0)
+        var (count, stored, elsewhere) = (0, 0, 0)
         while true {
           var page: [StoredOrder] = []
           while page.count < Self.page, let order = try reader.next() {
-            if isAll || missing.remove(order.id) != nil { page.append(order) }
+            if all || missing.remove(order.id) != nil { page.append(order) }
           }
           if page.isEmpty { break }
-          found += page.count
-          count += try await opened.archiving.bringBack(page, from: archive.number)
+          let back = try await opened.archiving.bringBack(page, from: archive.number)
+          count += back.count
+          for order in page where !back.contains(order.id) {
+            guard let archived = try await opened.reading.archived(.id(order.id)) else {
+              stored += 1
+              continue
+            }
+            elsewhere += 1
+            if !all { explain("\(order.id.text) was moved into archive \(archived.archive) since") }
+          }
         }
         announce("brought back \(count) orders from archive \(archive.number)")
-        if count < found { announce("\(found - count) are in the store already") }
-        guard missing.isEmpty else {
-          throw SetupError("Not in this archive: \(missing.map(\.text).sorted().joined(separator: " ")).")
+        if stored > 0 { announce("\(stored) are in the store already") }
+        if elsewhere > 0 { announce("\(elsewhere) are in other archives of this store") }
+        for id in missing.sorted() {
+          if let archived = try await opened.reading.archived(.id(id)) {
+            explain("\(id.text) is in archive \(archived.archive), not in this one: see `payonce archive list`")
+          } else {
+            explain("\(id.text) is not in this archive")
+          }
         }
+        if !missing.isEmpty || elsewhere > 0 && !all { throw ExitCode(2) }
       }
     }
 
-    /// None for all.
     private func wanted(_ opened: OpenedStore) async throws -> [OrderID] {
       guard let merchant else { return try orders.map { try OrderID(named: $0) } }
       let known = try await MerchantsCommand.merchant(named: merchant, opened.directory)
       var ids: [OrderID] = []
       for reference in orders {
-        guard let order = try await opened.reading.archived(.reference(known.id, reference)) else {
-          throw SetupError("No order of \(merchant) with this number was moved into an archive: \(reference)")
+        let name = OrderName.reference(known.id, reference)
+        let archived = try await opened.reading.archived(name)?.id
+        guard let id = if let archived { archived } else { try await opened.stored.stored(name)?.id } else {
+          throw SetupError("There never was an order of \(merchant) with this number: \(reference)")
         }
-        ids.append(order.id)
+        ids.append(id)
       }
       return ids
     }
@@ -197,16 +229,10 @@ struct ArchiveCommand: AsyncParsableCommand {
   /// What the store knows of an archive.
   private static func find(_ file: String, _ opened: OpenedStore) async throws -> (ArchiveReader, Archive) {
     let reader = try ArchiveReader(file)
-    let store = try await opened.directory.storeID()
-    guard reader.head.store == store else {
+    guard let archive = try await opened.archiving.archives().first(where: { $0.id == reader.head.id }) else {
       throw SetupError(
-        "\(file) is an archive of another store, \(reader.head.store). This one is \(store). Name the store with --store."
-      )
-    }
-    guard let archive = try await opened.archiving.archives().first(where: { $0.number == reader.head.number }) else {
-      throw SetupError(
-        "The store knows of no archive \(reader.head.number). If it was restored from an older backup, its orders are still in it."
-      )
+        "This store knows of no such archive: it is another store's, or this one was restored from a backup "
+          + "that is older, and has the orders itself.")
     }
     return (reader, archive)
   }
@@ -222,5 +248,12 @@ struct ArchiveCommand: AsyncParsableCommand {
       )
     }
     return count
+  }
+}
+
+extension String {
+  /// Without what does something to a terminal.
+  fileprivate var harmless: String {
+    String(String.UnicodeScalarView(unicodeScalars.map { $0.isHarmless ? $0 : "?" }))
   }
 }

@@ -20,6 +20,16 @@ struct ArchiveLine {
       + ",\"stored\":{\"state\":\"\(state)\",\"events\":[\(events.joined(separator: ","))]}}"
   }
 
+  /// The line of an order, if it can be read back as what it was made of.
+  static func sound(_ order: StoredOrder) -> String? {
+    let text = ArchiveLine(order).text
+    guard text.utf8.count < ArchiveReader.limit, let read = ArchiveLine(Data(text.utf8))?.order,
+      read.cells == order.cells,
+      read.packs.elementsEqual(order.packs, by: ==)
+    else { return nil }
+    return text
+  }
+
   /// `nil` for a line that is none, or whose order this release cannot read.
   init?(_ line: Data) {
     guard let record = try? JSONSerialization.jsonObject(with: line) as? [String: Any],
@@ -42,7 +52,7 @@ struct ArchiveLine {
       else { return nil }
       order.addEvents(CellRow(cells: [order.id.cell, .integer(first), .bytes(Array(bytes))]))
     }
-    guard order.hasWholeEvents else { return nil }
+    guard order.isWhole else { return nil }
     self.order = order
   }
 }
@@ -61,14 +71,12 @@ private struct CellRow: ResultRow {
 struct ArchiveHead: Codable {
   /// Which kind of file it is, and how it is written.
   var format = Self.known
-  /// The identity of the store.
-  let store: String
-  /// Of the archive within its store.
-  let number: Int
+  /// By which a store knows it.
+  let id: String
 
   private static let known = "payonce archive 1"
 
-  init(store: String, number: Int) { (self.store, self.number) = (store, number) }
+  init(id: String) { self.id = id }
 
   /// - Throws: `SetupError` for what is no archive, or one that this release cannot read.
   init(_ line: Data, of path: String) throws {
@@ -78,7 +86,7 @@ struct ArchiveHead: Codable {
     self = head
   }
 
-  var text: String { "{\"format\":\"\(format)\",\"store\":\"\(store)\",\"number\":\(number)}" }
+  var text: String { "{\"format\":\"\(format)\",\"id\":\"\(id)\"}" }
 }
 
 /// An archive as it is written: always a new file, and on disk before anybody relies on it.
@@ -86,21 +94,25 @@ struct ArchiveWriter {
   private let file: FileHandle
   private let path: String
   private var hash = SHA256()
-  private(set) var bytes = 0
+  private var bytes = 0
 
   /// - Throws: `SetupError` where there is such a file already, or none can be made.
   init(_ path: String) throws {
-    try makeFolder(of: path)
+    // A folder is not made: it may be the place of a disk that is not there.
     let descriptor = Glibc.open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw SetupError("The file \(path) cannot be made: \(lastError).") }
+    guard descriptor >= 0 else {
+      throw SetupError(
+        errno == EEXIST
+          ? "\(path) is there already. An archive is always a new file: choose another name with --to."
+          : "The file \(path) cannot be made: \(lastError). Name one in a folder that is there, with --to.")
+    }
     file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     self.path = path
     // Its name is to survive a power cut, too.
-    let parent = (path as NSString).deletingLastPathComponent
-    let folder = Glibc.open(parent.isEmpty ? "." : parent, O_RDONLY | O_CLOEXEC)
-    guard folder >= 0 else { throw failure }
-    defer { close(folder) }
-    guard fsync(folder) == 0 else { throw failure }
+    let parent = Glibc.open(folder(of: path), O_RDONLY | O_CLOEXEC)
+    guard parent >= 0 else { throw failure }
+    defer { close(parent) }
+    guard fsync(parent) == 0 else { throw failure }
   }
 
   /// Adds lines, and returns when they are on disk.
@@ -112,7 +124,7 @@ struct ArchiveWriter {
   }
 
   /// Of all that was added.
-  var sha256: [UInt8] { Array(hash.finalize()) }
+  var end: ArchiveEnd { ArchiveEnd(bytes: bytes, sha256: Array(hash.finalize())) }
 
   private var failure: SetupError {
     SetupError(
@@ -131,16 +143,28 @@ struct ArchiveReader {
   /// How many bytes are still to be read from the file.
   private var left = 0
   let head: ArchiveHead
+  /// Of the file, in bytes.
+  let size: Int
 
   /// Of a line, in bytes: far more than an order with all of its events.
-  private static let limit = 64 << 20
+  static let limit = 64 << 20
 
   /// - Throws: `SetupError` where it cannot be read, or is none.
   init(_ path: String) throws {
-    guard let file = FileHandle(forReadingAtPath: path), let first = try? file.read(upToCount: 1024),
-      (try? file.seek(toOffset: 0)) != nil
-    else { throw SetupError("The file \(path) cannot be read: \(lastError).") }
-    (self.path, self.file) = (path, file)
+    guard let file = FileHandle(forReadingAtPath: path) else {
+      throw SetupError("The file \(path) cannot be read: \(lastError).")
+    }
+    guard let size = try? file.seekToEnd(), (try? file.seek(toOffset: 0)) != nil else {
+      throw SetupError("\(path) cannot be read from its beginning: it must be a file.")
+    }
+    guard size > 0 else {
+      throw SetupError("\(path) is empty: it is left of a run that was interrupted before it moved anything.")
+    }
+    let first = (try? file.read(upToCount: 1024)) ?? Data()
+    guard !first.starts(with: [0x1F, 0x8B]) else {
+      throw SetupError("\(path) is compressed. Unpack it first: gunzip -k.")
+    }
+    (self.path, self.file, self.size) = (path, file, Int(size))
     head = try ArchiveHead(first.prefix { $0 != UInt8(ascii: "\n") }, of: path)
   }
 

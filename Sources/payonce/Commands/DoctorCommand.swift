@@ -81,8 +81,7 @@ struct DoctorCommand: AsyncParsableCommand {
         findings.append(
           .broken("store: cannot be written (\(error)); check the disk's space and the file's permissions"))
       }
-      let folder = (path as NSString).deletingLastPathComponent
-      let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder.isEmpty ? "." : folder)
+      let attributes = try? FileManager.default.attributesOfFileSystem(forPath: folder(of: path))
       if let free = attributes?[.systemFreeSize] as? NSNumber {
         let megabytes = free.int64Value / 1_048_576
         findings.append(

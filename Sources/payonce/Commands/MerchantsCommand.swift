@@ -56,7 +56,9 @@ struct MerchantsCommand: AsyncParsableCommand {
 
   static func merchant(named name: String, _ directory: any Directory) async throws -> Merchant {
     guard let known = try await directory.merchants().first(where: { $0.name.isExactly(name) }) else {
-      throw SetupError("There is no merchant of this name. `payonce keys create --merchant NAME` makes one.")
+      throw SetupError(
+        "There is no merchant \(name.prefix(64)). `payonce merchants list` shows them, and `payonce keys create --merchant NAME` makes one."
+      )
     }
     return known
   }

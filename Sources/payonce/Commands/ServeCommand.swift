@@ -163,7 +163,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
     var path = Setting.value(books, .books)
     if path == nil, case .sqlite(let file) = location {
-      path = ((file as NSString).deletingLastPathComponent as NSString).appendingPathComponent("bank.db")
+      path = folder(of: file) + "/bank.db"
     }
     let own = try RunningBank(
       books: path ?? "./data/bank.db", secret: secret, key: nil, address: address, places: Descriptors.all.bankPlaces,

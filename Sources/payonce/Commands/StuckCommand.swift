@@ -65,6 +65,10 @@ extension Waiting {
     case .wrongAmount: return "\(provider) took another amount than it was asked to; it goes back by itself. See why"
     case .refundRefused, .refundFailed: return "\(provider) did not return this money: see why, and return it there"
     case .disputed: return "see it at \(provider): it took back more than it was asked to"
+    case .archivedOrder:
+      return
+        "\(provider) says something new about an order in an archive, which `payonce show \(order.text)` names: bring it "
+        + "back with `payonce archive restore`, and have \(provider) asked with POST /v1/payments/…/check"
     case nil: return "see it at \(provider)"
     }
   }

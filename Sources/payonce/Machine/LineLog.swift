@@ -13,10 +13,20 @@ struct LineLog: LogHandler {
   }
 
   func log(event: LogEvent) {
-    var line = "\(SystemClock().now().rfc3339) \(event.level) \(event.message)"
-    let all = event.metadata.map { metadata.merging($0) { $1 } } ?? metadata
-    for (name, value) in all.sorted(by: { $0.key < $1.key }) {
-      line += " \(name == "hb.request.id" ? "request" : name)=\(Self.quoted("\(value)"))"
+    var line = SystemClock().now().rfc3339
+    line.append(" ")
+    line.append(event.level.rawValue)
+    line.append(" ")
+    line.append(event.message.description)
+    let own = event.metadata ?? [:]
+    var fields = Array(own)
+    for field in metadata where own[field.key] == nil { fields.append(field) }
+    fields.sort { $0.key < $1.key }
+    for (name, value) in fields {
+      line.append(" ")
+      line.append(name == "hb.request.id" ? "request" : name)
+      line.append("=")
+      line.append(Self.quoted(value.description))
     }
     LineWriter.standardError.add(line + "\n", isUrgent: event.level >= .warning)
   }

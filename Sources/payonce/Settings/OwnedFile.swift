@@ -16,7 +16,7 @@ func holdAlone(_ path: String) throws {
 /// Makes the folder of a file, and those above it, where they are missing.
 /// - Throws: `SetupError` when one cannot be made.
 func makeFolder(of path: String) throws {
-  let folder = (path as NSString).deletingLastPathComponent
+  let folder = folder(of: path)
   var made = folder.hasPrefix("/") ? "/" : ""
   for part in folder.split(separator: "/") {
     made += part + "/"
@@ -24,4 +24,11 @@ func makeFolder(of path: String) throws {
       throw SetupError("The folder \(folder) cannot be made: \(String(cString: strerror(errno))).")
     }
   }
+}
+
+/// The folder that a file is in, `.` where its path names none. Foundation's own function ends the program when it is given
+/// a path of one character.
+func folder(of path: String) -> String {
+  guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+  return slash == path.startIndex ? "/" : String(path[..<slash])
 }

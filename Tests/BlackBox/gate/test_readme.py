@@ -50,6 +50,15 @@ def test_the_feed_is_read_and_nothing_is_missed_or_shipped_twice(gate, tmp_path)
     away = paid("A-4")
     with reading(tmp_path, gate, "second") as shipped:
         until(lambda: shipped() == [away], what="what was paid while nobody read, alone")
+    # Months later all of that is in an archive, and the cursor was lost.
+    (tmp_path / "cursor.txt").unlink()
+    subprocess.run(
+        [PROGRAM, "archive", "--older-than", "0", "--even-recent", "--to", tmp_path / "old.jsonl", "--store", gate.store],
+        check=True, capture_output=True)
+    with reading(tmp_path, gate, "third") as shipped:
+        until(lambda: any("not in the feed any more" in line for line in shipped()), what="that something is missing")
+        last = paid("A-5")
+        until(lambda: shipped()[-1] == last, what="and what comes then")
 
 
 def test_a_deadline_is_what_the_readme_says(gate):

@@ -118,6 +118,18 @@ import Testing
     #expect(named == all.filter { Currency(code: $0) != nil })
   }
 
+  @Test func theDocumentNamesEveryRefusal() throws {
+    let document = try #require(
+      try JSONSerialization.jsonObject(with: Data(PackageResources.openapi_json)) as? [String: Any])
+    var node: Any? = document
+    for name in ["components", "schemas", "Problem", "properties", "code", "enum"] {
+      node = (node as? [String: Any])?[name]
+    }
+    let named = try #require(node as? [String])
+    #expect(Array(named.prefix(RefusalCode.allCases.count)) == RefusalCode.allCases.map(\.rawValue))
+    #expect(named.contains("events_archived"))
+  }
+
   /// An id of another kind, or a shop's own number, is told where it belongs.
   @Test func whatIsNoIdIsToldWhereToLook() async throws {
     let house = FakeHouse()
