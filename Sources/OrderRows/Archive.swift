@@ -151,13 +151,10 @@ package struct FeedEnd {
     // Only now, since the newest row stays, so that the next one knows its place.
     position = candidate
     let wanted = Self.wanted(row)
-    isOpen =
-      !wanted.isEmpty
-      && wanted.allSatisfy { order, first in
-        do { return try packs(order, first).map { $0.events.allSatisfy { $0.at < end } } ?? true } catch {
-          return false
-        }
-      }
+    let isOld = try? wanted.allSatisfy { order, first in
+      try packs(order, first).map { $0.events.allSatisfy { $0.at < end } } ?? true
+    }
+    isOpen = !wanted.isEmpty && isOld ?? false
     candidate = row.integer(at: 0)
   }
 }

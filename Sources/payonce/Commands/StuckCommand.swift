@@ -68,7 +68,7 @@ extension Waiting {
     case .archivedOrder:
       return
         "\(provider) says something new about an order in an archive, which `payonce show \(order.text)` names: bring it "
-        + "back with `payonce archive restore`, and have \(provider) asked with POST /v1/payments/…/check"
+        + "back with `payonce archive restore`, and have \(provider) asked about it with `payonce find-forgotten`"
     case nil: return "see it at \(provider)"
     }
   }
