@@ -83,14 +83,16 @@ struct ArchiveCommand: AsyncParsableCommand {
         last = orders.last?.id
         unreadable += orders.count { !$0.isWhole }
         let settled = orders.filter { $0.isAtRest(before: end) }
-        let lines = settled.compactMap { ArchiveLine.sound($0) }
-        guard lines.count == settled.count else {
-          throw SetupError("An order cannot be written so that it can be read back. It stays, and what comes after it.")
+        let lines = try settled.map { order in
+          guard let line = ArchiveLine.sound(order) else {
+            throw SetupError("\(order.id.text) cannot be written and read back. It stays, and so does what is newer.")
+          }
+          return line
         }
         if settled.isEmpty { continue }
         if !isNeeded {
-          isNeeded = true
           number = try await opened.archiving.begin(id, name: Self.absolute(to), at: now, writer.end)
+          isNeeded = true
           try writer.append([ArchiveHead(id: id).text])
         }
         try writer.append(lines)
