@@ -52,8 +52,12 @@ import Testing
     }
 
     mutating func hearOfRefund(_ verdict: RefundEvidence.Verdict, _ number: Int) {
-      tell(.evidence(.refund(.init(refund: refund(number), provider: provider, call: nil, verdict: verdict))))
+      let call = order.refund(refund(number))?.calls.lease?.number
+      tell(.evidence(.refund(.init(refund: refund(number), provider: provider, call: call, verdict: verdict))))
     }
+
+    /// What is due is asked about, and answered by what is told next.
+    mutating func ask() { _ = order.takeCalls(start.advanced(by: .seconds(60 * (minute + 1))), rules: Self.rules) }
   }
 
   private static func story(_ change: (inout Story) -> Void = { _ in }) -> Story {
@@ -227,10 +231,14 @@ import Testing
     story.hearOfRefund(.succeeded(nil), 1)
     expected.merge(["status": "succeeded", "updated_at": Self.time(4)]) { $1 }
     try Self.expect(rendered(), expected)
+    // Said by itself it is asked about first.
+    story.hearOfRefund(.failed(Failure(code: "account_closed", message: "It came back.")), 1)
+    try Self.expect(rendered(), expected)
+    story.ask()
     story.hearOfRefund(.failed(Failure(code: "account_closed", message: "It came back.")), 1)
     expected.merge([
       "status": "failed", "failure": #"{"code":"account_closed","message":"It came back."}"#,
-      "updated_at": Self.time(5),
+      "updated_at": Self.time(6),
     ]) { $1 }
     try Self.expect(rendered(), expected)
   }

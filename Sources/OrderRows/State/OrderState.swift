@@ -9,7 +9,7 @@ extension Order {
   /// - Throws: `conflict` where it is what no decision makes: two live payments, two that are kept, a key twice. It is
   ///   refused here since a row of one column has no constraints for it.
   package func encoded() throws(ImpossibleOrder) -> [UInt8] {
-    try check()
+    guard keepsTheGuards else { throw ImpossibleOrder() }
     var writer = StateWriter(origin: createdAt)
     writer.count(OrderField.format, Self.format)
     writer.moment(OrderField.createdAt, createdAt)
@@ -112,7 +112,7 @@ extension Order {
       cases: cases)
     // What would not be written would be lost at the next change.
     guard parts == Int64(payments.count + refunds.count + cases.count), sequence <= EventID.maximumSequence,
-      (try? order.check()) != nil, order.liveOrdinal == head.liveOrdinal, order.keptOrdinal == head.keptOrdinal
+      order.keepsTheGuards, order.liveOrdinal == head.liveOrdinal, order.keptOrdinal == head.keptOrdinal
     else { throw reader.unreadable }
     return order
   }
@@ -127,32 +127,6 @@ extension Order {
   /// The ordinal of the payment that may still take money, and of the one that the order keeps.
   var liveOrdinal: Int? { livePayment?.id.ordinal }
   var keptOrdinal: Int? { keptPayment?.id.ordinal }
-
-  /// What no decision makes, and no row may say.
-  private func check() throws(ImpossibleOrder) {
-    func hold(_ holds: Bool) throws(ImpossibleOrder) { if !holds { throw ImpossibleOrder() } }
-
-    try hold(registration.amount.amount > 0)
-    try hold((status == .paid) == (paidAt != nil) && (status == .paid) == (keptOrdinal != nil))
-    try hold((status == .closed) == (closedAt != nil))
-    try hold((status == .closing || status == .closed) == (closeReason != nil))
-    try hold(payments.count(where: \.isLive) <= 1 && payments.count(where: \.isKept) <= 1)
-    try hold(payments.allSatisfy { $0.amount.amount > 0 })
-    if payments.count > 1 { try hold(Set(payments.map(\.key)).count == payments.count) }
-    guard !refunds.isEmpty else { return }
-    var (keys, surplus): (Set<RefundKey>, Set<Int>) = ([], [])
-    for refund in refunds {
-      let payment = refund.payment.ordinal
-      try hold(refund.payment.order == id && payment <= payments.count && refund.amount.amount > 0)
-      if let key = refund.key { try hold(keys.insert(RefundKey(payment: payment, key: key)).inserted) }
-      if refund.cause == .surplus, refund.status != .failed { try hold(surplus.insert(payment).inserted) }
-    }
-  }
-}
-
-private struct RefundKey: Hashable {
-  let payment: Int
-  let key: IdempotencyKey
 }
 
 /// An order that breaks an invariant. Decided alone, the command at fault shows itself.

@@ -115,6 +115,8 @@ extension Refund {
     writer.text(RefundField.failureMessage, failure?.message)
     writer.text(RefundField.providerReference, providerReference)
     writer.message(RefundField.calls) { calls.encode(into: &$0) }
+    // It was always proven when nothing was said of it.
+    writer.word(RefundField.failureBasis, failureBasis == .proven ? nil : failureBasis)
   }
 
   init(_ id: RefundID, _ source: StateReader, _ currency: Currency) throws {
@@ -126,6 +128,7 @@ extension Refund {
     var (createdAt, updatedAt, unknownSince): (Instant?, Instant?, Instant?)
     var (reason, failureCode, failureMessage, reference): (String?, String?, String?, String?)
     var calls: CallState?
+    var basis: FailureBasis?
     while let field: RefundField = try reader.next() {
       switch field {
       case .payment: payment = try reader.integer()
@@ -143,8 +146,10 @@ extension Refund {
       case .failureMessage: failureMessage = try reader.text()
       case .providerReference: reference = try reader.text()
       case .calls: calls = try CallState(try reader.message())
+      case .failureBasis: basis = try reader.word()
       }
     }
+    guard basis == nil || (status == .failed && basis != .proven) else { throw reader.unreadable }
     let asking = Refund(
       id: id, payment: try reader.must(try reader.part(payment, of: id.order)), key: key,
       amount: try reader.must(reader.money(amount, currency)), asked: asked, cause: try reader.must(cause),
@@ -154,7 +159,7 @@ extension Refund {
       switch (status, unknownSince, failure) {
       case (.processing, _, _): .processing(unknownSince: unknownSince, refusal: failure)
       case (.succeeded, nil, nil): .succeeded
-      case (.failed, nil, let failure?): .failed(failure)
+      case (.failed, nil, let failure?): .failed(failure, basis ?? .proven)
       default: nil
       }
     self = Refund(

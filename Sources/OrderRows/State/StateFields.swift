@@ -50,7 +50,7 @@ package enum PaymentField: Int, StateField {
 package enum RefundField: Int, StateField {
   case payment = 1
   case key, amount, currency, asked, cause, reason, createdAt, status, updatedAt, unknownSince, failureCode,
-    failureMessage, providerReference, calls
+    failureMessage, providerReference, calls, failureBasis
 
   package var form: StateForm {
     switch self {
@@ -59,6 +59,7 @@ package enum RefundField: Int, StateField {
     case .key, .currency, .reason, .failureCode, .failureMessage, .providerReference: .text
     case .cause: .word(Refund.Cause.self)
     case .status: .word(Refund.Status.self)
+    case .failureBasis: .word(Refund.FailureBasis.self)
     case .calls: .message(CallsField.self)
     }
   }
@@ -199,6 +200,9 @@ extension Payment.Surplus: StateWord { package static let words: [Self] = [.mism
 
 extension Refund.Status: StateWord { package static let words: [Self] = [.processing, .succeeded, .failed] }
 
+extension Refund.FailureBasis: StateWord {
+  package static let words: [Self] = [.proven, .refused, .notFound, .settled]
+}
 extension Refund.Cause: StateWord { package static let words: [Self] = [.requested, .surplus] }
 
 extension Case.Reason: StateWord {

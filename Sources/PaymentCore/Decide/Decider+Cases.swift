@@ -76,17 +76,22 @@ extension Decider {
       closeCase(index, choice)
       return .success(.noted)
     }
-    // Meanwhile some of it may have gone back in another way.
-    let amount = min(refund.amount.amount, order.refundable(payment))
+    // Meanwhile some of it may have gone back in another way. What the provider refuses is given up for the new one.
+    let held = refund.status == .processing ? refund.amount.amount : 0
+    let amount = min(refund.amount.amount, order.refundable(payment) + held)
     if choice == .newRefund, amount <= 0 || !order.hasRoom(for: .surplus) {
       return .failure(Refusal(.refundExceedsPayment, "Nothing of this payment can be returned any more."))
     }
     closeCase(index, choice)
     switch choice {
     case .retry: order.refunds[id.ordinal - 1].calls.restart(now: now)
-    case .newRefund: startRefund(payment.id, amount: Money(amount, refund.amount.currency), cause: .surplus)
+    case .newRefund:
+      if refund.status == .processing, let refusal = refund.failure {
+        endRefund(id.ordinal - 1, refusal, .refused)
+      }
+      startRefund(payment.id, amount: Money(amount, refund.amount.currency), cause: .surplus)
     case .settledOutside where refund.status == .processing:
-      endRefund(id.ordinal - 1, Failure(code: Refund.settledOutside, message: "returned by other means"))
+      settleOutside(id.ordinal - 1)
     case .settledOutside, .acknowledge: break
     }
     return .success(.noted)

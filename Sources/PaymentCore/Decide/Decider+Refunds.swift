@@ -52,6 +52,13 @@ extension Decider {
     let refund = Refund(
       id: id, payment: payment, key: key, amount: amount, asked: asked, cause: cause, reason: reason, createdAt: now)
     order.refunds.append(refund)
+    // It leaves once the providers have been asked what became of those that may have been done.
+    for index in order.refunds.indices where order.refunds[index].payment == payment && order.refunds[index].isInDoubt {
+      // A query in flight was asked earlier, and proves nothing about now.
+      order.refunds[index].calls.lease = nil
+      order.refunds[index].calls.answeredAskAt = nil
+      order.refunds[index].calls.restart(now: now)
+    }
     emit(.refundStarted, fields(refund))
     return id
   }
@@ -80,22 +87,36 @@ extension Decider {
     }
     switch evidence.verdict {
     case .succeeded(let amount):
-      if refund.status == .processing || (refund.status == .failed && refund.isFailureInferred) {
-        // Another amount went back under this number, before the database forgot that refund.
-        if let amount, amount.currency == refund.amount.currency, Money.plausibleAmounts.contains(amount.amount),
-          amount.amount > 0
-        {
-          order.refunds[index].amount = amount
-        }
-        succeedRefund(index)
-        checkReturns(of: payment, by: index, note: nil)
+      guard refund.status != .succeeded else { break }
+      let isOverturned = refund.failureBasis == .proven
+      // It said that the money did not go back. What it says by itself may be what it meant before, so it is asked.
+      if isOverturned, lease?.kind != .queryRefund {
+        order.refunds[index].calls.restart(now: now)
+        break
       }
+      // Each time a person hears of it, which bounds how often.
+      if isOverturned, order.cases.count >= CaseID.maximum { break }
+      // Another amount went back under this number, before the database forgot that refund.
+      if let amount, amount.currency == refund.amount.currency, Money.plausibleAmounts.contains(amount.amount),
+        amount.amount > 0
+      {
+        order.refunds[index].amount = amount
+      }
+      succeedRefund(index)
+      takeOffUnsent(payment)
+      checkReturns(of: payment, by: index, note: isOverturned ? "the provider had said that this refund failed" : nil)
     case .failed(let failure):
-      // Also after success: a provider may take a refund back.
-      if refund.status != .failed { failRefund(index, failure) }
+      switch refund.status {
+      case .processing: failRefund(index, failure, .proven)
+      // A provider may take a refund back. What it said before it was done may come late, so it is asked.
+      case .succeeded where lease?.kind == .queryRefund: failRefund(index, failure, .proven)
+      case .succeeded: order.refunds[index].calls.restart(now: now)
+      case .failed: break
+      }
     case .refused(let failure):
-      guard refund.status == .processing else { break }
-      let isFirst = lease.map { $0.number == refund.calls.firstSent?.number } ?? false
+      // The late answer of a call that was given up says nothing of those after it.
+      guard refund.status == .processing, let lease else { break }
+      let isFirst = lease.number == refund.calls.firstSent?.number
       // A repeat may be refused because the first call was done. Only queries that stay empty say otherwise.
       if isFirst || (previous?.finding == .notFound && refund.calls.step >= Self.patience) {
         refuseRefund(index, failure)
@@ -107,7 +128,8 @@ extension Decider {
       failRefund(
         index,
         Failure(
-          code: Refund.notFound, message: "the provider lists no such refund, and its key may have been forgotten"))
+          code: Refund.notFound, message: "the provider lists no such refund, and its key may have been forgotten"),
+        .notFound)
     case .pending:
       if lease != nil || evidence.call == nil { order.refunds[index].becomeKnown(now: now) }
     case .notSent:
@@ -115,7 +137,12 @@ extension Decider {
     case .unknown:
       order.refunds[index].becomeUnknown(now: now)
     }
-    if let lease, order.refunds[index].calls.nextAt != nil, order.refunds[index].status == .processing {
+    if let lease, order.refunds[index].calls.nextAt != nil {
+      // One that has ended is asked about until there is an answer.
+      if order.refunds[index].status != .processing, order.refunds[index].isAnswered {
+        order.refunds[index].calls.rest()
+        return .success(.noted)
+      }
       // A refund that the provider has never seen is sent again at once. The wait comes afterwards.
       if lease.kind == .queryRefund, case .notFound = evidence.verdict, order.refunds[index].calls.isStill {
         order.refunds[index].calls.nextAt = now
@@ -149,22 +176,27 @@ extension Decider {
   }
 
   /// The refund did not happen, or not under this number.
-  mutating func endRefund(_ index: Int, _ failure: Failure) {
-    order.refunds[index].fail(failure, now: now)
+  mutating func endRefund(_ index: Int, _ failure: Failure, _ basis: Refund.FailureBasis) {
+    order.refunds[index].fail(failure, basis, now: now)
     emit(.refundFailed, fields(order.refunds[index]))
     settleCase(of: order.refunds[index].id)
   }
 
-  /// The refund did not happen, by proof. Money that the order does not keep must go back all the same, which a person
-  /// has to see to.
-  private mutating func failRefund(_ index: Int, _ failure: Failure) {
-    endRefund(index, failure)
+  /// A person returned the money by other means.
+  mutating func settleOutside(_ index: Int) {
+    endRefund(index, Failure(code: Refund.settledOutside, message: "returned by other means"), .settled)
+  }
+
+  /// The refund did not happen. Money that the order does not keep must go back all the same, which a person has to see
+  /// to.
+  private mutating func failRefund(_ index: Int, _ failure: Failure, _ basis: Refund.FailureBasis) {
+    endRefund(index, failure, basis)
     openRefundCase(.refundFailed, index, failure)
   }
 
   /// The provider refuses for good. A refund that was asked for has failed; one of surplus money waits for a person.
   private mutating func refuseRefund(_ index: Int, _ failure: Failure) {
-    guard order.refunds[index].cause == .surplus else { return failRefund(index, failure) }
+    guard order.refunds[index].cause == .surplus else { return failRefund(index, failure, .refused) }
     order.refunds[index].waitForPerson(failure, now: now)
     openRefundCase(.refundRefused, index, failure)
   }
@@ -229,7 +261,7 @@ extension Decider {
       if left > 0 {
         order.refunds[index].amount = Money(left, refund.amount.currency)
       } else {
-        endRefund(index, Failure(code: Refund.returnedElsewhere, message: "returned at the provider"))
+        endRefund(index, Failure(code: Refund.returnedElsewhere, message: "returned at the provider"), .settled)
       }
     }
   }

@@ -10,7 +10,8 @@ extension Order {
       }
       if payment.isLive, payment.closeRequestedAt == nil { wake = earliest(wake, payment.expiresAt) }
     }
-    for refund in refunds { wake = earliest(wake, refund.calls.wakeAt) }
+    // One that waits for answers about earlier ones is woken by theirs.
+    for refund in refunds where !waitsForEarlier(refund) { wake = earliest(wake, refund.calls.wakeAt) }
     return wake
   }
 
@@ -52,7 +53,7 @@ extension Order {
       calls.append(call(kind, payment, nil))
     }
     for refund in refunds {
-      guard let next = refund.calls.nextAt, next <= now, refund.calls.lease == nil,
+      guard let next = refund.calls.nextAt, next <= now, refund.calls.lease == nil, !waitsForEarlier(refund),
         let payment = self.payment(refund.payment)
       else { continue }
       calls.append(call(nextCall(refund, rules.sheet(payment.provider), now: now), payment, refund))
@@ -172,9 +173,20 @@ extension Order {
   }
 
   private func nextCall(_ refund: Refund, _ sheet: CapabilitySheet, now: Instant) -> Call.Kind {
+    guard refund.status == .processing else { return .queryRefund }
     guard refund.calls.firstSent != nil else { return .refund }
     let isLost = refund.calls.last?.kind == .queryRefund && refund.calls.last?.finding == .notFound
     return isLost && refund.calls.isStill && sheet.canRepeat(refund.calls, now: now) ? .refund : .queryRefund
+  }
+
+  /// Whether a refund that was not sent yet waits until the provider has said what became of an earlier one, which is
+  /// called failed and may have been done.
+  private func waitsForEarlier(_ refund: Refund) -> Bool {
+    guard refund.calls.firstSent == nil, refund.id.ordinal > 1 else { return false }
+    return refunds[..<(refund.id.ordinal - 1)].contains { earlier in
+      earlier.payment == refund.payment && earlier.isInDoubt
+        && !(earlier.calls.answeredAskAt != nil && earlier.isAnswered)
+    }
   }
 
   /// Whether every payment that may still turn out paid was asked about, and answered, since the last one started.

@@ -80,7 +80,7 @@ package struct Case: Hashable, Sendable {
     switch reason {
     case .unknownPayment, .archivedOrder: [.settledOutside, .acknowledge]
     case .wrongAmount, .disputed: [.acknowledge]
-    case .refundRefused: [.retry, .settledOutside]
+    case .refundRefused: [.retry, .newRefund, .settledOutside]
     case .refundFailed: [.newRefund, .settledOutside]
     }
   }

@@ -25,7 +25,20 @@ package struct Refund: Hashable, Sendable {
     ///   - refusal: why the provider refuses for good what has to go back all the same, by a person's hand.
     case processing(unknownSince: Instant?, refusal: Failure?)
     case succeeded
-    case failed(Failure)
+    case failed(Failure, FailureBasis)
+  }
+
+  /// Why it is called failed. Only what is proven is an end: otherwise the provider may know better, and is asked once
+  /// more before the money leaves under another number.
+  package enum FailureBasis: String, CaseIterable, Hashable, Sendable {
+    /// The provider says that the money did not go back, or came back.
+    case proven
+    /// The provider refuses to do it.
+    case refused
+    /// The provider lists no such refund, and may have forgotten its key.
+    case notFound = "not_found"
+    /// The money went back by other means.
+    case settled
   }
 
   /// What a shop asks for.
@@ -48,10 +61,16 @@ package struct Refund: Hashable, Sendable {
   static let settledOutside = "settled_outside"
   static let returnedElsewhere = "returned_elsewhere"
 
-  /// Whether it is said to have failed without the provider's proof of that: then the provider may know better.
-  var isFailureInferred: Bool {
-    calls.last?.finding == .refused
-      || failure.map { [Self.notFound, Self.settledOutside, Self.returnedElsewhere].contains($0.code) } ?? false
+  /// Why it failed, if it did.
+  package var failureBasis: FailureBasis? { if case .failed(_, let basis) = state { basis } else { nil } }
+
+  /// Whether the last call that ended was answered, and not only with that it is still to be seen.
+  var isAnswered: Bool { calls.last.map { $0.finding != .pending && $0.finding != .unanswered } ?? false }
+
+  /// Whether it may have been done all the same, although it is called failed.
+  var isInDoubt: Bool {
+    guard let failureBasis, calls.firstSent != nil else { return false }
+    return failureBasis == .refused || failureBasis == .notFound
   }
 
   package enum Status: String, CaseIterable, Hashable, Sendable { case processing, succeeded, failed }
@@ -89,7 +108,9 @@ package struct Refund: Hashable, Sendable {
   mutating func succeed(now: Instant) { end(.succeeded, now: now) }
 
   /// It did not happen, and under its number it will not.
-  mutating func fail(_ failure: Failure, now: Instant) { end(.failed(failure), now: now) }
+  mutating func fail(_ failure: Failure, _ basis: FailureBasis, now: Instant) {
+    end(.failed(failure, basis), now: now)
+  }
 
   private mutating func end(_ state: State, now: Instant) {
     self.state = state
@@ -131,7 +152,7 @@ extension Refund {
     switch state {
     case .processing(_, let refusal): refusal
     case .succeeded: nil
-    case .failed(let failure): failure
+    case .failed(let failure, _): failure
     }
   }
 }

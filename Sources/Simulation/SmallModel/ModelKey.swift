@@ -73,6 +73,7 @@ extension ModelState {
     for refund in order.refunds {
       key.add(refund.payment.ordinal)
       key.add(refund.status)
+      key.add(refund.failureBasis)
       key.add(returned.contains(refund.id))
       add(refund.calls)
     }

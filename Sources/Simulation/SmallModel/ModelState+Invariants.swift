@@ -22,6 +22,7 @@ extension ModelState {
     if order.payments.count(where: \.isLive) > 1 { return "1: two payments are live" }
     if order.payments.count(where: \.isKept) > 1 { return "2: two payments are kept" }
     if (order.status == .paid) != (order.keptPayment != nil) { return "2: paid is having a kept payment" }
+    if !order.keepsTheGuards { return "a store would not take the order" }
     for payment in order.payments where payment.status == .failed || payment.status == .closed {
       guard !payment.isWatched, let charge = charges[payment.id.ordinal - 1] else { continue }
       if bank.canBePaid(charge) || charge.status == .captured || bank.canBeLate(charge, now) {

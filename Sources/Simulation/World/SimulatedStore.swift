@@ -145,18 +145,6 @@ extension SimulatedStore.Contents {
   }
 }
 
-extension Order {
-  /// What the schemas of the real stores say with unique indexes and checks.
-  fileprivate var keepsTheGuards: Bool {
-    payments.count(where: \.isLive) <= 1 && payments.count(where: \.isKept) <= 1
-      && Set(payments.map(\.key)).count == payments.count
-      && payments.allSatisfy { ($0.status == .succeeded) == ($0.received != nil) }
-      && payments.allSatisfy { payment in
-        refunds.count { $0.payment == payment.id && $0.cause == .surplus && $0.status != .failed } <= 1
-      }
-  }
-}
-
 /// The writing side as one lane has it.
 extension SimulatedStore: Store {
   package func transact<Answer>(

@@ -221,10 +221,10 @@ def test_every_problem_is_what_its_page_says(gate):
     rows = {code: int(status) for code, status in re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.M)}
     for code, response in brought.items():
         is_problem(response, rows[code], code)
-    # A provider that takes another amount, card testing, a wrong clock, a request that stalls, and a house on fire have
-    # tests of their own.
+    # A provider that takes another amount, card testing, a wrong clock, a request that stalls, an archive, and a house on
+    # fire have tests of their own.
     assert set(rows) - set(brought) <= {
-        "amount_not_supported", "too_many_payments", "clock_wrong", "bad_request", "request_timeout", "internal_error",
+        "order_archived", "events_archived", "amount_not_supported", "too_many_payments", "clock_wrong", "bad_request", "request_timeout", "internal_error",
         "overloaded", "unavailable"}
 
 

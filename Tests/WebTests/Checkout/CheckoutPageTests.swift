@@ -31,7 +31,7 @@ import Testing
     return order
   }
 
-  private static let failed = Refund.State.failed(Failure(code: "refused", message: ""))
+  private static let failed = Refund.State.failed(Failure(code: "refused", message: ""), .refused)
 
   @Test func moneyThatComesBackByItself() {
     var order = Self.mismatched()

@@ -1,0 +1,165 @@
+import PaymentCore
+import Testing
+
+/// Refunds end once, whatever comes late and whoever lost its memory.
+@Suite struct RefundStoryTests {
+  private func paid(_ sheet: CapabilitySheet = OrderStory.burning, _ money: Money = OrderStory.price) -> OrderStory {
+    var story = OrderStory(sheet)
+    story.register()
+    story.pay("a")
+    story.answer(.succeeded(money))
+    return story
+  }
+
+  private func refused(_ code: String = "not_enough") -> RefundEvidence.Verdict {
+    .refused(Failure(code: code, message: ""))
+  }
+
+  private func evidence(_ story: inout OrderStory, _ ordinal: Int, _ call: Int?, _ verdict: RefundEvidence.Verdict) {
+    let id = RefundID(order: OrderStory.id, ordinal: ordinal)
+    story.send(.evidence(.refund(.init(refund: id, provider: OrderStory.sandbox, call: call, verdict: verdict))))
+  }
+
+  /// The provider answers nothing, and every query finds nothing, until the refund is about to be sent once more.
+  private func repeating(_ story: inout OrderStory) {
+    while story.refund().calls.step < 6 || story.callingRefund() != .refund {
+      if story.callingRefund() == nil { story.wake() }
+      if story.callingRefund() == .refund, story.refund().calls.step >= 6 { return }
+      story.answerRefund(1, story.callingRefund() == .queryRefund ? .notFound : .unknown("reset"))
+    }
+  }
+
+  @Test func aLateRefusalOfAFrozenNodeEndsNothing() {
+    var story = paid()
+    story.refund(key: "1", amount: 500)
+    repeating(&story)
+    let frozen = story.refund().calls.lease!.number
+    story.pass(.seconds(40))
+    while story.callingRefund() != .refund {
+      if story.callingRefund() == nil { story.wake() }
+      if story.callingRefund() == .queryRefund { story.answerRefund(1, .notFound) }
+    }
+    let second = story.refund().calls.lease!.number
+    #expect(second != frozen)
+    // The frozen node thaws.
+    evidence(&story, 1, frozen, refused())
+    #expect(story.refund().status == .processing)
+    evidence(&story, 1, second, .succeeded(Money(500, OrderStory.cny)))
+    #expect(story.refund().status == .succeeded && story.order!.amountRefunded == 500)
+  }
+
+  /// The provider lost everything for a day: the refund is called failed, and its money waits for a person.
+  private func inferred() -> OrderStory {
+    var story = paid(OrderStory.forgetting, Money(1, OrderStory.cny))
+    while story.refund().status == .processing {
+      if story.callingRefund() == nil { story.wake() }
+      story.answerRefund(1, story.callingRefund() == .queryRefund ? .notFound : .unknown("reset"))
+    }
+    #expect(story.refund().failureBasis == .notFound)
+    story.send(.resolve(story.order!.cases.last!.id, .newRefund))
+    return story
+  }
+
+  @Test func whatFailedByInferenceIsAskedAboutBeforeTheNextNumberLeaves() {
+    var story = inferred()
+    #expect(story.callingRefund(1) == .queryRefund && story.callingRefund(2) == nil)
+    story.answerRefund(1, .succeeded(Money(1, OrderStory.cny)))
+    #expect(story.refund(1).status == .succeeded)
+    #expect(story.refund(2).status == .failed && story.refund(2).failureBasis == .settled, "it never leaves")
+    #expect(story.order!.refunds.allSatisfy { $0.calls.nextAt == nil })
+
+    story = inferred()
+    story.answerRefund(1, .notFound)
+    #expect(story.callingRefund(1) == nil && story.callingRefund(2) == .refund)
+    // Should the provider do it all the same, both stand there, and somebody has to look.
+    evidence(&story, 1, nil, .succeeded(Money(1, OrderStory.cny)))
+    #expect(story.order!.refunds.map(\.status) == [.succeeded, .processing])
+    #expect(story.order!.cases.contains { $0.reason == .disputed && $0.resolvedAt == nil })
+    story.answerRefund(2, .succeeded(nil))
+    #expect(story.order!.refunds.map(\.status) == [.succeeded, .succeeded])
+  }
+
+  @Test func aShopsNextRefundWaitsForTheAnswerAboutTheLast() {
+    var story = paid(OrderStory.forgetting)
+    story.refund(key: "1", amount: 1999)
+    while story.refund().status == .processing {
+      if story.callingRefund() == nil { story.wake() }
+      story.answerRefund(1, story.callingRefund() == .queryRefund ? .notFound : .unknown("reset"))
+    }
+    #expect(story.refund(key: "2", amount: 1500).code == nil)
+    #expect(story.callingRefund(1) == .queryRefund && story.callingRefund(2) == nil)
+    story.pass(.seconds(60))
+    #expect(story.callingRefund(2) == nil, "nobody came back with the answer")
+    if story.callingRefund(1) == nil { story.wake() }
+    story.answerRefund(1, .succeeded(nil))
+    #expect(story.order!.refunds.map(\.status) == [.succeeded, .failed] && story.order!.amountRefunded == 1999)
+  }
+
+  @Test func anOldFailureDoesNotOverturnASuccess() {
+    var story = paid()
+    story.refund(key: "1", amount: 500)
+    let call = story.refund().calls.lease!.number
+    evidence(&story, 1, call, .succeeded(nil))
+    for number in [call, nil] {
+      evidence(&story, 1, number, .failed(Failure(code: "abnormal", message: "")))
+      #expect(story.refund().status == .succeeded && story.callingRefund() == .queryRefund)
+    }
+    story.answerRefund(1, .unknown("reset"))
+    #expect(story.refund().status == .succeeded && story.refund().unknownSince == nil)
+    story.wake()
+    story.answerRefund(1, .succeeded(nil))
+    #expect(story.refund().status == .succeeded && story.refund().calls.nextAt == nil)
+    #expect(story.types.count { $0 == "refund.succeeded" } == 1)
+  }
+
+  @Test func whatEndedIsNeverSentAgain() {
+    var story = paid()
+    let back = PaymentEvidence.Return(reference: "re_1", amount: Money(500, OrderStory.cny), isDispute: false)
+    story.evidence(1, .succeeded(OrderStory.price), returns: [back])
+    #expect(story.refund().status == .succeeded && story.refund().calls.firstSent == nil)
+    evidence(&story, 1, nil, .failed(Failure(code: "abnormal", message: "")))
+    #expect(story.callingRefund() == .queryRefund)
+  }
+
+  @Test func aProvenFailureIsOverturnedByTheProvidersAnswerAlone() {
+    var story = paid()
+    story.refund(key: "1", amount: 500)
+    story.answerRefund(1, .refused(Failure(code: "busy", message: "")))
+    #expect(story.refund().failureBasis == .refused)
+    story = paid()
+    story.refund(key: "1", amount: 500)
+    story.answerRefund(1, .failed(Failure(code: "account_closed", message: "")))
+    #expect(story.refund().failureBasis == .proven && story.refund().calls.nextAt == nil)
+    // What was proven does not hold the next one back.
+    story.refund(key: "2", amount: 500)
+    #expect(story.callingRefund(2) == .refund)
+    story.answerRefund(2, .succeeded(nil))
+    evidence(&story, 1, nil, .succeeded(nil))
+    #expect(story.refund().status == .failed && story.callingRefund() == .queryRefund)
+    story.answerRefund(1, .failed(Failure(code: "account_closed", message: "")))
+    #expect(story.refund().status == .failed && story.refund().calls.nextAt == nil && story.order!.cases.isEmpty)
+    evidence(&story, 1, nil, .succeeded(nil))
+    story.answerRefund(1, .succeeded(nil))
+    #expect(story.order!.amountRefunded == 1000)
+    #expect(story.order!.cases.map(\.reason) == [.disputed])
+  }
+
+  @Test func whatIsRefusedSinceSomeWentBackElsewhereIsEndedByTheRest() {
+    var story = paid(OrderStory.burning, Money(2000, OrderStory.cny))
+    story.answerRefund(1, .unknown("reset"))
+    let back = PaymentEvidence.Return(reference: "re_1", amount: Money(500, OrderStory.cny), isDispute: false)
+    story.evidence(1, .succeeded(Money(2000, OrderStory.cny)), returns: [back])
+    for _ in 0..<100 where story.refund().calls.nextAt != nil {
+      if story.callingRefund() == nil { story.wake() }
+      story.answerRefund(1, story.callingRefund() == .queryRefund ? .notFound : refused("exceeds_charge"))
+    }
+    let item = story.order!.cases.last!
+    #expect(item.reason == .refundRefused && item.resolvedAt == nil)
+    #expect(story.send(.resolve(item.id, .newRefund)).code == nil)
+    #expect(story.refund(3).amount.amount == 1500 && story.callingRefund(3) == nil)
+    story.answerRefund(1, .notFound)
+    story.answerRefund(3, .succeeded(nil))
+    #expect(story.order!.refunds.map(\.status) == [.failed, .succeeded, .succeeded])
+    #expect(story.order!.refundable(story.payment()) == 0)
+  }
+}
