@@ -162,4 +162,26 @@ import Testing
     #expect(story.order!.refunds.map(\.status) == [.failed, .succeeded, .succeeded])
     #expect(story.order!.refundable(story.payment()) == 0)
   }
+
+  @Test func noTwoRefundsOfSurplusAreOnTheirWay() {
+    let order = paid(OrderStory.burning, Money(1, OrderStory.cny)).order!
+    func with(_ refunds: [Refund]) -> Order {
+      Order(
+        restored: order.id, registration: order.registration, checkoutSecret: order.checkoutSecret,
+        createdAt: order.createdAt, expiresAt: order.expiresAt, status: order.status, closeReason: order.closeReason,
+        paidAt: order.paidAt, closedAt: order.closedAt, updatedAt: order.updatedAt, version: order.version,
+        sequence: order.sequence, duplicates: order.duplicates, payments: order.payments, refunds: refunds,
+        cases: order.cases)
+    }
+    let first = order.refunds[0]
+    func refund(_ ordinal: Int, of payment: Int = 1) -> Refund {
+      Refund(
+        id: RefundID(order: order.id, ordinal: ordinal), payment: PaymentID(order: order.id, ordinal: payment),
+        key: nil,
+        amount: first.amount, asked: nil, cause: .surplus, reason: nil, createdAt: first.createdAt)
+    }
+    #expect(order.keepsTheGuards && with([first]).keepsTheGuards)
+    #expect(!with([first, refund(2)]).keepsTheGuards)
+    #expect(!with([first, refund(2, of: 2)]).keepsTheGuards, "there is no such payment")
+  }
 }
