@@ -112,6 +112,76 @@ import Testing
     #expect(story.types.count { $0 == "refund.succeeded" } == 1)
   }
 
+  /// However it comes to that: the earlier one fails while the later one waits, or the later one did not leave.
+  @Test func whoWaitsForAnAnswerHasItAskedFor() {
+    for isWithdrawnFirst in [true, false] {
+      var story = paid()
+      story.refund(key: "1", amount: 500)
+      story.refund(key: "2", amount: 600)
+      if isWithdrawnFirst { story.answerRefund(2, .notSent) }
+      story.answerRefund(1, refused())
+      if !isWithdrawnFirst { story.answerRefund(2, .notSent) }
+      #expect(story.refund().failureBasis == .refused && story.refund(2).calls.firstSent == nil)
+      #expect(story.callingRefund(1) == .queryRefund && story.callingRefund(2) == nil)
+      story.answerRefund(1, .notFound)
+      if story.callingRefund(2) == nil { story.wake() }
+      #expect(story.callingRefund(2) == .refund)
+    }
+  }
+
+  @Test func whatWasAskedForInsteadIsTakenOff() {
+    var story = paid(OrderStory.forgetting)
+    story.refund(key: "1", amount: 500)
+    story.answerRefund(1, refused())
+    story.refund(key: "2", amount: 500)
+    story.answerRefund(1, .succeeded(nil))
+    #expect(story.refund(2).failureBasis == .settled && story.order!.amountRefunded == 500)
+    story.refund(key: "3", amount: 700)
+    story.answerRefund(3, refused())
+    story.refund(key: "4", amount: 900)
+    story.answerRefund(3, .succeeded(nil))
+    #expect(story.refund(4).amount.amount == 200 && story.callingRefund(4) == .refund)
+  }
+
+  @Test func aFailureIsProvenLater() {
+    var story = paid()
+    story.refund(key: "1", amount: 500)
+    story.answerRefund(1, refused())
+    story.refund(key: "2", amount: 500)
+    let events = story.events.count
+    // The provider cannot be asked, but tells.
+    evidence(&story, 1, nil, .failed(Failure(code: "account_closed", message: "")))
+    #expect(story.refund().failureBasis == .proven && story.events.count == events)
+    #expect(story.callingRefund(2) == .refund)
+  }
+
+  @Test func aQuestionFromBeforeAWordDoesNotAnswerIt() {
+    var story = paid()
+    story.refund(key: "1", amount: 500)
+    story.answerRefund(1, .succeeded(nil))
+    evidence(&story, 1, nil, .failed(Failure(code: "abnormal", message: "")))
+    let first = story.refund().calls.lease!.number
+    evidence(&story, 1, nil, .failed(Failure(code: "abnormal", message: "")))
+    evidence(&story, 1, first, .succeeded(nil))
+    #expect(story.callingRefund() == .queryRefund && story.refund().calls.lease!.number != first)
+    story.answerRefund(1, .failed(Failure(code: "abnormal", message: "")))
+    #expect(story.refund().failureBasis == .proven)
+  }
+
+  @Test func aRefusedQuestionEndsNothing() {
+    var story = paid()
+    story.refund(key: "1", amount: 500)
+    while story.refund().calls.step < 8 {
+      if story.callingRefund() == nil { story.wake() }
+      story.answerRefund(1, story.callingRefund() == .queryRefund ? .notFound : .unknown("reset"))
+    }
+    while story.callingRefund() != .queryRefund {
+      if story.callingRefund() == nil { story.wake() } else { story.answerRefund(1, .unknown("reset")) }
+    }
+    story.answerRefund(1, refused())
+    #expect(story.refund().status == .processing)
+  }
+
   @Test func whatEndedIsNeverSentAgain() {
     var story = paid()
     let back = PaymentEvidence.Return(reference: "re_1", amount: Money(500, OrderStory.cny), isDispute: false)

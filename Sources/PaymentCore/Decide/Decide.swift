@@ -119,6 +119,7 @@ struct Decider {
   /// - Parameter outcome: the answer; `nil` for the order that was just registered.
   mutating func decision(_ outcome: Outcome?) -> Decision {
     finishClosing()
+    askForWaitingRefunds()
     if order != before || !events.isEmpty {
       order.updatedAt = now
       if !events.isEmpty || order.shown != before.shown { order.version += 1 }

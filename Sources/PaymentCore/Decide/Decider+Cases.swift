@@ -82,6 +82,13 @@ extension Decider {
     if choice == .newRefund, amount <= 0 || !order.hasRoom(for: .surplus) {
       return .failure(Refusal(.refundExceedsPayment, "Nothing of this payment can be returned any more."))
     }
+    let isBusy = order.refunds.contains {
+      $0.payment == payment.id && $0.cause == .surplus && $0.status == .processing && $0.id != refund.id
+    }
+    if choice == .newRefund, isBusy {
+      return .failure(
+        Refusal(.invalidRequest, "Another refund of this payment is on its way. Wait until it has ended."))
+    }
     closeCase(index, choice)
     switch choice {
     case .retry: order.refunds[id.ordinal - 1].calls.restart(now: now)

@@ -52,15 +52,27 @@ extension Decider {
     let refund = Refund(
       id: id, payment: payment, key: key, amount: amount, asked: asked, cause: cause, reason: reason, createdAt: now)
     order.refunds.append(refund)
-    // It leaves once the providers have been asked what became of those that may have been done.
+    // It leaves once the provider has said what became of those that may have been done.
     for index in order.refunds.indices where order.refunds[index].payment == payment && order.refunds[index].isInDoubt {
-      // A query in flight was asked earlier, and proves nothing about now.
-      order.refunds[index].calls.lease = nil
-      order.refunds[index].calls.answeredAskAt = nil
-      order.refunds[index].calls.restart(now: now)
+      askAboutRefund(index)
     }
     emit(.refundStarted, fields(refund))
     return id
+  }
+
+  /// Has the provider asked about a refund that has ended. A query in flight was asked earlier, and proves nothing about now.
+  private mutating func askAboutRefund(_ index: Int) {
+    order.refunds[index].calls.lease = nil
+    order.refunds[index].calls.answeredAskAt = nil
+    order.refunds[index].calls.restart(now: now)
+  }
+
+  /// Has the provider asked about the refunds for whose answers others wait, however it came to that.
+  mutating func askForWaitingRefunds() {
+    guard order.refunds.count > 1 else { return }
+    for index in order.refunds.indices where order.refunds[index].calls.nextAt == nil {
+      if order.holdsOthersBack(order.refunds[index]) { askAboutRefund(index) }
+    }
   }
 
   private func fields(_ refund: Refund) -> Fields {
@@ -91,7 +103,7 @@ extension Decider {
       let isOverturned = refund.failureBasis == .proven
       // It said that the money did not go back. What it says by itself may be what it meant before, so it is asked.
       if isOverturned, lease?.kind != .queryRefund {
-        order.refunds[index].calls.restart(now: now)
+        askAboutRefund(index)
         break
       }
       // Each time a person hears of it, which bounds how often.
@@ -103,19 +115,26 @@ extension Decider {
         order.refunds[index].amount = amount
       }
       succeedRefund(index)
+      // What was asked for since was asked for in its stead.
+      if refund.isInDoubt { takeOff(order.refunds[index].amount.amount, after: index) }
       takeOffUnsent(payment)
-      checkReturns(of: payment, by: index, note: isOverturned ? "the provider had said that this refund failed" : nil)
+      let wasSettled = refund.failure?.code == Refund.settledOutside
+      let note =
+        isOverturned
+        ? "the provider had said that this refund failed"
+        : wasSettled ? "the provider returned what was returned by other means, too" : nil
+      checkReturns(of: payment, by: index, note: note)
     case .failed(let failure):
       switch refund.status {
       case .processing: failRefund(index, failure, .proven)
       // A provider may take a refund back. What it said before it was done may come late, so it is asked.
       case .succeeded where lease?.kind == .queryRefund: failRefund(index, failure, .proven)
-      case .succeeded: order.refunds[index].calls.restart(now: now)
-      case .failed: break
+      case .succeeded: askAboutRefund(index)
+      case .failed: if refund.isInDoubt { order.refunds[index].prove(failure) }
       }
     case .refused(let failure):
       // The late answer of a call that was given up says nothing of those after it.
-      guard refund.status == .processing, let lease else { break }
+      guard refund.status == .processing, let lease, lease.kind == .refund else { break }
       let isFirst = lease.number == refund.calls.firstSent?.number
       // A repeat may be refused because the first call was done. Only queries that stay empty say otherwise.
       if isFirst || (previous?.finding == .notFound && refund.calls.step >= Self.patience) {
@@ -178,6 +197,8 @@ extension Decider {
   /// The refund did not happen, or not under this number.
   mutating func endRefund(_ index: Int, _ failure: Failure, _ basis: Refund.FailureBasis) {
     order.refunds[index].fail(failure, basis, now: now)
+    // An answer from before its end does not speak for those that wait for it.
+    order.refunds[index].calls.answeredAskAt = nil
     emit(.refundFailed, fields(order.refunds[index]))
     settleCase(of: order.refunds[index].id)
   }
@@ -203,7 +224,9 @@ extension Decider {
 
   private mutating func openRefundCase(_ reason: Case.Reason, _ index: Int, _ failure: Failure) {
     let refund = order.refunds[index]
-    guard refund.cause == .surplus, let payment = order.payment(refund.payment) else { return }
+    guard refund.cause == .surplus, let payment = order.payment(refund.payment),
+      reason == .refundRefused || order.refundable(payment) > 0
+    else { return }
     openCase(
       reason, payment: payment.id, refund: refund.id, provider: payment.provider, amount: refund.amount,
       note: "\(failure.code): \(failure.message)", failure: failure)
@@ -250,19 +273,37 @@ extension Decider {
     }
   }
 
-  /// Shrinks refunds that were not sent yet, the newest first, until no more goes back than was received. A refund with
-  /// nothing left is done.
+  /// Takes what went back after all off the refunds of the same payment that were started later and not sent yet.
+  private mutating func takeOff(_ amount: Int64, after done: Int) {
+    var rest = amount
+    for index in order.refunds.indices.dropFirst(done + 1) where rest > 0 {
+      let refund = order.refunds[index]
+      guard refund.payment == order.refunds[done].payment, refund.status == .processing, refund.calls.firstSent == nil
+      else { continue }
+      let taken = min(rest, refund.amount.amount)
+      rest -= taken
+      shrink(index, by: taken)
+    }
+  }
+
+  /// A refund with nothing left is done.
+  private mutating func shrink(_ index: Int, by amount: Int64) {
+    let refund = order.refunds[index]
+    if amount < refund.amount.amount {
+      order.refunds[index].amount = Money(refund.amount.amount - amount, refund.amount.currency)
+    } else {
+      endRefund(
+        index, Failure(code: Refund.returnedElsewhere, message: "the money went back in another way"), .settled)
+    }
+  }
+
+  /// Shrinks refunds that were not sent yet, the newest first, until no more goes back than was received.
   private mutating func takeOffUnsent(_ payment: Payment) {
     for index in order.refunds.indices.reversed() {
       let (refund, excess) = (order.refunds[index], -order.refundable(payment))
       guard excess > 0 else { return }
       guard refund.payment == payment.id, refund.status == .processing, refund.calls.firstSent == nil else { continue }
-      let left = refund.amount.amount - excess
-      if left > 0 {
-        order.refunds[index].amount = Money(left, refund.amount.currency)
-      } else {
-        endRefund(index, Failure(code: Refund.returnedElsewhere, message: "returned at the provider"), .settled)
-      }
+      shrink(index, by: min(excess, refund.amount.amount))
     }
   }
 }

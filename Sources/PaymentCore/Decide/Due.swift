@@ -182,11 +182,12 @@ extension Order {
   /// Whether a refund that was not sent yet waits until the provider has said what became of an earlier one, which is
   /// called failed and may have been done.
   private func waitsForEarlier(_ refund: Refund) -> Bool {
-    guard refund.calls.firstSent == nil, refund.id.ordinal > 1 else { return false }
-    return refunds[..<(refund.id.ordinal - 1)].contains { earlier in
-      earlier.payment == refund.payment && earlier.isInDoubt
-        && !(earlier.calls.answeredAskAt != nil && earlier.isAnswered)
-    }
+    refund.isUnsent && refunds[..<(refund.id.ordinal - 1)].contains { $0.payment == refund.payment && $0.isOpenDoubt }
+  }
+
+  /// Whether a later refund waits for the provider's answer about this one.
+  func holdsOthersBack(_ refund: Refund) -> Bool {
+    refund.isOpenDoubt && refunds[refund.id.ordinal...].contains { $0.payment == refund.payment && $0.isUnsent }
   }
 
   /// Whether every payment that may still turn out paid was asked about, and answered, since the last one started.

@@ -20,7 +20,7 @@ package struct Case: Hashable, Sendable {
     case wrongAmount = "wrong_amount"
     /// The provider refuses for good to return money that the order does not keep.
     case refundRefused = "refund_refused"
-    /// A refund of money that the order does not keep failed, by the provider's own proof.
+    /// A refund of money that the order does not keep failed.
     case refundFailed = "refund_failed"
     /// The provider took more back than PayOnce asked it to, for a dispute or by hand.
     case disputed
@@ -31,7 +31,7 @@ package struct Case: Hashable, Sendable {
   package enum Choice: String, CaseIterable, Hashable, Sendable {
     /// Ask again under the same refund id.
     case retry
-    /// Refund under a new id, now that the old one is proven to have failed.
+    /// Refund under a new id, once the provider has been asked about the old one.
     case newRefund = "new_refund"
     /// The money was returned by other means.
     case settledOutside = "settled_outside"

@@ -64,14 +64,19 @@ package struct Refund: Hashable, Sendable {
   /// Why it failed, if it did.
   package var failureBasis: FailureBasis? { if case .failed(_, let basis) = state { basis } else { nil } }
 
-  /// Whether the last call that ended was answered, and not only with that it is still to be seen.
-  var isAnswered: Bool { calls.last.map { $0.finding != .pending && $0.finding != .unanswered } ?? false }
+  /// Whether the last call that ended said what became of it.
+  var isAnswered: Bool { calls.last.map { $0.finding == .found || $0.finding == .notFound } ?? false }
 
   /// Whether it may have been done all the same, although it is called failed.
   var isInDoubt: Bool {
     guard let failureBasis, calls.firstSent != nil else { return false }
     return failureBasis == .refused || failureBasis == .notFound
   }
+
+  /// Whether the provider has not said yet what became of it, although it is called failed and may have been done.
+  var isOpenDoubt: Bool { isInDoubt && !(calls.answeredAskAt != nil && isAnswered) }
+
+  var isUnsent: Bool { status == .processing && calls.firstSent == nil }
 
   package enum Status: String, CaseIterable, Hashable, Sendable { case processing, succeeded, failed }
   package enum Cause: String, CaseIterable, Hashable, Sendable { case requested, surplus }
@@ -110,6 +115,12 @@ package struct Refund: Hashable, Sendable {
   /// It did not happen, and under its number it will not.
   mutating func fail(_ failure: Failure, _ basis: FailureBasis, now: Instant) {
     end(.failed(failure, basis), now: now)
+  }
+
+  /// The provider says, too, that it did not happen.
+  mutating func prove(_ failure: Failure) {
+    state = .failed(failure, .proven)
+    calls.rest()
   }
 
   private mutating func end(_ state: State, now: Instant) {
