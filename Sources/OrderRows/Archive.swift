@@ -7,7 +7,7 @@ package struct Archive: Equatable, Sendable {
   package let number: Int
   /// 16 random hexadecimal digits, which stand in the file, too.
   package let id: String
-  /// The file's name, without its folder.
+  /// The whole path of the file when it was made.
   package let name: String
   package let begunAt: Instant
   /// How many orders were moved into it, also those that were brought back.
@@ -82,7 +82,8 @@ extension StoredOrder {
 
 extension Archive {
   /// The columns of `archives`.
-  package static let columns = "number, id, name, begun_at, orders, bytes, sha256"
+  static let names = Columns.Name.list("number#, id, name, begun_at#, orders#, bytes#, sha256%")
+  package static let columns = names.map(\.text).joined(separator: ", ")
 
   /// - Parameter row: of `columns`.
   package init(_ row: some ResultRow) throws {

@@ -15,7 +15,7 @@ package struct WholeTable: Sendable {
       WholeTable("origins", Columns.Name.list("merchant, origin")),
       WholeTable("keys", Columns.Name.list("id, hash%, merchant, operator, created_at#, revoked_at#")),
     ]
-    + [WholeTable("archives", Columns.Name.list("number#, id, name, begun_at#, orders#, bytes#, sha256%"))]
+    + [WholeTable("archives", Archive.names)]
     + OrderTable.allCases.map { WholeTable($0.name, Columns.of($0).all) }
     // The places of events in their merchants' feeds stay, so that the cursors of shops do.
     + [WholeTable("feed", Columns.Name.list("merchant, position#, spans%"))]

@@ -9,7 +9,7 @@ package struct PostgresArchiving: Archiving {
   package init(_ readers: PostgresReaders) { self.readers = readers }
 
   package func archives() async throws(Fault) -> [Archive] {
-    try await run([PostgresCall(sql: "SELECT \(Archive.columns) FROM archives ORDER BY number")]) { results in
+    try await readers.read([PostgresCall(sql: "SELECT \(Archive.columns) FROM archives ORDER BY number")]) { results in
       try results[0].rows.map { try Archive($0) }
     }
   }
@@ -21,7 +21,7 @@ package struct PostgresArchiving: Archiving {
       """
     let call = PostgresCall(
       sql: sql, [id, name, "\(now.milliseconds)", "\(end.bytes)", PostgresSQL.bytes(end.sha256)])
-    return try await run([call]) { results in
+    return try await readers.read([call]) { results in
       guard let number = results[0].rows.first?.integer(at: 0) else { throw UnreadableRow(table: "archives") }
       return Int(number)
     }
@@ -34,7 +34,7 @@ package struct PostgresArchiving: Archiving {
       sql: Self.take,
       [PostgresSQL.array(orders.map { $0.id.cell }), PostgresSQL.array(orders.map { .bytes($0.state) })])
     try await readers.use { connection throws(PostgresFailure) in
-      let taken = Self.ids(try connection.run([.begin, take], within: PostgresSession.limit)[1])
+      let taken = try connection.run([.begin, take], within: PostgresSession.limit)[1].orderIDs
       let rows = orders.filter { taken.contains($0.id) }.map { $0.archivedRow(at: now, archive: number) }
       let remember = rows.isEmpty ? [] : [PostgresSQL.insert(rows, into: .archived)]
       let note = PostgresCall(
@@ -67,7 +67,7 @@ package struct PostgresArchiving: Archiving {
       sql: "DELETE FROM archived WHERE id = ANY($1::bytea[]) AND archive = $2::bigint RETURNING id",
       [PostgresSQL.array(orders.map { $0.id.cell }), "\(archive)"])
     return try await readers.use { connection throws(PostgresFailure) in
-      let taken = Self.ids(try connection.run([.begin, take], within: PostgresSession.limit)[1])
+      let taken = try connection.run([.begin, take], within: PostgresSession.limit)[1].orderIDs
       let back = orders.filter { taken.contains($0.id) }
       var calls: [PostgresCall] = []
       if !back.isEmpty { calls.append(PostgresSQL.insert(back.map(\.row), into: .orders)) }
@@ -76,10 +76,6 @@ package struct PostgresArchiving: Archiving {
       _ = try connection.run(calls + [.commit], within: PostgresSession.limit)
       return taken
     }
-  }
-
-  private static func ids(_ result: PostgresResult) -> Set<OrderID> {
-    Set(result.rows.compactMap { OrderID($0, at: 0) })
   }
 
   package func dropFeed(of merchant: MerchantID, before end: Instant) async throws(Fault) -> Bool {
@@ -94,15 +90,6 @@ package struct PostgresArchiving: Archiving {
         sql: "DELETE FROM feed WHERE merchant = $1 AND position <= $2::bigint", [merchant.text, "\(position)"])
       _ = try connection.run([delete], within: PostgresSession.limit)
       return true
-    }
-  }
-
-  private func run<Value: Sendable>(
-    _ calls: [PostgresCall], _ parse: @escaping @Sendable ([PostgresResult]) throws -> Value
-  ) async throws(Fault) -> Value {
-    try await readers.use { connection throws(PostgresFailure) in
-      let results = try connection.run(calls, within: PostgresSession.limit)
-      do { return try parse(results) } catch { throw PostgresFailure(reading: error) }
     }
   }
 }

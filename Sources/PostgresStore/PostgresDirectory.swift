@@ -41,12 +41,7 @@ package struct PostgresDirectory: Directory {
   private func read<Value: Sendable>(
     _ sql: String, _ arguments: [String], _ parse: @escaping @Sendable (PostgresResult) throws -> Value
   ) async throws(Fault) -> Value {
-    try await readers.use { connection throws(PostgresFailure) in
-      let results = try connection.run([PostgresCall(sql: sql, arguments)], within: PostgresSession.limit)
-      do { return try parse(results[0]) } catch {
-        throw PostgresFailure(reading: error)
-      }
-    }
+    try await readers.read([PostgresCall(sql: sql, arguments)]) { try parse($0[0]) }
   }
 
   package func merchant(named name: String, id: MerchantID) async throws(Fault) -> MerchantID {

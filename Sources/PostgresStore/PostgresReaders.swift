@@ -72,6 +72,16 @@ package final class PostgresReaders: Sendable {
     _ work: @escaping @Sendable (PostgresConnection) throws(PostgresFailure) -> Value
   ) async throws(Fault) -> Value { try await run(in: jobs, work) }
 
+  /// Makes one round trip, and reads its results.
+  func read<Value: Sendable>(
+    _ calls: [PostgresCall], _ parse: @escaping @Sendable ([PostgresResult]) throws -> Value
+  ) async throws(Fault) -> Value {
+    try await use { connection throws(PostgresFailure) in
+      let results = try connection.run(calls, within: PostgresSession.limit)
+      do { return try parse(results) } catch { throw PostgresFailure(reading: error) }
+    }
+  }
+
   /// After how many seconds without anybody who asks events get their places all the same.
   private static let idleness = 1.0
 

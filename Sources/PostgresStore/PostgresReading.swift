@@ -22,10 +22,8 @@ package struct PostgresReading: Reading {
     let statement = PostgresStatement(
       name: "archived_by_\(column)",
       sql: "SELECT \(Columns.archived.list) FROM archived WHERE \(column) = $1::bytea")
-    return try await readers.use { connection throws(PostgresFailure) in
-      let rows = try connection.run(
-        [PostgresCall(statement, [PostgresSQL.bytes(value)])], within: PostgresSession.limit)[0].rows
-      do { return try rows.first.map { try ArchivedOrder($0) } } catch { throw PostgresFailure(reading: error) }
+    return try await readers.read([PostgresCall(statement, [PostgresSQL.bytes(value)])]) { results in
+      try results[0].rows.first.map { try ArchivedOrder($0) }
     }
   }
 
@@ -98,30 +96,22 @@ package struct PostgresReading: Reading {
   }
 
   package func waiting(limit: Int) async throws(Fault) -> [Waiting] {
-    try await readers.use { connection throws(PostgresFailure) in
-      let kinds = Waiting.Kind.allCases
-      let results = try connection.run(
-        kinds.map { PostgresCall(sql: Waiting.select($0, limit: limit)) }
-          + [PostgresCall(sql: Waiting.selectStrays(limit: limit))], within: PostgresSession.limit)
-      do {
-        let strays = try results.last!.rows.map { try Waiting(stray: $0) }
-        return try zip(kinds, results).flatMap { kind, result in
-          let waiting = try result.rows.map { try Waiting(kind, $0) }
-          return kind == .openCase ? Waiting.oldest(waiting, strays, limit: limit) : waiting
-        }
-      } catch { throw PostgresFailure(reading: error) }
+    let kinds = Waiting.Kind.allCases
+    let calls = kinds.map { PostgresCall(sql: Waiting.select($0, limit: limit)) }
+    return try await readers.read(calls + [PostgresCall(sql: Waiting.selectStrays(limit: limit))]) { results in
+      let strays = try results.last!.rows.map { try Waiting(stray: $0) }
+      return try zip(kinds, results).flatMap { kind, result in
+        let waiting = try result.rows.map { try Waiting(kind, $0) }
+        return kind == .openCase ? Waiting.oldest(waiting, strays, limit: limit) : waiting
+      }
     }
   }
 
   package func events(of order: OrderID, after: Int, limit: Int) async throws(Fault) -> [Event] {
     let statement = PostgresStatement(
       name: "events_of_order", sql: EventPack.select("$1::bytea", after: "$2::bigint", limit: "$3::bigint"))
-    return try await readers.use { connection throws(PostgresFailure) in
-      let result = try connection.run(
-        [PostgresCall(statement, [order.argument, "\(after)", "\(limit)"])], within: PostgresSession.limit)[0]
-      do {
-        return EventPack.page(try result.rows.flatMap { try EventPack($0).events }, after: after, limit: limit)
-      } catch { throw PostgresFailure(reading: error) }
+    return try await readers.read([PostgresCall(statement, [order.argument, "\(after)", "\(limit)"])]) { results in
+      EventPack.page(try results[0].rows.flatMap { try EventPack($0).events }, after: after, limit: limit)
     }
   }
 
@@ -180,7 +170,7 @@ package struct PostgresReading: Reading {
   ) throws(PostgresFailure) -> Set<OrderID> {
     let call = PostgresCall(
       sql: "SELECT id FROM archived WHERE id = ANY($1::bytea[])", [PostgresSQL.array(orders.map(\.cell))])
-    return Set(try connection.run([call], within: PostgresSession.limit)[0].rows.compactMap { OrderID($0, at: 0) })
+    return try connection.run([call], within: PostgresSession.limit)[0].orderIDs
   }
 
   /// The rows of events, by the order and the number of the first one.
@@ -200,6 +190,11 @@ package struct PostgresReading: Reading {
     }
     return found
   }
+}
+
+extension PostgresResult {
+  /// What stands in its first column.
+  var orderIDs: Set<OrderID> { Set(rows.compactMap { OrderID($0, at: 0) }) }
 }
 
 extension OrderID {

@@ -18,7 +18,7 @@ package struct SQLiteReading: Reading {
   }
 
   package func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? {
-    try await database.read { try $0.archivedOrder(name) }
+    try await database.read { try $0.archivedOrder(name.column) }
   }
 
   package func orders(
@@ -111,7 +111,7 @@ package struct SQLiteReading: Reading {
       return try page.feed {
         try database.events(of: $0, first: $1)
       } isArchived: {
-        try database.archivedOrder(.id($0)) != nil
+        try database.archivedOrder(OrderName.id($0).column) != nil
       }
     }
   }
@@ -126,11 +126,11 @@ extension Database {
     return found
   }
 
-  func archivedOrder(_ name: OrderName) throws -> ArchivedOrder? {
-    let (column, value) = name.column
+  /// - Parameter column: of an `OrderName`.
+  func archivedOrder(_ column: (name: String, value: [UInt8])) throws -> ArchivedOrder? {
     var found: ArchivedOrder?
-    let sql = "SELECT \(Columns.archived.list) FROM archived WHERE \(column) = ?"
-    try cachedStatement(sql: sql).run([value]) { found = try ArchivedOrder($0) }
+    let sql = "SELECT \(Columns.archived.list) FROM archived WHERE \(column.name) = ?"
+    try cachedStatement(sql: sql).run([column.value]) { found = try ArchivedOrder($0) }
     return found
   }
 }

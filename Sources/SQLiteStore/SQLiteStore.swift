@@ -131,12 +131,14 @@ struct OrderLoader {
     case .order(let id):
       if !seen.contains(id), try load("FROM orders WHERE id = ?", [id]) == 0 {
         try loadStrays(of: id)
-        loaded.archived[.id(id)] = try database.archivedOrder(.id(id))
+        loaded.archived[.id(id)] = try database.archivedOrder(OrderName.id(id).column)
       }
     case .reference(let merchant, let reference):
-      if try load("FROM orders WHERE lookup = ?", [Order.lookup(merchant, reference)]) == 0 {
-        let name = OrderName.reference(merchant, reference)
-        loaded.archived[name] = try database.archivedOrder(name)
+      let name = OrderName.reference(merchant, reference)
+      // Once, since it is a hash.
+      let column = name.column
+      if try load("FROM orders WHERE lookup = ?", [column.value]) == 0 {
+        loaded.archived[name] = try database.archivedOrder(column)
       }
     case .due(let now, let place, let limit, _):
       // A file has one lane, which is for all orders.

@@ -203,6 +203,7 @@ extension Refund.Status: StateWord { package static let words: [Self] = [.proces
 extension Refund.FailureBasis: StateWord {
   package static let words: [Self] = [.proven, .refused, .notFound, .settled]
 }
+
 extension Refund.Cause: StateWord { package static let words: [Self] = [.requested, .surplus] }
 
 extension Case.Reason: StateWord {

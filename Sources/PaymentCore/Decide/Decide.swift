@@ -11,8 +11,7 @@
 ///   its deadline may have passed, and a prevented duplicate is recorded.
 package func decide(
   _ order: Order?, archived: ArchivedOrder? = nil, strays: [Case] = [], _ command: Command, by caller: Caller,
-  now: Instant,
-  rules: Rules
+  now: Instant, rules: Rules
 ) -> Decision {
   guard let order, caller.maySee(order) else {
     return decideWithoutOrder(archived, strays, command, by: caller, now: now, rules: rules)
@@ -66,8 +65,7 @@ private func decideWithoutOrder(
     guard !strays.contains(where: { $0.id == id }) else { return .noted }
     let stray = Case(
       id: id, reason: archived == nil ? .unknownPayment : .archivedOrder, payment: evidence.payment, refund: nil,
-      provider: evidence.provider,
-      amount: received,
+      provider: evidence.provider, amount: received,
       note: archived.map { "the provider says something new about an order in archive \($0.archive)" }
         ?? "the provider took this money for an order that is not stored here", openedAt: now)
     return Decision(order: nil, events: [], outcome: .success(.noted), stray: stray)

@@ -98,7 +98,8 @@ extension Decider {
       }
       startRefund(payment.id, amount: Money(amount, refund.amount.currency), cause: .surplus)
     case .settledOutside where refund.status == .processing:
-      settleOutside(id.ordinal - 1)
+      endRefund(
+        id.ordinal - 1, Failure(code: Refund.settledOutside, message: "returned by other means"), .settled)
     case .settledOutside, .acknowledge: break
     }
     return .success(.noted)

@@ -203,11 +203,6 @@ extension Decider {
     settleCase(of: order.refunds[index].id)
   }
 
-  /// A person returned the money by other means.
-  mutating func settleOutside(_ index: Int) {
-    endRefund(index, Failure(code: Refund.settledOutside, message: "returned by other means"), .settled)
-  }
-
   /// The refund did not happen. Money that the order does not keep must go back all the same, which a person has to see
   /// to.
   private mutating func failRefund(_ index: Int, _ failure: Failure, _ basis: Refund.FailureBasis) {
@@ -278,8 +273,7 @@ extension Decider {
     var rest = amount
     for index in order.refunds.indices.dropFirst(done + 1) where rest > 0 {
       let refund = order.refunds[index]
-      guard refund.payment == order.refunds[done].payment, refund.status == .processing, refund.calls.firstSent == nil
-      else { continue }
+      guard refund.payment == order.refunds[done].payment, refund.isUnsent else { continue }
       let taken = min(rest, refund.amount.amount)
       rest -= taken
       shrink(index, by: taken)
@@ -302,7 +296,7 @@ extension Decider {
     for index in order.refunds.indices.reversed() {
       let (refund, excess) = (order.refunds[index], -order.refundable(payment))
       guard excess > 0 else { return }
-      guard refund.payment == payment.id, refund.status == .processing, refund.calls.firstSent == nil else { continue }
+      guard refund.payment == payment.id, refund.isUnsent else { continue }
       shrink(index, by: min(excess, refund.amount.amount))
     }
   }

@@ -73,10 +73,9 @@ struct BenchServer {
   }
 
   /// Lets `load` send it so many requests, and notes what each cost it.
-  func measure(_ load: LoadGenerator, _ requests: [ByteBuffer], expecting status: Int, perSecond: Double? = nil)
-    async throws
-    -> Rate
-  {
+  func measure(
+    _ load: LoadGenerator, _ requests: [ByteBuffer], expecting status: Int, perSecond: Double? = nil
+  ) async throws -> Rate {
     let before = ResourceUse(server: process.processIdentifier)
     let rate = try await load.run(requests, expecting: status, perSecond: perSecond)
     return rate.costing(ResourceUse(server: process.processIdentifier).perPayment(since: before, requests.count))

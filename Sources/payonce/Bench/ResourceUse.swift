@@ -17,12 +17,11 @@ struct ResourceUse {
   ///   - server: a process whose lanes count instead of this one's.
   ///   - log: where PostgreSQL's log ends, if there is one.
   init(server: Int32? = nil, log: Int64? = nil) {
-    let threads = Self.folders("/proc/\(server.map { "\($0)" } ?? "self")/task")
+    let process = "/proc/" + (server.map { "\($0)" } ?? "self")
+    let threads = Self.folders(process + "/task")
     lanes = Self.processor(of: threads.filter { Self.text($0 + "/comm").hasPrefix("lane ") })
     self.server = server.map { _ in Self.processor(of: threads) }
-    let counts = Self.text("/proc/\(server.map { "\($0)" } ?? "self")/io").split(separator: "\n").map {
-      $0.split(separator: " ")
-    }
+    let counts = Self.text(process + "/io").split(separator: "\n").map { $0.split(separator: " ") }
     written = counts.first { $0.first == "wchar:" }.flatMap { Int64($0[1]) } ?? 0
     postgres = Self.processor(of: Self.folders("/proc").filter { Self.text($0 + "/comm") == "postgres\n" })
     self.log = log

@@ -54,8 +54,9 @@ struct ArchiveCommand: AsyncParsableCommand {
         for merchant in try await opened.directory.merchants() {
           while try await opened.archiving.dropFeed(of: merchant.id, before: end) {}
         }
-        let unreadable = try await move(opened, before: end, at: now, writer, &isNeeded)
-        if isNeeded, let archive = try await opened.archiving.archives().last(where: { $0.name == Self.absolute(to) }) {
+        let id = String(format: "%016llx", SystemRandomness().next())
+        let unreadable = try await move(opened, before: end, at: now, id, writer, &isNeeded)
+        if isNeeded, let archive = try await opened.archiving.archives().first(where: { $0.id == id }) {
           announce("moved \(archive.orders) orders into archive \(archive.number): \(archive.name)")
         } else {
           announce("there is no order at rest that has not changed since \(end.rfc3339)")
@@ -67,12 +68,14 @@ struct ArchiveCommand: AsyncParsableCommand {
       }
     }
 
-    /// - Parameter isNeeded: set once the file may hold what is nowhere else.
+    /// - Parameters:
+    ///   - id: of the archive.
+    ///   - isNeeded: set once the file may hold what is nowhere else.
     /// - Returns: how many orders stay since they cannot be read.
     private func move(
-      _ opened: OpenedStore, before end: Instant, at now: Instant, _ writer: ArchiveWriter, _ isNeeded: inout Bool
+      _ opened: OpenedStore, before end: Instant, at now: Instant, _ id: String, _ writer: ArchiveWriter,
+      _ isNeeded: inout Bool
     ) async throws -> Int {
-      let id = String(format: "%016llx", SystemRandomness().next())
       var (writer, number) = (writer, 0)
       var last: OrderID?
       var (seen, unreadable) = (0, 0)
@@ -91,7 +94,8 @@ struct ArchiveCommand: AsyncParsableCommand {
         }
         if settled.isEmpty { continue }
         if !isNeeded {
-          number = try await opened.archiving.begin(id, name: Self.absolute(to), at: now, writer.end)
+          let path = to.hasPrefix("/") ? to : FileManager.default.currentDirectoryPath + "/" + to
+          number = try await opened.archiving.begin(id, name: path, at: now, writer.end)
           isNeeded = true
           try writer.append([ArchiveHead(id: id).text])
         }
@@ -100,10 +104,6 @@ struct ArchiveCommand: AsyncParsableCommand {
         seen += settled.count
         if seen / 10_000 > (seen - settled.count) / 10_000 { explain("\(seen) orders are in \(to)") }
       }
-    }
-
-    private static func absolute(_ path: String) -> String {
-      path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
     }
   }
 
@@ -118,7 +118,7 @@ struct ArchiveCommand: AsyncParsableCommand {
         for archive in try await store.location().openExisting().archiving.archives() {
           let fields = [
             "\(archive.number)", archive.begunAt.rfc3339, "\(archive.orders)", "\(archive.bytes)",
-            StateValue.bytes(archive.sha256).plainText, archive.name.harmless,
+            StateValue.bytes(archive.sha256).plainText, archive.name.harmless("?"),
           ]
           announce(fields.joined(separator: "\t"))
         }
@@ -250,12 +250,5 @@ struct ArchiveCommand: AsyncParsableCommand {
       )
     }
     return count
-  }
-}
-
-extension String {
-  /// Without what does something to a terminal.
-  fileprivate var harmless: String {
-    String(String.UnicodeScalarView(unicodeScalars.map { $0.isHarmless ? $0 : "?" }))
   }
 }

@@ -206,5 +206,3 @@ struct ArchiveReader {
     }
   }
 }
-
-private var lastError: String { String(cString: strerror(errno)) }

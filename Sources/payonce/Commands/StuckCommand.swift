@@ -79,8 +79,7 @@ extension Waiting {
       since.rfc3339, what, id, order.text, merchant ?? "-", reference ?? "-", provider?.text ?? "-", advice(at: now),
     ]
     // A shop's number may hold characters that would break the line or its columns.
-    return columns.map { String(String.UnicodeScalarView($0.unicodeScalars.map { $0.isHarmless ? $0 : " " })) }
-      .joined(separator: "\t")
+    return columns.map { $0.harmless(" ") }.joined(separator: "\t")
   }
 
   fileprivate func write(into list: inout JSONWriter, at now: Instant) {

@@ -47,7 +47,7 @@ struct ListenAddress: CustomStringConvertible {
     }
     let family = wanted.withSockAddr { address, _ in Int32(address.pointee.sa_family) }
     let keeper = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard keeper >= 0 else { throw fail(String(cString: strerror(errno))) }
+    guard keeper >= 0 else { throw fail(lastError) }
     var yes: Int32 = 1
     setsockopt(keeper, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
     guard wanted.withSockAddr({ bind(keeper, $0, socklen_t($1)) }) == 0 else {

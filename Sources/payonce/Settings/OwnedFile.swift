@@ -6,7 +6,7 @@ import Foundation
 func holdAlone(_ path: String) throws {
   let lock = path + ".lock"
   let file = Glibc.open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
-  guard file >= 0 else { throw SetupError("The file \(lock) cannot be made: \(String(cString: strerror(errno))).") }
+  guard file >= 0 else { throw SetupError("The file \(lock) cannot be made: \(lastError).") }
   guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
     close(file)
     throw SetupError("\(path) is in use by another PayOnce server. Stop that one, or choose another file.")
@@ -21,7 +21,7 @@ func makeFolder(of path: String) throws {
   for part in folder.split(separator: "/") {
     made += part + "/"
     guard mkdir(made, 0o777) == 0 || errno == EEXIST else {
-      throw SetupError("The folder \(folder) cannot be made: \(String(cString: strerror(errno))).")
+      throw SetupError("The folder \(folder) cannot be made: \(lastError).")
     }
   }
 }
@@ -32,3 +32,6 @@ func folder(of path: String) -> String {
   guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
   return slash == path.startIndex ? "/" : String(path[..<slash])
 }
+
+/// The system's message about the last call that failed.
+var lastError: String { String(cString: strerror(errno)) }

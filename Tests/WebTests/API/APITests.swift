@@ -104,28 +104,25 @@ import Testing
     }
   }
 
-  /// The currencies that the description names are those that there are.
-  @Test func theDescriptionNamesEveryCurrency() throws {
-    let document = try #require(
-      try JSONSerialization.jsonObject(with: Data(PackageResources.openapi_json)) as? [String: Any])
-    var node: Any? = document
-    for name in ["components", "schemas", "RegisterOrder", "properties", "currency", "enum"] {
+  /// The words that the description has for a property.
+  private func words(_ schema: String, _ property: String) throws -> [String] {
+    var node: Any? = try JSONSerialization.jsonObject(with: Data(PackageResources.openapi_json))
+    for name in ["components", "schemas", schema, "properties", property, "enum"] {
       node = (node as? [String: Any])?[name]
     }
-    let named = try #require(node as? [String])
+    return try #require(node as? [String])
+  }
+
+  /// The currencies that the description names are those that there are.
+  @Test func theDescriptionNamesEveryCurrency() throws {
+    let named = try words("RegisterOrder", "currency")
     let letters = (UInt8(ascii: "A")...UInt8(ascii: "Z")).map { String(UnicodeScalar($0)) }
     let all = letters.flatMap { a in letters.flatMap { b in letters.map { a + b + $0 } } }
     #expect(named == all.filter { Currency(code: $0) != nil })
   }
 
   @Test func theDocumentNamesEveryRefusal() throws {
-    let document = try #require(
-      try JSONSerialization.jsonObject(with: Data(PackageResources.openapi_json)) as? [String: Any])
-    var node: Any? = document
-    for name in ["components", "schemas", "Problem", "properties", "code", "enum"] {
-      node = (node as? [String: Any])?[name]
-    }
-    let named = try #require(node as? [String])
+    let named = try words("Problem", "code")
     #expect(Array(named.prefix(RefusalCode.allCases.count)) == RefusalCode.allCases.map(\.rawValue))
     #expect(named.contains("events_archived"))
   }
