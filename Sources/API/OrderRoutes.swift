@@ -71,7 +71,7 @@ struct OrderRoutes: Sendable {
     var orders: [Order]
     if let reference = request.queryText("reference") {
       // An empty list says that it was never registered.
-      let order = try await reading.order(of: merchant, reference: reference)
+      let order = try await reading.order(of: merchant, engine.rules.numbering.order(merchant, reference))
       orders = order.map { [$0] } ?? []
       orders.removeAll { order in
         status.map { $0 != order.status } ?? false || after.map { $0 <= order.id } ?? false

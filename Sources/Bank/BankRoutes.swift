@@ -54,7 +54,7 @@ extension SandboxBank {
         guard let charge = try await self.books.charge(try context.parameters.require("id")),
           BankTime.now() >= charge.created_at + self.faults.visible_after_ms
         else { throw BankRefusal(404, "not_found") }
-        return try Self.json(charge.json())
+        return try Self.json(charge.json(try await self.books.refunds(of: charge.id)))
       }
     }
     router.post("/charges/:id/close") { _, context in

@@ -226,6 +226,12 @@ struct Books: Sendable {
     }
   }
 
+  func refunds(of charge: String) async throws -> [BankRefund] {
+    try await queue.read { database in
+      try BankRefund.filter(Column("charge") == charge).order(sql: "created_at, id").fetchAll(database)
+    }
+  }
+
   func refund(_ id: String) async throws -> BankRefund? {
     try await queue.read { try BankRefund.fetchOne($0, key: id) }
   }

@@ -187,14 +187,22 @@ extension Charge {
     let captured_at: String?
     let expires_at: String?
     let created_at: String
+    let refunds: [Refund]?
+
+    struct Refund: Encodable {
+      let id: String
+      let amount: Int64
+    }
   }
 
   /// The charge as the bank's clients read it. Members without a value are left out.
-  func json() throws -> String {
+  /// - Parameter refunds: what was returned of it, the oldest first; `nil` where nobody asked.
+  func json(_ refunds: [BankRefund]? = nil) throws -> String {
     let shown = Shown(
       id: id, amount: amount, currency: currency, method: method, status: status.rawValue,
       amount_captured: amount_captured, captured_at: captured_at.map(BankTime.text),
-      expires_at: expires_at.map(BankTime.text), created_at: BankTime.text(created_at))
+      expires_at: expires_at.map(BankTime.text), created_at: BankTime.text(created_at),
+      refunds: refunds?.map { .init(id: $0.id, amount: $0.amount) })
     return String(decoding: try JSONEncoder().encode(shown), as: UTF8.self)
   }
 }

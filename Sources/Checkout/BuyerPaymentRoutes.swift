@@ -21,7 +21,7 @@ struct BuyerPaymentRoutes: Sendable {
         try await payments.start(token.order, request, by: .buyer(secret: token.secret))
       }
       var response = payments.response(started)
-      WayBack.remember(started.payment.payment, token, isSecure: isSecure, in: &response)
+      WayBack.remember(started.payment, token, isSecure: isSecure, in: &response)
       return response
     }
     let path = "/checkout/:token/payments/:id/close"
@@ -88,7 +88,7 @@ struct BuyerPaymentRoutes: Sendable {
       }
       if case .redirect(let url) = started.payment.nextAction {
         var response = Response.seeOther(url)
-        WayBack.remember(started.payment.payment, token, isSecure: isSecure, in: &response)
+        WayBack.remember(started.payment, token, isSecure: isSecure, in: &response)
         return response
       }
     } catch let refusal as Refusal where refusal.code != .notFound {

@@ -6,8 +6,8 @@ import Site
 
 /// The page for errors. Its reader may just have paid, so it says in words what that means.
 enum ErrorPage {
-  /// Does the work, and answers with a page when it fails: a refusal becomes *there is no such order*, every other
-  /// error *look again*.
+  /// Does the work, and answers with a page when it fails: a refusal becomes *there is no such order* or, where the address
+  /// may once have been right, *not known*; every other error becomes *look again*.
   /// - Parameter again: where to look again. `nil` for the checkout page.
   /// - Throws: only that the connection is gone.
   static func guarding(
@@ -15,7 +15,11 @@ enum ErrorPage {
   ) async throws -> Response {
     do { return try await work() } catch let refusal as Refusal {
       context.note.code = refusal.code.rawValue
-      return noSuchCheckout(request)
+      let address = context.parameters
+      let wasMade =
+        address.get("token").map { CheckoutToken(text: $0) != nil } ?? false
+        || address.get("id").map { PaymentNumber(text: $0) != nil } ?? false
+      return wasMade ? unknownOrder(request) : noSuchCheckout(request)
     } catch  where Problems.isGone(error) {
       throw error
     } catch {
@@ -41,6 +45,19 @@ enum ErrorPage {
       "againLabel": language.say("Look again", "重新查看"),
     ])
     return .page(html, status: status, framedBy: anybody)
+  }
+
+  /// A restored database may have forgotten the order, and its buyer may have paid.
+  private static func unknownOrder(_ request: Request) -> Response {
+    let language = Language(request)
+    let html = SharedPages.missing.fill([
+      "lang": language.tag,
+      "headline": language.say("We do not find this order", "找不到该订单"),
+      "text": language.say(
+        "If you have paid for it, do not pay again: ask the shop, which finds your payment or returns it.",
+        "如果您已经支付，请不要重复支付。请联系商家，商家会查到您的付款或退还款项。"),
+    ])
+    return .page(html, status: .notFound, framedBy: anybody)
   }
 
   private static func noSuchCheckout(_ request: Request) -> Response {

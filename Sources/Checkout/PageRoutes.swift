@@ -74,7 +74,7 @@ struct PageRoutes: Sendable {
       html.text, formTargets: redirectOrigins, framedBy: origins + (isShowcase ? ["'self'"] : []))
     if word != nil, !request.isScripted { CheckoutWord.forget(order.checkoutToken, in: &response) }
     if let acting = page.acting {
-      WayBack.remember(acting, order.checkoutToken, isSecure: isSecure, in: &response)
+      WayBack.remember(order.view(acting), order.checkoutToken, isSecure: isSecure, in: &response)
     }
     return response
   }

@@ -15,13 +15,13 @@ struct ReturnRoutes: Sendable {
   func add(to routes: Routes) {
     routes.on(.get, "/return/:id") { request, context in
       try await ErrorPage.guarding(request, context, again: "/return/\(context.parameters.get("id") ?? "")") {
-        let id: PaymentID = try context.id()
-        let order = try await reading.order(id.order).orNotFound("payment")
-        _ = try order.payment(id).orNotFound("payment")
+        let number: PaymentNumber = try context.id()
+        let order = try await reading.order(.number(number.order)).orNotFound("payment")
+        _ = try order.payment(.number(number)).orNotFound("payment")
         if let token = WayBack.token(request), Caller.buyer(secret: token.secret).maySee(order) {
           return .seeOther("/checkout/\(order.checkoutToken.text)")
         }
-        return try await page(try await orders.asked(order), id, request)
+        return try await page(try await orders.asked(order), number, request)
       }
     }
     // Some banks send buyers back with a form. From another site it brings no cookies, so the browser is led on to GET,
@@ -31,7 +31,7 @@ struct ReturnRoutes: Sendable {
     }
   }
 
-  private func page(_ order: Order, _ id: PaymentID, _ request: Request) async throws -> Response {
+  private func page(_ order: Order, _ number: PaymentNumber, _ request: Request) async throws -> Response {
     let language = Language(request)
     let say = language.say
     let page = CheckoutPage(
@@ -45,7 +45,7 @@ struct ReturnRoutes: Sendable {
       "returned": page.returned,
       "shopURL": page.state.isSafeToLeave ? order.registration.shopURL(isOver: page.state.isFinal) : nil,
       "backLabel": say("Back to the shop", "返回商家"),
-      "again": page.state.isWaiting ? WayBack.path(id) : nil, "againLabel": say("Look again", "重新查看"),
+      "again": page.state.isWaiting ? WayBack.path(number) : nil, "againLabel": say("Look again", "重新查看"),
     ])
     return .page(html, framedBy: showcase == shop.id ? ["'self'"] : [])
   }

@@ -2,19 +2,21 @@ import Hummingbird
 import PaymentCore
 import Site
 
-/// The way back from a provider. Its address names the payment, since a provider should not see the buyer's secret. A
+/// The way back from a provider. Its address names the payment by its trade number, since a provider should not see the buyer's secret. A
 /// cookie leads the browser that left for the provider on to its checkout page.
 enum WayBack {
   private static let cookie = "payonce_back"
 
-  static func path(_ payment: PaymentID) -> String { "/return/\(payment.text)" }
+  static func path(_ payment: PaymentNumber) -> String { "/return/\(payment.text)" }
 
   /// Sets the cookie, if the payment sends the buyer to a provider's page.
-  static func remember(_ payment: Payment, _ token: CheckoutToken, isSecure: Bool, in response: inout Response) {
+  static func remember(
+    _ payment: PaymentView, _ token: CheckoutToken, isSecure: Bool, in response: inout Response
+  ) {
     guard case .redirect? = payment.nextAction else { return }
     response.setCookie(
       Cookie(
-        name: cookie, value: token.text, maxAge: life, path: path(payment.id), secure: isSecure, httpOnly: true,
+        name: cookie, value: token.text, maxAge: life, path: path(payment.number), secure: isSecure, httpOnly: true,
         sameSite: .lax))
   }
 

@@ -31,6 +31,7 @@ package struct Rendering: Sendable {
   package func order(_ order: Order, into writer: inout JSONWriter) {
     let registration = order.registration
     writer.string("id", order.id.text)
+    writer.string("number", order.number.text)
     writer.string("reference", registration.reference)
     writer.integer("amount", registration.amount.amount)
     writer.string("currency", registration.amount.currency.code)
@@ -63,6 +64,7 @@ package struct Rendering: Sendable {
     let payment = view.payment
     writer.string("id", payment.id.text)
     writer.string("order", payment.id.order.text)
+    writer.string("number", view.number.text)
     writer.string("provider", payment.provider.text)
     writer.string("method", payment.method)
     writer.integer("amount", payment.amount.amount)
@@ -113,6 +115,7 @@ package struct Rendering: Sendable {
     writer.string("id", refund.id.text)
     writer.string("payment", refund.payment.text)
     writer.string("order", refund.id.order.text)
+    writer.string("number", refund.number?.text)
     writer.integer("amount", refund.amount.amount)
     writer.string("currency", refund.amount.currency.code)
     writer.string("cause", refund.cause.rawValue)

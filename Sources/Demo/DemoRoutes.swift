@@ -97,7 +97,8 @@ package struct DemoRoutes: Sendable {
 
   private func order(_ context: WebContext) async throws -> Order {
     let reference = context.parameters.get("reference") ?? ""
-    return try await reading.order(merchant: shop.merchant, reference: reference).orNotFound("order")
+    let number = engine.rules.numbering.order(shop.merchant, reference)
+    return try await reading.order(.number(number)).orNotFound("order")
   }
 
   private static func form(_ request: Request) async throws -> FormFields {

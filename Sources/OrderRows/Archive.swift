@@ -73,8 +73,8 @@ extension StoredOrder {
     guard let order else { preconditionFailure("only an order that is understood is moved") }
     let kept = order.keptPayment
     return [
-      id, Order.lookup(order.registration.merchant, order.registration.reference), order.registration.merchant.text,
-      order.status.rawValue, kept?.id.ordinal, kept?.provider.text, kept?.received?.amount,
+      id, order.number, order.registration.merchant.text, order.status.rawValue, kept?.id.ordinal, kept?.provider.text,
+      kept?.received?.amount,
       kept?.received?.currency.code, now.column, archive,
     ]
   }

@@ -75,13 +75,13 @@ package struct Columns: Sendable {
 
   /// An update finds what it has read, by the version.
   package static let orders = Columns(
-    .orders, key: "id%, version#", fixed: "id%, lookup%, merchant, reference, amount#, currency",
+    .orders, key: "id%, version#", fixed: "id%, number%, merchant, reference, amount#, currency",
     changing: "status, live_ordinal#, kept_ordinal#, version#, state%")
 
-  /// Found by its id or by the hash, as it was before. The amount is what was received.
+  /// Found by its id or by its number, as it was before. The amount is what was received.
   package static let archived = Columns(
     .archived,
-    fixed: "id%, lookup%, merchant, status, kept_ordinal#, provider, amount#, currency, archived_at#, archive#")
+    fixed: "id%, number%, merchant, status, kept_ordinal#, provider, amount#, currency, archived_at#, archive#")
 
   /// An update finds what is open.
   package static let strays = Columns(

@@ -5,6 +5,7 @@ package import PaymentEngine
 /// What stands in an order's row beside its state.
 package struct OrderHead {
   package let id: OrderID
+  let number: OrderNumber
   let merchant: MerchantID
   let reference: String
   let amount: Money
@@ -17,13 +18,14 @@ package struct OrderHead {
   /// - Parameter row: begins with the columns of `Columns.orders`.
   init(_ row: some ResultRow) throws {
     // Column by column, and not by `ColumnReader`, since this is where a lane reads.
-    guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 1), let merchant = row.text(at: 2),
+    guard let id = OrderID(row, at: 0), let number = OrderNumber(row, at: 1), let merchant = row.text(at: 2),
       let reference = row.text(at: 3), let amount = row.integer(at: 4),
       let currency = row.text(at: 5).flatMap({ Currency(code: $0) }),
       let status = row.text(at: 6).flatMap({ Order.Status(rawValue: $0) }), let version = row.integer(at: 9),
       let state = row.bytes(at: 10), Money.plausibleAmounts.contains(amount)
     else { throw UnreadableRow(table: "orders") }
     self.id = id
+    self.number = number
     self.merchant = MerchantID(merchant)
     self.reference = reference
     self.amount = Money(amount, currency)
@@ -33,26 +35,18 @@ package struct OrderHead {
     self.version = Int(version)
     self.state = state
     // It would not be found by what it says.
-    guard lookup == Order.lookup(self.merchant, reference) else { throw UnreadableRow(table: "orders") }
+    guard number == Numbering.sha256.order(self.merchant, reference) else { throw UnreadableRow(table: "orders") }
+  }
+}
+
+extension Numbering {
+  /// The numbers of all that these stores keep: the first half of SHA-256.
+  package static let sha256 = Numbering { bytes in
+    SHA256.hash(data: bytes).withUnsafeBytes { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) }
   }
 }
 
 extension Order {
-  /// By which an order is found when its shop names it: the first half of a hash of the merchant's id, a zero byte and
-  /// the reference. As bytes, so that what only looks alike is different; and one that nobody can aim at, so that no shop
-  /// can take another one's place.
-  package static func lookup(_ merchant: MerchantID, _ reference: String) -> [UInt8] {
-    var hash = SHA256()
-    func add(_ text: String) {
-      var text = text
-      text.withUTF8 { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
-    }
-    add(merchant.text)
-    add("\0")
-    add(reference)
-    return Array(hash.finalize().prefix(16))
-  }
-
   /// - Parameter row: begins with the columns of `Columns.orders`.
   /// - Throws: `UnreadableRow` where anything of it is not understood.
   package init(_ row: some ResultRow) throws {
@@ -62,8 +56,8 @@ extension Order {
 
   fileprivate var fixedArguments: Arguments {
     [
-      id, Self.lookup(registration.merchant, registration.reference), registration.merchant.text,
-      registration.reference, registration.amount.amount, registration.amount.currency.code,
+      id, number, registration.merchant.text, registration.reference, registration.amount.amount,
+      registration.amount.currency.code,
     ]
   }
 
@@ -90,7 +84,7 @@ extension OrderName {
   package var column: (name: String, value: [UInt8]) {
     switch self {
     case .id(let id): ("id", id.bits.bytes)
-    case .reference(let merchant, let reference): ("lookup", Order.lookup(merchant, reference))
+    case .number(let number): ("number", number.bits.bytes)
     }
   }
 }
@@ -99,6 +93,14 @@ extension OrderID: ColumnValue {
   package var cell: Cell { .bytes(bits.bytes) }
   package init?(_ row: some ResultRow, at index: Int) {
     guard let bytes = row.bytes(at: index), let bits = UInt128(bytes: bytes) else { return nil }
+    self.init(bits: bits)
+  }
+}
+
+extension OrderNumber: ColumnValue {
+  package var cell: Cell { .bytes(bits.bytes) }
+  package init?(_ row: some ResultRow, at index: Int) {
+    guard let bits = row.bytes(at: index).flatMap({ UInt128(bytes: $0) }) else { return nil }
     self.init(bits: bits)
   }
 }
@@ -138,8 +140,7 @@ extension UnreadableOrder {
   ///   - table: what of it cannot be read.
   package init(_ row: some ResultRow, _ table: String) {
     self.init(
-      id: OrderID(row, at: 0)?.text ?? "", merchant: row.text(at: 2) ?? "", reference: row.text(at: 3) ?? "",
-      table: table)
+      id: OrderID(row, at: 0)?.text ?? "", number: OrderNumber(row, at: 1), table: table)
   }
 }
 

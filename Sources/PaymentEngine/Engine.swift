@@ -17,11 +17,12 @@ package struct Engine: Sendable {
   ///   - stores: one per lane.
   ///   - shared: where to hear of what other nodes do; `nil` when no other node writes to this store.
   ///   - accounts: each at another provider, in the order in which a buyer is offered them.
+  ///   - numbering: the same for ever, since numbers that were made otherwise are others'.
   package init(
-    stores: [any Store], shared: (any Reading)? = nil, accounts: [ProviderAccount], limits: Limits = Limits(),
-    clock: any Clock, logger: Logger
+    stores: [any Store], shared: (any Reading)? = nil, accounts: [ProviderAccount], numbering: Numbering,
+    limits: Limits = Limits(), clock: any Clock, logger: Logger
   ) {
-    let rules = Rules(schedule: limits.schedule, accounts: accounts.map(\.account))
+    let rules = Rules(schedule: limits.schedule, accounts: accounts.map(\.account), numbering: numbering)
     let listeners = Listeners(clock: clock, places: limits.places)
     let dispatcher = Dispatcher(accounts: accounts, limits: limits, clock: clock, logger: logger)
     let unreadable = UnreadableOrders(logger: logger)
@@ -32,7 +33,7 @@ package struct Engine: Sendable {
           LaneShare(index: $0, count: stores.count), store: $1, rules: rules, clock: clock, timekeeper: timekeeper,
           dispatcher: dispatcher, listeners: listeners,
           unreadable: unreadable, limits: limits, logger: logger)
-      }, listeners: listeners, clock: clock)
+      }, listeners: listeners, numbering: numbering, clock: clock)
     sweeper = Sweeper(journal: journal, dispatcher: dispatcher, limits: limits, clock: clock, logger: logger)
     poll = shared.map {
       StorePoll(reading: $0, listeners: listeners, interval: limits.pollInterval, clock: clock, logger: logger)

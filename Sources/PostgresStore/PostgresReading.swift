@@ -8,13 +8,11 @@ package struct PostgresReading: Reading {
 
   package init(_ readers: PostgresReaders) { self.readers = readers }
 
-  package func order(_ id: OrderID) async throws(Fault) -> Order? {
-    try await orders("by_id", "FROM orders WHERE id = $1::bytea", [id.argument]).whole().first
-  }
-
-  package func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
-    let lookup = PostgresSQL.bytes(Order.lookup(merchant, reference))
-    return try await orders("by_lookup", "FROM orders WHERE lookup = $1::bytea", [lookup]).whole().first
+  package func order(_ name: OrderName) async throws(Fault) -> Order? {
+    let (column, value) = name.column
+    return try await orders(
+      "by_\(column)", "FROM orders WHERE \(column) = $1::bytea", [PostgresSQL.bytes(value)]
+    ).whole().first
   }
 
   package func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? {
@@ -53,7 +51,7 @@ package struct PostgresReading: Reading {
   }
 
   package func orders(
-    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+    payableFrom start: Instant, to end: Instant, paidSince: Instant, after: OrderID?, of count: Int
   ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?) {
     try await readers.use { connection throws(PostgresFailure) in
       let statement = PostgresStatement(
@@ -64,7 +62,7 @@ package struct PostgresReading: Reading {
       var loaded = Loaded()
       loaded.add(rows)
       return (
-        loaded.orders.filter { $0.wasPayable(from: start, to: end) }, loaded.unreadable,
+        loaded.orders.filter { $0.wasPayable(from: start, to: end, orPaidSince: paidSince) }, loaded.unreadable,
         rows.last.flatMap { OrderID($0, at: 0) }
       )
     }

@@ -17,12 +17,11 @@ enum PostgresSQL {
     name: "lock_by_id",
     sql: "SELECT \(Columns.orders.list) FROM orders WHERE id = ANY($1::bytea[]) ORDER BY id FOR UPDATE SKIP LOCKED")
 
-  /// Also by merchants and references.
-  static let lockByIDOrReference = PostgresStatement(
-    name: "lock_by_id_or_reference",
+  static let lockByIDOrNumber = PostgresStatement(
+    name: "lock_by_id_or_number",
     sql: """
       SELECT \(Columns.orders.list) FROM orders WHERE id IN (
-        SELECT unnest($1::bytea[]) UNION SELECT o.id FROM orders o WHERE o.lookup = ANY($2::bytea[]))
+        SELECT unnest($1::bytea[]) UNION SELECT o.id FROM orders o WHERE o.number = ANY($2::bytea[]))
       ORDER BY id FOR UPDATE SKIP LOCKED
       """)
 
@@ -31,10 +30,10 @@ enum PostgresSQL {
   static let named = PostgresStatement(
     name: "named",
     sql: """
-      SELECT id, lookup, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM orders
-        WHERE id = ANY($1::bytea[]) OR lookup = ANY($2::bytea[])
+      SELECT id, number, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM orders
+        WHERE id = ANY($1::bytea[]) OR number = ANY($2::bytea[])
       UNION ALL SELECT \(Columns.archived.list) FROM archived
-        WHERE id = ANY($1::bytea[]) OR lookup = ANY($2::bytea[])
+        WHERE id = ANY($1::bytea[]) OR number = ANY($2::bytea[])
       """)
 
   static let lockDue = PostgresStatement(
@@ -50,11 +49,11 @@ enum PostgresSQL {
     name: "strays",
     sql: "SELECT \(Columns.strays.list) FROM strays WHERE id = ANY($1::bytea[]) ORDER BY id, ordinal")
 
-  /// Fails where a reference that was just inserted is in an archive. The unique key alone would let one through that was
+  /// Fails where an order that was just inserted is in an archive. The unique key alone would let one through that was
   /// registered, paid and moved while this transaction stood still. After the insert, so that one of the two is seen.
   private static let refuseArchived = PostgresStatement(
     name: "refuse_archived",
-    sql: "SELECT 1 / (CASE WHEN count(*) = 0 THEN 1 ELSE 0 END) FROM archived WHERE lookup = ANY($1::bytea[])")
+    sql: "SELECT 1 / (CASE WHEN count(*) = 0 THEN 1 ELSE 0 END) FROM archived WHERE number = ANY($1::bytea[])")
 
   /// The database's own time in milliseconds, at this statement and not at the transaction's beginning.
   static let clock = PostgresStatement(

@@ -42,7 +42,7 @@ enum PostgresSchema {
     """
     CREATE TABLE orders (
       id BYTEA PRIMARY KEY CHECK (length(id) = 16),
-      lookup BYTEA NOT NULL UNIQUE CHECK (length(lookup) = 16),
+      number BYTEA NOT NULL UNIQUE CHECK (length(number) = 16),
       merchant TEXT COLLATE "C" NOT NULL,
       reference TEXT COLLATE "C" NOT NULL,
       amount BIGINT NOT NULL CHECK (amount > 0),
@@ -142,7 +142,7 @@ enum PostgresSchema {
     """
     CREATE TABLE archived (
       id BYTEA PRIMARY KEY CHECK (length(id) = 16),
-      lookup BYTEA NOT NULL UNIQUE CHECK (length(lookup) = 16),
+      number BYTEA NOT NULL UNIQUE CHECK (length(number) = 16),
       merchant TEXT COLLATE "C" NOT NULL,
       status TEXT NOT NULL CHECK (status IN ('paid', 'closed')),
       kept_ordinal BIGINT CHECK (kept_ordinal BETWEEN 1 AND 1023),

@@ -78,13 +78,13 @@ package final class PostgresStore: Store {
     _ scopes: [Scope], _ state: inout State
   ) throws(PostgresFailure) -> (Loaded, [StaleWake]) {
     let session = try session(&state)
-    var (ids, references): ([OrderID], [(MerchantID, String)]) = ([], [])
+    var (ids, numbers): ([OrderID], [OrderNumber]) = ([], [])
     var calls = [PostgresCall.begin, PostgresCall(PostgresSQL.clock)]
     var due: [(call: PostgresCall, limit: Int)] = []
     for scope in scopes {
       switch scope {
       case .order(let id): ids.append(id)
-      case .reference(let merchant, let reference): references.append((merchant, reference))
+      case .number(let number): numbers.append(number)
       case .due(let now, let place, let limit, let share):
         let place = place ?? .start
         let id = PostgresSQL.bytes(place.id.bits.bytes)
@@ -95,32 +95,35 @@ package final class PostgresStore: Store {
       }
     }
     let idArray = PostgresSQL.array(ids.map { $0.cell })
-    let lookups = PostgresSQL.array(references.map { .bytes(Order.lookup($0.0, $0.1)) })
-    if !references.isEmpty {
-      calls.append(PostgresCall(PostgresSQL.lockByIDOrReference, [idArray, lookups]))
+    let numberArray = PostgresSQL.array(numbers.map { $0.cell })
+    if !numbers.isEmpty {
+      calls.append(PostgresCall(PostgresSQL.lockByIDOrNumber, [idArray, numberArray]))
     } else if !ids.isEmpty {
       calls.append(PostgresCall(PostgresSQL.lockByID, [idArray]))
     }
     calls += due.map(\.call)
     let orders = 2..<calls.count
     // After the orders, so that what is seen here and not there is held by others, or new.
-    let named = PostgresCall(PostgresSQL.named, [idArray, lookups])
-    if !references.isEmpty { calls.append(named) }
+    let named = PostgresCall(PostgresSQL.named, [idArray, numberArray])
+    if !numbers.isEmpty {
+      calls += [named, Self.strays(numbers.map { OrderName.number($0).idOfStrays })]
+    }
     let askedAt = clock.uptime()
     let results = try session.connection.run(calls, within: PostgresSession.limit)
     var loaded = Loaded()
     loaded.clockLead = clockLead(results[1], askedAt: askedAt)
     loaded.add(results[orders].lazy.flatMap(\.rows))
-    if !references.isEmpty { try loaded.note(scopes, results.last!.rows) }
+    if !numbers.isEmpty {
+      try loaded.note(scopes, results[orders.upperBound].rows)
+      loaded.addStrays(results[orders.upperBound + 1])
+    }
     // Whoever names an order by its id has mostly seen it.
     let stored = loaded.stored
     let missing = ids.filter { !stored.contains($0) }
     if !missing.isEmpty {
-      let strays = PostgresCall(PostgresSQL.strays, [PostgresSQL.array(missing.map(\.cell))])
-      let more = try session.connection.run([named, strays], within: PostgresSession.limit)
+      let more = try session.connection.run([named, Self.strays(missing)], within: PostgresSession.limit)
       try loaded.note(scopes, more[0].rows)
-      // One that cannot be read is left as it is, and holds nobody else up.
-      loaded.strays = more[1].rows.compactMap { try? Case($0) }
+      loaded.addStrays(more[1])
     }
     var stale: [StaleWake] = []
     let byID = Dictionary(loaded.orders.map { ($0.id, $0) }) { first, _ in first }
@@ -130,6 +133,10 @@ package final class PostgresStore: Store {
       stale += places.compactMap { place in byID[place.id].flatMap { StaleWake(place, of: $0) } }
     }
     return (loaded, stale)
+  }
+
+  private static func strays(_ ids: [OrderID]) -> PostgresCall {
+    PostgresCall(PostgresSQL.strays, [PostgresSQL.array(ids.map(\.cell))])
   }
 
   /// How far this machine's clock is certainly ahead of the database's. When in the round trip that looked at its own is
@@ -190,16 +197,21 @@ extension Loaded {
     }
   }
 
+  /// One that cannot be read is left as it is, and holds nobody else up.
+  fileprivate mutating func addStrays(_ result: PostgresResult) {
+    strays += result.rows.compactMap { try? Case($0) }
+  }
+
   /// Notes which scopes name orders that are there and could not be locked, and which name orders in an archive.
   /// - Parameter rows: of `PostgresSQL.named`.
   fileprivate mutating func note(_ scopes: [Scope], _ rows: some Sequence<PostgresRow>) throws(PostgresFailure) {
     let stored = stored
     var found: [[UInt8]: ArchivedOrder?] = [:]
     for row in rows {
-      guard let id = OrderID(row, at: 0), let lookup = row.bytes(at: 1), !stored.contains(id) else { continue }
+      guard let id = OrderID(row, at: 0), let number = row.bytes(at: 1), !stored.contains(id) else { continue }
       do {
         let order = row.isNull(at: 2) ? nil : try ArchivedOrder(row)
-        for name in [id.bits.bytes, lookup] { found[name] = .some(order) }
+        for name in [id.bits.bytes, number] { found[name] = .some(order) }
       } catch { throw PostgresFailure(reading: error) }
     }
     guard !found.isEmpty else { return }

@@ -9,12 +9,9 @@ package struct SQLiteReading: Reading {
 
   package init(_ database: SQLiteDatabase) { self.database = database }
 
-  package func order(_ id: OrderID) async throws(Fault) -> Order? {
-    try await orders("FROM orders WHERE id = ?", [id]).first
-  }
-
-  package func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
-    try await orders("FROM orders WHERE lookup = ?", [Order.lookup(merchant, reference)]).first
+  package func order(_ name: OrderName) async throws(Fault) -> Order? {
+    let column = name.column
+    return try await orders("FROM orders WHERE \(column.name) = ?", [column.value]).first
   }
 
   package func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? {
@@ -45,7 +42,7 @@ package struct SQLiteReading: Reading {
   }
 
   package func orders(
-    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+    payableFrom start: Instant, to end: Instant, paidSince: Instant, after: OrderID?, of count: Int
   ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?) {
     try await database.read { database in
       var loader = OrderLoader(database)
@@ -53,7 +50,7 @@ package struct SQLiteReading: Reading {
       try loader.load(
         "FROM orders WHERE id > ? ORDER BY id LIMIT ?", [after ?? OrderID(bits: 0), count]
       ) { row, _ in last = OrderID(row, at: 0) }
-      let payable = loader.loaded.orders.filter { $0.wasPayable(from: start, to: end) }
+      let payable = loader.loaded.orders.filter { $0.wasPayable(from: start, to: end, orPaidSince: paidSince) }
       return (payable, loader.loaded.unreadable, last)
     }
   }

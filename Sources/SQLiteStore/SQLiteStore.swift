@@ -129,17 +129,9 @@ struct OrderLoader {
   mutating func load(_ scope: Scope) throws {
     switch scope {
     case .order(let id):
-      if !seen.contains(id), try load("FROM orders WHERE id = ?", [id]) == 0 {
-        try loadStrays(of: id)
-        loaded.archived[.id(id)] = try database.archivedOrder(OrderName.id(id).column)
-      }
-    case .reference(let merchant, let reference):
-      let name = OrderName.reference(merchant, reference)
-      // Once, since it is a hash.
-      let column = name.column
-      if try load("FROM orders WHERE lookup = ?", [column.value]) == 0 {
-        loaded.archived[name] = try database.archivedOrder(column)
-      }
+      if !seen.contains(id), try load("FROM orders WHERE id = ?", [id]) == 0 { try loadRemains(of: .id(id)) }
+    case .number(let number):
+      if try load("FROM orders WHERE number = ?", [number]) == 0 { try loadRemains(of: .number(number)) }
     case .due(let now, let place, let limit, _):
       // A file has one lane, which is for all orders.
       let place = place ?? .start
@@ -183,7 +175,11 @@ struct OrderLoader {
     return count
   }
 
-  private mutating func loadStrays(of id: OrderID) throws {
+  /// What there is of an order that is not stored.
+  private mutating func loadRemains(of name: OrderName) throws {
+    let archived = try database.archivedOrder(name.column)
+    loaded.archived[name] = archived
+    let id = archived?.id ?? name.idOfStrays
     let sql = "SELECT \(Columns.strays.list) FROM strays WHERE id = ? ORDER BY ordinal"
     try database.cachedStatement(sql: sql).run([id]) { row in
       // One that cannot be read is left as it is, and holds nobody else up.

@@ -47,7 +47,7 @@ private enum Schema {
     -- Invariants 1 and 2 are the shape of this row: an order has room for one live payment, and for one that it keeps.
     CREATE TABLE orders (
       id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
-      lookup BLOB NOT NULL UNIQUE CHECK (length(lookup) = 16),
+      number BLOB NOT NULL UNIQUE CHECK (length(number) = 16),
       merchant TEXT NOT NULL REFERENCES merchants (id),
       reference TEXT NOT NULL,
       amount INTEGER NOT NULL CHECK (amount > 0),
@@ -124,7 +124,7 @@ private enum Schema {
     -- amount is what was received.
     CREATE TABLE archived (
       id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),
-      lookup BLOB NOT NULL UNIQUE CHECK (length(lookup) = 16),
+      number BLOB NOT NULL UNIQUE CHECK (length(number) = 16),
       merchant TEXT NOT NULL REFERENCES merchants (id),
       status TEXT NOT NULL CHECK (status IN ('paid', 'closed')),
       kept_ordinal INTEGER CHECK (kept_ordinal BETWEEN 1 AND 1023),

@@ -25,6 +25,6 @@ package struct Simulation {
     return Result(
       seed: seed, tally: world.tally, violation: violation.description,
       story: (isSame ? [] : ["NOT REPEATED: the second run of this seed went another way"])
-        + (order.flatMap { again.auditor.stories[$0] } ?? []))
+        + (order.map { again.auditor.stories.story(of: $0) } ?? []))
   }
 }

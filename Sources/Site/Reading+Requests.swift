@@ -8,12 +8,10 @@ extension Reading {
     try await find(.id(id), for: caller) { try await order(id) }.orNotFound("order")
   }
 
-  /// The order of a merchant by the merchant's own number, if there is one.
+  /// The order of a merchant, if there is one.
   /// - Throws: the refusal `order_archived`, or the store's fault.
-  package func order(of merchant: MerchantID, reference: String) async throws -> Order? {
-    try await find(.reference(merchant, reference), for: .merchant(merchant)) {
-      try await order(merchant: merchant, reference: reference)
-    }
+  package func order(of merchant: MerchantID, _ number: OrderNumber) async throws -> Order? {
+    try await find(.number(number), for: .merchant(merchant)) { try await order(.number(number)) }
   }
 
   private func find(

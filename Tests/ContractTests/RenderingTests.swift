@@ -12,17 +12,18 @@ import Testing
 
   /// An order to which one thing happens each minute.
   private struct Story {
-    static let rules = Rules(accounts: [
-      Account(provider, CapabilitySheet(methods: ["ok"], createMovesMoney: true, burning: .close))
-    ])
+    static let rules = Rules(
+      accounts: [Account(provider, CapabilitySheet(methods: ["ok"], createMovesMoney: true, burning: .close))],
+      numbering: Numbering { bytes in bytes.reduce(7) { $0 &* 257 &+ UInt128($1) } })
     private(set) var order: Order
     private(set) var events: [Event] = []
     private(set) var minute: Int64 = 0
 
     init(_ registration: Order.Registration) {
-      let id = OrderID(at: start, merchant: registration.merchant, reference: registration.reference, random: 1)
-      let made = decide(
-        nil, .register(registration, id: id, checkoutSecret: 7), by: .payOnce, now: start, rules: Self.rules)
+      let number = Self.rules.numbering.order(registration)
+      let id = OrderID(at: start, number: number, random: 1)
+      let register = Command.register(registration, number: number, id: id, checkoutSecret: 7)
+      let made = decide(nil, register, by: .payOnce, now: start, rules: Self.rules)
       order = made.order!
       events = made.events
     }
@@ -151,7 +152,8 @@ import Testing
     }
     let begun = Self.story { $0.pay("1") }
     var expected = [
-      "id": begun.payment(1).text, "order": begun.order.id.text, "provider": "sandbox", "method": "ok",
+      "id": begun.payment(1).text, "order": begun.order.id.text,
+      "number": begun.order.number(of: begun.payment(1)).text, "provider": "sandbox", "method": "ok",
       "amount": "1999",
       "currency": "CNY", "amount_received": "null", "currency_received": "null", "amount_refunded": "0",
       "amount_refundable": "0", "status": "processing", "surplus": "null", "captured_at": "null",
@@ -223,7 +225,8 @@ import Testing
     }
     func rendered() throws -> [UInt8] { Self.rendering.refund(try #require(story.order.refund(story.refund(1)))) }
     var expected = [
-      "id": story.refund(1).text, "payment": story.payment(1).text, "order": story.order.id.text, "amount": "99",
+      "id": story.refund(1).text, "payment": story.payment(1).text, "order": story.order.id.text,
+      "number": story.order.refunds[0].number!.text, "amount": "99",
       "currency": "CNY", "cause": "requested", "reason": "chipped 杯", "status": "processing", "failure": "null",
       "unknown_since": "null", "created_at": Self.time(3), "updated_at": Self.time(3),
     ]

@@ -89,11 +89,10 @@ MUTANTS = {
         "Decider+Evidence.swift", "} else if payment.isLive {",
         "} else if payment.isLive || payment.status == .succeeded {"),
     "success after an end is not taken": (
-        "Decider+Evidence.swift", "if payment.status != .succeeded { succeed(index, received: received) }",
-        "if payment.isLive { succeed(index, received: received) }"),
+        "Decider+Evidence.swift", "      if payment.status != .succeeded {\n", "      if payment.isLive {\n"),
     "the amount is not looked at": (
-        "Decider+Evidence.swift", "if received != asked { return .mismatch }",
-        "if received.currency != asked.currency { return .mismatch }"),
+        "Decider+Evidence.swift", "if received != payment.amount { return .mismatch }",
+        "if received.currency != payment.amount.currency { return .mismatch }"),
     "a second payment is kept": (
         "Decider+Evidence.swift", "case (.paid, _): return .duplicate",
         "case (.paid, _): return order.refunds.isEmpty ? .duplicate : nil"),
@@ -105,10 +104,27 @@ MUTANTS = {
         "if received.amount > 0 { startRefund(payment.id, amount: received, cause: .surplus) }",
         "if received.amount > 1_000_000 { startRefund(payment.id, amount: received, cause: .surplus) }"),
     "a refund that is asked for again has a new number": (
-        WIRE, "case (.refund, let refund?): return .refund(refund.id, of: id, refund.amount)",
+        WIRE, "case (.refund, let refund?): return .refund(refund.number, of: trade, refund.amount)",
         "case (.refund, let refund?):\n"
-        "      let fresh = RefundID(order: id.order, ordinal: refund.id.ordinal + 20 * call.number)\n"
-        "      return .refund(fresh, of: id, refund.amount)"),
+        "      let fresh = RefundNumber(bits: refund.number.bits &+ UInt128(call.number))\n"
+        "      return .refund(fresh, of: trade, refund.amount)"),
+    "a refund's number is its place among the others": (
+        "Decider+Refunds.swift", "if let key { return rules.numbering.refund(of: trade, key) }",
+        "if key != nil { return RefundNumber(bits: trade.order.bits &+ UInt128(order.refunds.count)) }"),
+    "an order that is registered again has another number": (
+        "SimulatedProvider.swift", "case (.charge, _): return .create(call)",
+        "case (.charge, _): return .create(call.renumbered(\n"
+        "      1 + Int(truncatingIfNeeded: call.payment.order.bits >> 80) % 900))"),
+    "forgotten money is late after its deadline": (
+        "Decider+Evidence.swift", "let wasInTime = !payment.mayHaveLeft &&", "let wasInTime = payment.isLive &&"),
+    "what ended unsent is not looked for after a restore": (
+        "ForgottenPayments.swift", "if isOwner, order.payment(id).map({ $0.isLive || $0.isWatched }) ?? false { continue }",
+        "if isOwner, order.payment(id)?.status != .succeeded { continue }"),
+    "known refunds are not asked about after a restore": (
+        "ForgottenPayments.swift", "where refund.payment == payment && refund.status != .processing {",
+        "where refund.payment == payment && refund.status != .processing && refund.key?.text == \"\" {"),
+    "refunds of surplus money are not looked for after a restore": (
+        "ForgottenPayments.swift", "for earlier in 0..<Self.gap {", "for earlier in 0..<(Self.gap - 5) {"),
     "refunds do not reserve their amount": (
         "Order.swift", "$0.payment == payment.id && $0.status != .failed }",
         "$0.payment == payment.id && $0.status == .succeeded }"),
@@ -164,9 +180,10 @@ RENUMBERED = """
 extension Call {
   fileprivate func renumbered(_ ordinal: Int) -> Call {
     let other = Payment(
-      id: PaymentID(order: payment.order, ordinal: min(1023, ordinal)), key: IdempotencyKey("k")!, provider: provider,
-      method: method, askedMethod: nil, amount: amount, createdAt: expiresAt, expiresAt: expiresAt)
-    return Call(kind, of: other, description: description)
+      id: payment, key: IdempotencyKey("k")!, provider: provider, method: method, askedMethod: nil, amount: amount,
+      createdAt: expiresAt, expiresAt: expiresAt)
+    let number = PaymentNumber(order: tradeNumber.order, ordinal: min(1023, ordinal))
+    return Call(kind, of: other, number, description: description)
   }
 }
 """

@@ -61,9 +61,12 @@ import Testing
       .pay(OrderStory.id, key: IdempotencyKey(key)!, provider: OrderStory.sandbox, method: method)
     }
     switch column {
-    case "register": return .register(OrderStory.registration(), id: OrderStory.id, checkoutSecret: 1)
+    case "register":
+      return .register(OrderStory.registration(), number: OrderStory.number, id: OrderStory.id, checkoutSecret: 1)
     case "register other":
-      return .register(OrderStory.registration(amount: Money(5, OrderStory.cny)), id: OrderStory.id, checkoutSecret: 1)
+      return .register(
+        OrderStory.registration(amount: Money(5, OrderStory.cny)), number: OrderStory.number, id: OrderStory.id,
+        checkoutSecret: 1)
     case "pay a": return pay("a", "ok")
     case "pay a/late": return pay("a", "late")
     case "pay new": return pay("n", "ok")

@@ -50,8 +50,7 @@ import Testing
     story.send(
       .register(
         .init(merchant: OrderStory.merchant, reference: "r-1", amount: OrderStory.price, expiresIn: 30 * 86_400),
-        id: OrderStory.id,
-        checkoutSecret: 99))
+        number: OrderStory.number, id: OrderStory.id, checkoutSecret: 99))
     var tries = 0
     while tries < 100 {
       let outcome = story.pay("robot-\(tries)", "ok")

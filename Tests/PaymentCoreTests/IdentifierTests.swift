@@ -3,9 +3,8 @@ import Testing
 
 @Suite struct IdentifierTests {
   @Test func textIsCanonicalSortedAndShort() {
-    let early = OrderID(at: OrderStory.start, merchant: OrderStory.merchant, reference: "a", random: .max)
-    let late = OrderID(
-      at: OrderStory.start.advanced(by: .milliseconds(1)), merchant: OrderStory.merchant, reference: "a", random: 0)
+    let early = OrderID(at: OrderStory.start, number: OrderStory.number, random: .max)
+    let late = OrderID(at: OrderStory.start.advanced(by: .milliseconds(1)), number: OrderStory.number, random: 0)
     #expect(early.text < late.text)
     #expect(early < late)
     #expect(OrderID(text: early.text) == early)
@@ -25,15 +24,29 @@ import Testing
     }
   }
 
-  @Test func equalReferencesMeetInOneLane() {
-    let ids = (0..<50).map {
-      OrderID(at: OrderStory.start, merchant: OrderStory.merchant, reference: "same", random: UInt64($0))
-    }
-    #expect(Set(ids.map(\.laneBits)).count == 1)
-    // A fixed hash: the same in every process and version, since stored ids are compared with it.
-    #expect(OrderID.laneBits(merchant: MerchantID("mer_test"), reference: "r-1") == OrderStory.id.laneBits)
-    let spread = Set((0..<500).map { OrderID.laneBits(merchant: OrderStory.merchant, reference: "r\($0)") % 8 })
+  @Test func anOrderHasOneLaneByWhicheverNameItIsCalled() {
+    let ids = (0..<50).map { OrderID(at: OrderStory.start, number: OrderStory.number, random: UInt64($0)) }
+    #expect(Set(ids.map(\.laneBits)) == [OrderStory.number.laneBits])
+    #expect(OrderName.id(ids[0]).laneBits == OrderName.number(OrderStory.number).laneBits)
+    let spread = Set((0..<500).map { OrderStory.numbering.order(OrderStory.merchant, "r\($0)").laneBits % 8 })
     #expect(spread.count == 8)
+  }
+
+  @Test func numbersForProvidersAreShortAndPlain() throws {
+    let payment = PaymentNumber(order: OrderNumber(bits: .max), ordinal: 1023)
+    #expect(payment.text.utf8.count == 29 && PaymentNumber(text: payment.text) == payment)
+    let refund = RefundNumber(bits: .max)
+    #expect(refund.text.utf8.count == 27 && RefundNumber(text: refund.text) == refund)
+    for text in [payment.text, refund.text, PaymentNumber(order: OrderNumber(bits: 0), ordinal: 1).text] {
+      #expect(text.utf8.count <= 32 && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) })
+    }
+    for junk in [
+      "", "p", refund.text, payment.text.uppercased(), String(payment.text.dropLast(2)) + "00", payment.text + "0",
+      "p8" + payment.text.dropFirst(2), "x" + payment.text.dropFirst(),
+    ] { #expect(PaymentNumber(text: junk) == nil, "\(junk)") }
+    for junk in ["", "r", payment.text, refund.text.uppercased(), "r8" + refund.text.dropFirst(2)] {
+      #expect(RefundNumber(text: junk) == nil, "\(junk)")
+    }
   }
 
   @Test func fieldsReadWhatTheyWrote() {

@@ -12,7 +12,13 @@ struct OrderStory: Hashable {
   static let usd = Currency(code: "USD")!
   static let price = Money(1999, cny)
   static let start = Instant(milliseconds: 1_795_000_000_000)
-  static let id = OrderID(at: start, merchant: merchant, reference: "r-1", random: 7)
+  static let numbering = Numbering { bytes in
+    var hash = FNV1a()
+    hash.add(bytes)
+    return UInt128(hash.value)
+  }
+  static let number = numbering.order(merchant, "r-1")
+  static let id = OrderID(at: start, number: number, random: 7)
 
   static let sandbox = ProviderName("sandbox")
 
@@ -31,7 +37,7 @@ struct OrderStory: Hashable {
 
   init(_ sheet: CapabilitySheet = OrderStory.burning) {
     now = Self.start
-    rules = Rules(accounts: [Account(Self.sandbox, sheet)])
+    rules = Rules(accounts: [Account(Self.sandbox, sheet)], numbering: Self.numbering)
     rules.schedule.jitterPercent = 0
   }
 
@@ -61,7 +67,7 @@ struct OrderStory: Hashable {
   }
 
   mutating func register(late: Order.Registration.LatePayment = .refund) {
-    send(.register(Self.registration(late: late), id: Self.id, checkoutSecret: 99))
+    send(.register(Self.registration(late: late), number: Self.number, id: Self.id, checkoutSecret: 99))
   }
 
   @discardableResult

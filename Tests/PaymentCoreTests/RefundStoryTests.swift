@@ -71,12 +71,13 @@ import Testing
     story = inferred()
     story.answerRefund(1, .notFound)
     #expect(story.callingRefund(1) == nil && story.callingRefund(2) == .refund)
-    // Should the provider do it all the same, both stand there, and somebody has to look.
+    // Should the provider do it all the same, and then the other one, too, somebody has to look.
     evidence(&story, 1, nil, .succeeded(Money(1, OrderStory.cny)))
     #expect(story.order!.refunds.map(\.status) == [.succeeded, .processing])
-    #expect(story.order!.cases.contains { $0.reason == .disputed && $0.resolvedAt == nil })
+    #expect(!story.order!.cases.contains { $0.reason == .disputed }, "no more went back than came")
     story.answerRefund(2, .succeeded(nil))
     #expect(story.order!.refunds.map(\.status) == [.succeeded, .succeeded])
+    #expect(story.order!.cases.contains { $0.reason == .disputed && $0.resolvedAt == nil })
   }
 
   @Test func aShopsNextRefundWaitsForTheAnswerAboutTheLast() {
@@ -143,6 +144,22 @@ import Testing
     #expect(story.refund(4).amount.amount == 200 && story.callingRefund(4) == .refund)
   }
 
+  /// What was answered about the second refund says nothing of the moment in which the third one leaves.
+  @Test func eachNextRefundHasItAskedAgain() {
+    var story = paid()
+    story.refund(key: "1", amount: 500)
+    story.answerRefund(1, refused())
+    story.refund(key: "2", amount: 300)
+    story.answerRefund(1, .notFound)
+    if story.callingRefund(2) == nil { story.wake() }
+    story.answerRefund(2, .succeeded(nil))
+    story.refund(key: "3", amount: 200)
+    #expect(story.callingRefund(1) == .queryRefund && story.callingRefund(3) == nil)
+    story.answerRefund(1, .notFound)
+    if story.callingRefund(3) == nil { story.wake() }
+    #expect(story.callingRefund(3) == .refund)
+  }
+
   @Test func aFailureIsProvenLater() {
     var story = paid()
     story.refund(key: "1", amount: 500)
@@ -171,13 +188,17 @@ import Testing
   @Test func aRefusedQuestionEndsNothing() {
     var story = paid()
     story.refund(key: "1", amount: 500)
-    while story.refund().calls.step < 8 {
+    while story.refund().calls.step < 8 || story.callingRefund() != .refund {
       if story.callingRefund() == nil { story.wake() }
+      if story.callingRefund() == .refund, story.refund().calls.step >= 8 { break }
       story.answerRefund(1, story.callingRefund() == .queryRefund ? .notFound : .unknown("reset"))
     }
-    while story.callingRefund() != .queryRefund {
-      if story.callingRefund() == nil { story.wake() } else { story.answerRefund(1, .unknown("reset")) }
-    }
+    // Nobody comes back from it, and while it may still be leaving there are two questions in a row.
+    story.pass(.seconds(21))
+    #expect(story.callingRefund() == .queryRefund)
+    story.answerRefund(1, .notFound)
+    story.wake()
+    #expect(story.callingRefund() == .queryRefund && story.refund().calls.last?.finding == .notFound)
     story.answerRefund(1, refused())
     #expect(story.refund().status == .processing)
   }
@@ -187,8 +208,9 @@ import Testing
     let back = PaymentEvidence.Return(reference: "re_1", amount: Money(500, OrderStory.cny), isDispute: false)
     story.evidence(1, .succeeded(OrderStory.price), returns: [back])
     #expect(story.refund().status == .succeeded && story.refund().calls.firstSent == nil)
+    // Under no number of ours can anybody be asked about it.
     evidence(&story, 1, nil, .failed(Failure(code: "abnormal", message: "")))
-    #expect(story.callingRefund() == .queryRefund)
+    #expect(story.refund().status == .succeeded && story.callingRefund() == nil)
   }
 
   @Test func aProvenFailureIsOverturnedByTheProvidersAnswerAlone() {
@@ -237,20 +259,27 @@ import Testing
     let order = paid(OrderStory.burning, Money(1, OrderStory.cny)).order!
     func with(_ refunds: [Refund]) -> Order {
       Order(
-        restored: order.id, registration: order.registration, checkoutSecret: order.checkoutSecret,
+        restored: order.id, number: order.number, registration: order.registration,
+        checkoutSecret: order.checkoutSecret,
         createdAt: order.createdAt, expiresAt: order.expiresAt, status: order.status, closeReason: order.closeReason,
         paidAt: order.paidAt, closedAt: order.closedAt, updatedAt: order.updatedAt, version: order.version,
         sequence: order.sequence, duplicates: order.duplicates, payments: order.payments, refunds: refunds,
         cases: order.cases)
     }
     let first = order.refunds[0]
-    func refund(_ ordinal: Int, of payment: Int = 1) -> Refund {
+    func refund(
+      _ ordinal: Int, of payment: Int = 1, _ number: RefundNumber? = RefundNumber(bits: 7),
+      _ cause: Refund.Cause = .surplus
+    ) -> Refund {
       Refund(
-        id: RefundID(order: order.id, ordinal: ordinal), payment: PaymentID(order: order.id, ordinal: payment),
-        key: nil,
-        amount: first.amount, asked: nil, cause: .surplus, reason: nil, createdAt: first.createdAt)
+        id: RefundID(order: order.id, ordinal: ordinal), number: number,
+        payment: PaymentID(order: order.id, ordinal: payment), key: nil, amount: first.amount, asked: nil, cause: cause,
+        reason: nil, createdAt: first.createdAt)
     }
     #expect(order.keepsTheGuards && with([first]).keepsTheGuards)
+    #expect(with([first, refund(2, of: 1, .init(bits: 7), .requested)]).keepsTheGuards)
+    #expect(!with([first, refund(2, of: 1, first.number, .requested)]).keepsTheGuards, "one number, two refunds")
+    #expect(!with([first, refund(2, of: 1, nil, .requested)]).keepsTheGuards, "nobody could be asked about it")
     #expect(!with([first, refund(2)]).keepsTheGuards)
     #expect(!with([first, refund(2, of: 2)]).keepsTheGuards, "there is no such payment")
   }

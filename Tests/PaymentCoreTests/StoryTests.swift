@@ -53,8 +53,7 @@ import Testing
     story.send(
       .register(
         .init(merchant: OrderStory.merchant, reference: "r-1", amount: OrderStory.price, expiresIn: 30 * 86_400),
-        id: OrderStory.id,
-        checkoutSecret: 99))
+        number: OrderStory.number, id: OrderStory.id, checkoutSecret: 99))
     story.pay("a")
     story.answer(.unknown("time-out"))
     while story.now.since(OrderStory.start) < .seconds(24 * 3600) {
@@ -100,7 +99,7 @@ import Testing
   @Test func theSameReferenceIsTheSameOrderAfterAnUpgrade() {
     var story = OrderStory()
     let registration = Order.Registration(merchant: OrderStory.merchant, reference: "r-1", amount: OrderStory.price)
-    let register = Command.register(registration, id: OrderStory.id, checkoutSecret: 99)
+    let register = Command.register(registration, number: OrderStory.number, id: OrderStory.id, checkoutSecret: 99)
     story.send(register)
     #expect(story.order!.expiresAt == OrderStory.start.advanced(by: .seconds(900)))
     story.rules.schedule.orderLife = .seconds(3600)
@@ -127,8 +126,7 @@ import Testing
     story.send(
       .register(
         .init(merchant: OrderStory.merchant, reference: "r-1", amount: OrderStory.price, expiresIn: 30 * 86_400),
-        id: OrderStory.id,
-        checkoutSecret: 99))
+        number: OrderStory.number, id: OrderStory.id, checkoutSecret: 99))
     story.pay("a")
     story.answer(.unknown("time-out"))
     var waits: [Int64] = []

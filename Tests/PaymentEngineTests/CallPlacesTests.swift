@@ -10,7 +10,8 @@ import Testing
       id: PaymentID(order: EngineHarness.id("r-\(number)"), ordinal: 1), key: IdempotencyKey("k")!,
       provider: ProviderName(provider), method: "ok", askedMethod: nil, amount: Money(1999, EngineHarness.cny),
       createdAt: FakeClock.start, expiresAt: FakeClock.start)
-    return Call(kind, of: payment, description: nil, isAwaited: isAwaited)
+    let number = PaymentNumber(order: EngineHarness.number("r-\(number)"), ordinal: 1)
+    return Call(kind, of: payment, number, description: nil, isAwaited: isAwaited)
   }
 
   private static func order(_ number: Int) -> OrderID { EngineHarness.id("r-\(number)") }

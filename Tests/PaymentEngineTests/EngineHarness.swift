@@ -1,5 +1,6 @@
 import Logging
 import PaymentCore
+import Simulation
 import Synchronization
 import Testing
 
@@ -36,12 +37,12 @@ struct EngineHarness: Sendable {
     self.provider = provider
     self.clock = clock
     engine = Engine(
-      stores: [store] + others, accounts: ([provider] + beside).map { ProviderAccount($0) }, limits: limits,
-      clock: clock, logger: logger)
+      stores: [store] + others, accounts: ([provider] + beside).map { ProviderAccount($0) }, numbering: .simulated,
+      limits: limits, clock: clock, logger: logger)
   }
 
   static func rules(_ provider: FakeProvider) -> Rules {
-    Rules(accounts: [ProviderAccount(provider).account])
+    Rules(accounts: [ProviderAccount(provider).account], numbering: .simulated)
   }
 
   static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -69,13 +70,14 @@ struct EngineHarness: Sendable {
   static func register(_ reference: String, expiresIn: Int64 = 900) -> Command {
     let registration = Order.Registration(
       merchant: merchant, reference: reference, amount: Money(1999, cny), expiresIn: expiresIn)
-    return .register(registration, id: id(reference), checkoutSecret: 1)
+    return .register(registration, number: number(reference), id: id(reference), checkoutSecret: 1)
   }
 
+  static func number(_ reference: String) -> OrderNumber { Numbering.simulated.order(merchant, reference) }
+
   static func id(_ reference: String) -> OrderID {
-    var hash = FNV1a()
-    hash.add(reference.utf8)
-    return OrderID(at: FakeClock.start, merchant: merchant, reference: reference, random: hash.value)
+    let number = number(reference)
+    return OrderID(at: FakeClock.start, number: number, random: UInt64(truncatingIfNeeded: number.bits))
   }
 
   func order(_ reference: String, expiresIn: Int64 = 900) async throws -> OrderID {

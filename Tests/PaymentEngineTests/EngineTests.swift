@@ -112,7 +112,7 @@ import Testing
 
   static func version(_ version: Int) -> Order {
     Order(
-      restored: order,
+      restored: order, number: EngineHarness.number("r"),
       registration: .init(
         merchant: EngineHarness.merchant, reference: "r", amount: Money(1, EngineHarness.cny), expiresIn: 900),
       checkoutSecret: 1, createdAt: FakeClock.start, expiresAt: FakeClock.start, status: .open, closeReason: nil,

@@ -50,9 +50,7 @@ final class FakeStore: Store {
         let orders = state.orders.values.sorted { $0.id < $1.id }
         switch scope {
         case .order(let id): found[id] = state.orders[id]
-        case .reference(let merchant, let reference):
-          for order in orders where order.registration.merchant == merchant && order.registration.reference == reference
-          { found[order.id] = order }
+        case .number(let number): for order in orders where order.number == number { found[order.id] = order }
         case .due(let now, let place, let limit, let share):
           state.looks.append((place, share))
           let due = orders.compactMap { order in WakePlace(order).map { (place: $0, order: order) } }
@@ -67,15 +65,12 @@ final class FakeStore: Store {
           loaded.held += scopes.filter { scope in
             switch scope {
             case .order(let id): id == order.id
-            case .reference(let merchant, let text):
-              (merchant, text) == (order.registration.merchant, order.registration.reference)
+            case .number(let number): number == order.number
             case .due: false
             }
           }
         } else if state.unreadable.contains(order.id) {
-          let (merchant, reference) = (order.registration.merchant.text, order.registration.reference)
-          loaded.unreadable.append(
-            UnreadableOrder(id: order.id.text, merchant: merchant, reference: reference, table: "payments"))
+          loaded.unreadable.append(UnreadableOrder(id: order.id.text, number: order.number, table: "payments"))
         } else {
           loaded.orders.append(order)
         }
@@ -141,6 +136,10 @@ final class FakeProvider: Provider {
 
   func perform(_ call: Call) async -> Evidence {
     calls.withLock { $0.append(call) }
+    // It never returned anything.
+    if let refund = call.refund, call.kind == .queryRefund {
+      return .refund(.init(refund: refund.id, provider: name, call: call.number, verdict: .notFound))
+    }
     let verdict = await answer(call)
     return .payment(.init(payment: call.payment, provider: name, call: call.number, verdict: verdict))
   }

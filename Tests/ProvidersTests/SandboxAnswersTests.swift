@@ -73,7 +73,8 @@ import Testing
   private static func call(_ kind: Call.Kind) throws -> Call {
     let charge = try Charges.call(.charge)
     let refund = Refund(
-      id: RefundID(order: charge.payment.order, ordinal: 1), payment: charge.payment, key: IdempotencyKey("r"),
+      id: RefundID(order: charge.payment.order, ordinal: 1), number: RefundNumber(bits: 5), payment: charge.payment,
+      key: IdempotencyKey("r"),
       amount: Money(99, Charges.cny), asked: 99, cause: .requested, reason: nil, createdAt: Charges.now)
     return try Charges.call(kind, refund: refund)
   }
@@ -98,13 +99,14 @@ import Testing
     let call = try call(kind)
     let (evidence, requests) = try await perform(call, at: move, timeout: timeout)
     guard case .refund(let evidence) = evidence else { throw CancellationError() }
-    #expect(evidence.refund == call.refund?.id && evidence.provider == SandboxProvider.name && evidence.call == 1)
+    #expect(evidence.refund == .id(call.refund!.id) && evidence.provider == SandboxProvider.name && evidence.call == 1)
     return (evidence.verdict, requests)
   }
 
   /// An answer of the bank about this refund.
   private static func answer(_ amount: Int64) throws -> ScriptedServer.Move {
-    .json("200 OK", #"{"id":"\#(try call(.refund).refund!.id.text)","amount":\#(amount),"charge":"x","created_at":0}"#)
+    .json(
+      "200 OK", #"{"id":"\#(try call(.refund).refund!.number.text)","amount":\#(amount),"charge":"x","created_at":0}"#)
   }
 
   @Test func aRefundIsAskedForOnceUnderItsOwnNumber() async throws {
@@ -112,14 +114,14 @@ import Testing
     let (verdict, requests) = try await Self.verdict(Self.answer(99), .refund)
     #expect(verdict == .succeeded(Money(99, Charges.cny)) && requests.count == 1)
     let request = try #require(requests.first)
-    #expect(request.hasPrefix("POST /charges/\(call.payment.text)/refunds HTTP/1.1"))
+    #expect(request.hasPrefix("POST /charges/\(call.tradeNumber.text)/refunds HTTP/1.1"))
     let body = try #require(request.components(separatedBy: "\r\n\r\n").last)
     let sent = try #require(try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any])
-    #expect(sent["id"] as? String == call.refund?.id.text && sent["amount"] as? Int == 99 && sent.count == 2)
+    #expect(sent["id"] as? String == call.refund?.number.text && sent["amount"] as? Int == 99 && sent.count == 2)
 
     let (found, questions) = try await Self.verdict(Self.answer(98), .queryRefund)
     #expect(found == .succeeded(Money(98, Charges.cny)), "as much as the bank says")
-    #expect(questions.count == 1 && questions[0].hasPrefix("GET /refunds/\(call.refund!.id.text) HTTP/1.1"))
+    #expect(questions.count == 1 && questions[0].hasPrefix("GET /refunds/\(call.refund!.number.text) HTTP/1.1"))
   }
 
   @Test func refusalsOfARefundAreToldFromFinds() async throws {

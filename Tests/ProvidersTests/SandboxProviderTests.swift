@@ -11,21 +11,25 @@ import Testing
   static let now = Instant(milliseconds: 1_795_000_000_000)
   static let cny = Currency(code: "CNY")!
 
+  static let numbering = Numbering { bytes in bytes.reduce(7) { $0 &* 257 &+ UInt128($1) } }
+
   /// A call as the engine makes it: the first of its payment.
   static func call(_ kind: Call.Kind, at now: Instant = now, refund: Refund? = nil) throws -> Call {
     let sandbox = ProviderName("sandbox")
     let sheet = SandboxProvider(
       wire: Wire(client: .shared, timeout: .seconds(1)), bankURL: "", publicURL: "", verifier: verifier
     ).sheet
-    let rules = Rules(accounts: [Account(sandbox, sheet)])
+    let rules = Rules(accounts: [Account(sandbox, sheet)], numbering: numbering)
     let merchant = MerchantID("mer_a")
     let registration = Order.Registration(merchant: merchant, reference: "r", amount: Money(1999, cny), expiresIn: 900)
-    let id = OrderID(at: now, merchant: merchant, reference: "r", random: 1)
-    let order = decide(nil, .register(registration, id: id, checkoutSecret: 7), by: .payOnce, now: now, rules: rules)
-      .order
+    let number = numbering.order(registration)
+    let id = OrderID(at: now, number: number, random: 1)
+    let register = Command.register(registration, number: number, id: id, checkoutSecret: 7)
+    let order = decide(nil, register, by: .payOnce, now: now, rules: rules).order
     let pay = Command.pay(id, key: IdempotencyKey("k")!, provider: sandbox, method: nil)
     let paying = try #require(decide(order, pay, by: .payOnce, now: now, rules: rules).order)
-    return Call(kind, of: try #require(paying.payments.first), refund: refund, description: nil)
+    let payment = try #require(paying.payments.first)
+    return Call(kind, of: payment, paying.number(of: payment.id), refund: refund, description: nil)
   }
 
   /// What is proven by how a server behaves.
@@ -46,7 +50,7 @@ import Testing
   }
 
   static func charge(_ fields: String) throws -> String {
-    #"{"id":"\#(try call(.charge).payment.text)",\#(fields)}"#
+    #"{"id":"\#(try call(.charge).tradeNumber.text)",\#(fields)}"#
   }
 
   @Test func aChargeIsAskedForOnce() async throws {
@@ -57,7 +61,7 @@ import Testing
     #expect(requests.count == 1 && request.hasPrefix("POST /charges HTTP/1.1"))
     let body = try #require(request.components(separatedBy: "\r\n\r\n").last)
     let sent = try #require(try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any])
-    #expect(sent["id"] as? String == (try Self.call(.charge).payment.text))
+    #expect(sent["id"] as? String == (try Self.call(.charge).tradeNumber.text))
     #expect(sent["amount"] as? Int == 1999 && sent["currency"] as? String == "CNY")
     #expect(sent["expires_at"] as? String == "2026-11-18T11:21:40Z")
     #expect(sent["notify_url"] as? String == "http://shop.example/providers/sandbox/notices")

@@ -1,3 +1,4 @@
+import OrderRows
 import PaymentCore
 import PaymentEngine
 
@@ -19,12 +20,13 @@ struct SeededDice: RandomNumberGenerator {
 /// The life of one order as shops, buyers, providers and time could make it: a seed decides which.
 struct OrderWalk {
   static let provider = ProviderName("sandbox")
-  static let rules = Rules(accounts: [
-    Account(
-      provider,
-      CapabilitySheet(
-        methods: ["ok", "late"], createMovesMoney: true, burning: .close, lateMoney: ["late": .seconds(60)]))
-  ])
+  static let rules = Rules(
+    accounts: [
+      Account(
+        provider,
+        CapabilitySheet(
+          methods: ["ok", "late"], createMovesMoney: true, burning: .close, lateMoney: ["late": .seconds(60)]))
+    ], numbering: .sha256)
   static let start = Instant(milliseconds: 1_795_000_000_000)
 
   let registration: Order.Registration
@@ -67,7 +69,9 @@ struct OrderWalk {
   }
 
   private mutating func register() -> Command {
-    .register(registration, id: id, checkoutSecret: UInt128(dice.next()) << 64 | UInt128(dice.next()))
+    .register(
+      registration, number: Numbering.sha256.order(registration), id: id,
+      checkoutSecret: UInt128(dice.next()) << 64 | UInt128(dice.next()))
   }
 
   private mutating func command() -> Command {

@@ -52,7 +52,7 @@ extension StoreContractTests {
     #expect(both.archived.count == 2)
     #expect(try open.store.find([.reference(coffee, "a")]).archived.isEmpty)
     #expect(try await open.reading.order(moved.id) == nil)
-    #expect(try await open.reading.order(merchant: tea, reference: "a") == nil)
+    #expect(try await open.reading.order(.reference(tea, "a")) == nil)
     #expect(try await open.reading.orders(of: tea, status: nil, after: nil, limit: 9).isEmpty)
     #expect(try await open.reading.events(of: moved.id, after: 0, limit: 9).isEmpty)
     #expect(try await open.reading.archived(.id(kept.id)) == nil)
@@ -238,7 +238,7 @@ extension StoreContractTests {
       }
     }
     #expect(try open.store.find([.reference(merchant, "a")]).archived.count == 1)
-    #expect(try await open.reading.order(merchant: merchant, reference: "a") == nil)
+    #expect(try await open.reading.order(.reference(merchant, "a")) == nil)
   }
 
   @Test(arguments: StoreKind.withSQL) func onlyWhatIsAtRestIsOld(_ kind: StoreKind) async throws {

@@ -37,10 +37,12 @@ extension StoreContractTests {
       try open.store.write(made.changes)
       orders.append(made.order)
     }
-    func page(_ start: Int, _ end: Int, after: OrderID? = nil, of count: Int) async throws -> ([OrderID], OrderID?) {
+    func page(
+      _ start: Int, _ end: Int, paidSince: Int = 9999, after: OrderID? = nil, of count: Int
+    ) async throws -> ([OrderID], OrderID?) {
       let page = try await open.reading.orders(
-        payableFrom: Self.now.advanced(by: .seconds(start)), to: Self.now.advanced(by: .seconds(end)), after: after,
-        of: count)
+        payableFrom: Self.now.advanced(by: .seconds(start)), to: Self.now.advanced(by: .seconds(end)),
+        paidSince: Self.now.advanced(by: .seconds(paidSince)), after: after, of: count)
       return (page.orders.map(\.id), page.last)
     }
     func payable(_ start: Int, _ end: Int) async throws -> [OrderID] { try await page(start, end, of: 10).0 }
@@ -55,6 +57,16 @@ extension StoreContractTests {
     try open.store.write(closed.changes)
     #expect(try await payable(40, 60) == ids, "it was closed within that time")
     #expect(try await payable(41, 60) == Array(ids[1...]), "it was closed before")
+    let (paying, started) = Self.pay(orders[1], "k")
+    let paid = PaymentEvidence(
+      payment: PaymentID(order: ids[1], ordinal: 1), provider: OrderWalk.provider, call: nil,
+      verdict: .succeeded(orders[1].registration.amount))
+    let (_, ended) = Self.change(paying, .evidence(.payment(paid)), Self.now.advanced(by: .seconds(30)))
+    for changes in [started, ended] { try open.store.write(changes) }
+    #expect(try await payable(41, 60) == [ids[2]])
+    for (since, found) in [(30, Array(ids[1...])), (31, [ids[2]])] {
+      #expect(try await page(41, 60, paidSince: since, of: 10).0 == found, "paid since \(since)")
+    }
   }
 
   @Test(arguments: StoreKind.all) func whatChangedIsToldByVersions(_ kind: StoreKind) async throws {
@@ -150,7 +162,7 @@ extension StoreContractTests {
       payment: id, provider: OrderWalk.provider, call: nil, verdict: .succeeded(Money(5, Self.cny)))
     var changes = Changeset()
     let decision = decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: Self.now, rules: OrderWalk.rules)
-    changes.strays = [try #require(decision.stray)]
+    changes.strays = [try #require(decision.strays.first)]
     try open.store.write(changes)
     try open.store.write(changes)
     if let count = open.count { #expect(try count("SELECT count(*) FROM strays") == 1) }
@@ -161,7 +173,7 @@ extension StoreContractTests {
     let resolve = Command.resolve(stray.id, .acknowledge)
     let resolved = decide(
       nil, strays: [stray], resolve, by: .operator("ann"), now: Self.now, rules: OrderWalk.rules
-    ).stray
+    ).strays.first
     changes.strays = [try #require(resolved)]
     try open.store.write(changes)
     #expect(try open.again().store.find([.order(id.order)]).strays == changes.strays)
@@ -210,7 +222,7 @@ extension StoreContractTests {
       payment: payment, provider: OrderWalk.provider, call: nil, verdict: .succeeded(Money(5, Self.cny)))
     var changes = Changeset()
     let stray = try #require(
-      decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: Self.now, rules: OrderWalk.rules).stray)
+      decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: Self.now, rules: OrderWalk.rules).strays.first)
     changes.strays = [stray]
     try open.store.write(changes)
     expected.insert(

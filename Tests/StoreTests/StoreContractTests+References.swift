@@ -14,14 +14,14 @@ extension StoreContractTests {
     changes.events += made[1].changes.events
     try open.store.write(changes)
     for (merchant, order) in zip([tea, coffee], made.map(\.order)) {
-      #expect(try await open.reading.order(merchant: merchant, reference: "a") == order)
+      #expect(try await open.reading.order(.reference(merchant, "a")) == order)
       #expect(try await open.reading.orders(of: merchant, status: nil, after: nil, limit: 10) == [order])
       #expect(try open.store.find([.reference(merchant, "a")]).whole() == [order])
       let events = try await open.reading.feed(of: merchant, after: 0, limit: 10).events
       #expect(events.map(\.event.id.order) == [order.id])
     }
-    #expect(try await open.reading.order(merchant: MerchantID("mer_none"), reference: "a") == nil)
-    #expect(try await open.reading.order(merchant: tea, reference: "A") == nil, "bytes, and not what looks alike")
+    #expect(try await open.reading.order(.reference(MerchantID("mer_none"), "a")) == nil)
+    #expect(try await open.reading.order(.reference(tea, "A")) == nil, "bytes, and not what looks alike")
   }
 
   @Test(arguments: StoreKind.all) func oneMerchantMayNot(_ kind: StoreKind) async throws {
@@ -32,6 +32,6 @@ extension StoreContractTests {
     let twin = Self.order(merchant, "a", at: Self.now.advanced(by: .seconds(1)))
     #expect(twin.order.id != first.order.id)
     #expect(throws: Fault.conflict) { try open.store.write(twin.changes) }
-    #expect(try await open.reading.order(merchant: merchant, reference: "a") == first.order)
+    #expect(try await open.reading.order(.reference(merchant, "a")) == first.order)
   }
 }

@@ -28,7 +28,8 @@ extension StoreContractTests {
     try set("state", kind.literal(try made[2].paying.encoded() + OrderField.later), ids[2])
 
     let spoilt = [("head", "orders"), ("part", "cases"), ("later", "orders")].enumerated().map { index, names in
-      UnreadableOrder(id: ids[index].text, merchant: merchant.text, reference: names.0, table: names.1)
+      UnreadableOrder(
+        id: ids[index].text, number: Numbering.sha256.order(merchant, names.0), table: names.1)
     }
     for scopes in [
       ids.map { .order($0) }, made.map { .reference(merchant, $0.order.registration.reference) },
@@ -43,7 +44,8 @@ extension StoreContractTests {
       await #expect(throws: order.fault) { try await open.reading.order(id) }
     }
     await #expect(throws: Fault.self) { try await open.reading.orders(of: merchant, status: nil, after: nil, limit: 9) }
-    let page = try await open.reading.orders(payableFrom: Self.now, to: Self.now, after: nil, of: 9)
+    let page = try await open.reading.orders(
+      payableFrom: Self.now, to: Self.now, paidSince: Self.now, after: nil, of: 9)
     #expect(page.orders.map(\.id) == [ids[3]] && Set(page.unreadable) == Set(spoilt) && page.last == ids.max())
     let known = Dictionary(uniqueKeysWithValues: ids.map { ($0, 0) })
     #expect(try await open.reading.changed(since: known).map(\.id) == [ids[3]])
@@ -77,7 +79,7 @@ extension StoreContractTests {
     let evidence = PaymentEvidence(
       payment: payment, provider: OrderWalk.provider, call: nil, verdict: .succeeded(Money(5, Self.cny)))
     let stray = try #require(
-      decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: Self.now, rules: OrderWalk.rules).stray)
+      decide(nil, .evidence(.payment(evidence)), by: .payOnce, now: Self.now, rules: OrderWalk.rules).strays.first)
     var changes = Changeset()
     changes.strays = [stray]
     try open.store.write(changes)

@@ -1,4 +1,5 @@
 import Foundation
+import OrderRows
 import PaymentCore
 import PaymentEngine
 import Testing
@@ -18,7 +19,8 @@ import Testing
     let registration = Order.Registration(
       merchant: merchant, reference: reference, amount: Money(100, cny), expiresIn: expiresIn)
     let id = OrderID(at: now, merchant: merchant, reference: reference, random: 5)
-    return change(nil, .register(registration, id: id, checkoutSecret: 1), now)
+    return change(
+      nil, .register(registration, number: Numbering.sha256.order(registration), id: id, checkoutSecret: 1), now)
   }
 
   /// Decides as the journal does, without making calls.
@@ -222,7 +224,7 @@ import Testing
     let (paying, changes) = Self.pay(order, "k")
     try await open.store.write(changes, locking: [.order(order.id)]) { () async throws in
       #expect(try await open.reading.order(order.id) == order)
-      #expect(try await open.reading.order(merchant: order.registration.merchant, reference: "a") == order)
+      #expect(try await open.reading.order(.reference(order.registration.merchant, "a")) == order)
     }
     #expect(try await open.reading.order(order.id) == paying)
   }
@@ -247,7 +249,7 @@ extension Order {
   fileprivate func with(_ payments: [Payment]) -> Order {
     let isPaid = payments.contains { $0.isKept }
     return Order(
-      restored: id, registration: registration, checkoutSecret: checkoutSecret, createdAt: createdAt,
+      restored: id, number: number, registration: registration, checkoutSecret: checkoutSecret, createdAt: createdAt,
       expiresAt: expiresAt, status: isPaid ? .paid : status, closeReason: closeReason, paidAt: isPaid ? updatedAt : nil,
       closedAt: closedAt, updatedAt: updatedAt, version: version + 1, sequence: sequence, duplicates: duplicates,
       payments: payments, refunds: refunds, cases: cases)

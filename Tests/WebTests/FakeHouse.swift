@@ -4,6 +4,7 @@ import HummingbirdTesting
 import Logging
 import PaymentCore
 import PaymentEngine
+import Simulation
 import Site
 import Synchronization
 import Web
@@ -21,9 +22,11 @@ final class FakeHouse: Store, Reading, Directory {
   /// Whose pages may use the checkout.
   static let origin = "https://shop.example"
 
+  private static let number = Numbering.simulated.order(merchant, "A 1")
+
   /// The order that it can be told to know.
   static let order = Order(
-    id: OrderID(at: Instant(milliseconds: 1_795_000_000_000), merchant: merchant, reference: "A 1", random: 1),
+    id: OrderID(at: Instant(milliseconds: 1_795_000_000_000), number: number, random: 1), number: number,
     registration: .init(
       merchant: merchant, reference: "A 1", amount: Money(1999, Currency(code: "CNY")!), expiresIn: 900),
     checkoutSecret: 7, now: Instant(milliseconds: 1_795_000_000_000), defaultLife: .seconds(900))
@@ -46,13 +49,9 @@ final class FakeHouse: Store, Reading, Directory {
     return answer
   }
 
-  func order(_ id: OrderID) async throws(Fault) -> Order? {
+  func order(_ name: OrderName) async throws(Fault) -> Order? {
     try check()
-    return state.withLock { $0.order }.flatMap { $0.id == id ? $0 : nil }
-  }
-  func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
-    try check()
-    return state.withLock { $0.order }.flatMap { $0.registration.reference == reference ? $0 : nil }
+    return state.withLock { $0.order }.flatMap { [.id($0.id), .number($0.number)].contains(name) ? $0 : nil }
   }
   func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? { nil }
   func orders(
@@ -62,7 +61,7 @@ final class FakeHouse: Store, Reading, Directory {
     return []
   }
   func orders(
-    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+    payableFrom start: Instant, to end: Instant, paidSince: Instant, after: OrderID?, of count: Int
   ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?) {
     try check()
     return ([], [], nil)
@@ -148,7 +147,8 @@ struct TestGate: Sendable {
 extension FakeHouse {
   func gate(clock: StillClock = StillClock()) -> TestGate {
     let engine = Engine(
-      stores: [self], accounts: [], clock: clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+      stores: [self], accounts: [], numbering: .simulated, clock: clock,
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     let demo = DemoShop(
       merchant: Self.merchant, bankURL: "http://bank.example", network: { "good" }, setNetwork: { _ in },
       books: { _ in nil })

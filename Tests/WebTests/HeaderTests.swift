@@ -34,7 +34,7 @@ import Testing
     let house = FakeHouse()
     let token = FakeHouse.order.checkoutToken.text
     let none = "ck_" + String(repeating: "0", count: 52)
-    let nowhere = "/return/\(PaymentID(order: FakeHouse.order.id, ordinal: 1).text)"
+    let nowhere = "/return/\(PaymentNumber(order: FakeHouse.order.number, ordinal: 1).text)"
     try await Application(router: house.gate().router()).test(.router) { client in
       func page(_ path: String, _ status: HTTPResponse.Status) async throws {
         try await client.execute(uri: path, method: .get) { Self.expectPage($0, status, path) }

@@ -22,7 +22,8 @@ struct LivingHouse: Sendable {
 
   init() {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-    let engine = Engine(stores: [store], accounts: [ProviderAccount(bank)], clock: clock, logger: logger)
+    let engine = Engine(
+      stores: [store], accounts: [ProviderAccount(bank)], numbering: .simulated, clock: clock, logger: logger)
     let orders = store.orders
     gate = TestGate(engine: engine) {
       Gate.routes(

@@ -105,7 +105,8 @@ extension Order {
       expiresIn: expiresIn, latePayment: try reader.must(latePayment), returnURL: returnURL, cancelURL: cancelURL,
       metadata: metadata)
     let order = Order(
-      restored: head.id, registration: registration, checkoutSecret: try reader.must(secret), createdAt: createdAt,
+      restored: head.id, number: head.number, registration: registration, checkoutSecret: try reader.must(secret),
+      createdAt: createdAt,
       expiresAt: try reader.must(expiresAt), status: head.status, closeReason: closeReason, paidAt: paidAt,
       closedAt: closedAt, updatedAt: try reader.must(updatedAt), version: head.version, sequence: sequence,
       duplicates: PreventedDuplicates(count: prevented, hashes: hashes), payments: payments, refunds: refunds,

@@ -117,6 +117,7 @@ extension Refund {
     writer.message(RefundField.calls) { calls.encode(into: &$0) }
     // It was always proven when nothing was said of it.
     writer.word(RefundField.failureBasis, failureBasis == .proven ? nil : failureBasis)
+    if let number { writer.bytes(RefundField.number, number.bits.bytes) }
   }
 
   init(_ id: RefundID, _ source: StateReader, _ currency: Currency) throws {
@@ -129,6 +130,7 @@ extension Refund {
     var (reason, failureCode, failureMessage, reference): (String?, String?, String?, String?)
     var calls: CallState?
     var basis: FailureBasis?
+    var number: UInt128?
     while let field: RefundField = try reader.next() {
       switch field {
       case .payment: payment = try reader.integer()
@@ -147,11 +149,13 @@ extension Refund {
       case .providerReference: reference = try reader.text()
       case .calls: calls = try CallState(try reader.message())
       case .failureBasis: basis = try reader.word()
+      case .number: number = try reader.must(UInt128(bytes: try reader.bytes()))
       }
     }
     guard basis == nil || (status == .failed && basis != .proven) else { throw reader.unreadable }
     let asking = Refund(
-      id: id, payment: try reader.must(try reader.part(payment, of: id.order)), key: key,
+      id: id, number: number.map { RefundNumber(bits: $0) },
+      payment: try reader.must(try reader.part(payment, of: id.order)), key: key,
       amount: try reader.must(reader.money(amount, currency)), asked: asked, cause: try reader.must(cause),
       reason: reason, createdAt: try reader.must(createdAt))
     let failure = try reader.failure(failureCode, failureMessage)

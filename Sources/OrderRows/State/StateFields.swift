@@ -50,7 +50,7 @@ package enum PaymentField: Int, StateField {
 package enum RefundField: Int, StateField {
   case payment = 1
   case key, amount, currency, asked, cause, reason, createdAt, status, updatedAt, unknownSince, failureCode,
-    failureMessage, providerReference, calls, failureBasis
+    failureMessage, providerReference, calls, failureBasis, number
 
   package var form: StateForm {
     switch self {
@@ -60,6 +60,7 @@ package enum RefundField: Int, StateField {
     case .cause: .word(Refund.Cause.self)
     case .status: .word(Refund.Status.self)
     case .failureBasis: .word(Refund.FailureBasis.self)
+    case .number: .bytes
     case .calls: .message(CallsField.self)
     }
   }

@@ -1,7 +1,7 @@
 /// Everything that can be asked of an order. There is no second way to change one.
 package enum Command: Hashable, Sendable {
   /// Register the order. `id` and `checkoutSecret` are used only if there is none with this reference yet.
-  case register(Order.Registration, id: OrderID, checkoutSecret: UInt128)
+  case register(Order.Registration, number: OrderNumber, id: OrderID, checkoutSecret: UInt128)
   case pay(OrderID, key: IdempotencyKey, provider: ProviderName, method: String?)
   case closeOrder(OrderID)
   /// Let an order whose deadline passed be paid after all, for as many seconds more; `nil` for as long as at first.
@@ -19,15 +19,15 @@ package enum Command: Hashable, Sendable {
   /// The process that made calls is known to be dead, and was the only one: its leases are void.
   case recover(OrderID)
 
-  /// The order it is about; `nil` for a registration, which is about a reference.
-  package var order: OrderID? {
+  /// The order that it is about.
+  package var name: OrderName {
     switch self {
-    case .register: nil
-    case .pay(let id, _, _, _), .closeOrder(let id), .reopenOrder(let id, _), .wake(let id), .recover(let id): id
-    case .closePayment(let id), .check(let id), .refund(let id, _, _), .adopt(let id, _): id.order
+    case .register(_, let number, _, _): .number(number)
     case .evidence(.payment(let evidence)): evidence.payment.order
     case .evidence(.refund(let evidence)): evidence.refund.order
-    case .resolve(let id, _): id.order
+    case .pay(let id, _, _, _), .closeOrder(let id), .reopenOrder(let id, _), .wake(let id), .recover(let id): .id(id)
+    case .closePayment(let id), .check(let id), .refund(let id, _, _), .adopt(let id, _): .id(id.order)
+    case .resolve(let id, _): .id(id.order)
     }
   }
 }

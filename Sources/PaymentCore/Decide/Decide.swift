@@ -21,7 +21,7 @@ package func decide(
   decider.applyTime()
   let outcome: Outcome =
     switch command {
-    case .register(let registration, _, _): decider.registerAgain(registration)
+    case .register(let registration, _, _, _): decider.registerAgain(registration)
     case .pay(_, let key, let provider, let method): decider.pay(key: key, provider: provider, method: method)
     case .closeOrder: decider.closeOrder()
     case .reopenOrder(_, let expiresIn): decider.reopenOrder(expiresIn: expiresIn)
@@ -43,12 +43,13 @@ private func decideWithoutOrder(
   switch command {
   // Its reference is taken for ever.
   case .register where archived != nil: break
-  case .register(let registration, let id, let secret):
+  case .register(let registration, let number, let id, let secret):
     if let refusal = refuseUnpayable(registration, rules: rules) {
-      return Decision(order: nil, events: [], outcome: .failure(refusal), stray: nil)
+      return Decision(order: nil, events: [], outcome: .failure(refusal), strays: [])
     }
     let order = Order(
-      id: id, registration: registration, checkoutSecret: secret, now: now, defaultLife: rules.schedule.orderLife)
+      id: id, number: number, registration: registration, checkoutSecret: secret, now: now,
+      defaultLife: rules.schedule.orderLife)
     var decider = Decider(order: order, now: now, rules: rules)
     decider.emit(
       .orderCreated,
@@ -56,39 +57,42 @@ private func decideWithoutOrder(
         "reference": .text(registration.reference), "amount": .integer(registration.amount.amount),
         "currency": .text(registration.amount.currency.code),
       ])
-    return decider.decision(nil)
+    let settled = decider.takeIn(strays)
+    return decider.decision(nil, strays: settled)
   case .evidence(.payment(let evidence)):
     guard case .succeeded(let received) = evidence.verdict else { break }
     if let archived, archived.knows(evidence) { return .noted }
     // One case per payment, however often its provider repeats itself: the identity is the payment's own.
-    let id = CaseID(order: evidence.payment.order, ordinal: evidence.payment.ordinal)
+    let order = archived?.id ?? evidence.payment.order.idOfStrays
+    let id = CaseID(order: order, ordinal: evidence.payment.ordinal)
     guard !strays.contains(where: { $0.id == id }) else { return .noted }
     let stray = Case(
-      id: id, reason: archived == nil ? .unknownPayment : .archivedOrder, payment: evidence.payment, refund: nil,
-      provider: evidence.provider, amount: received,
+      id: id, reason: archived == nil ? .unknownPayment : .archivedOrder,
+      payment: PaymentID(order: order, ordinal: evidence.payment.ordinal), refund: nil, provider: evidence.provider,
+      amount: received,
       note: archived.map { "the provider says something new about an order in archive \($0.archive)" }
         ?? "the provider took this money for an order that is not stored here", openedAt: now)
-    return Decision(order: nil, events: [], outcome: .success(.noted), stray: stray)
+    return Decision(order: nil, events: [], outcome: .success(.noted), strays: [stray])
   case .wake, .recover, .evidence(.refund): return .noted
   case .resolve(let id, let choice):
     guard caller.mayResolve, var stray = strays.first(where: { $0.id == id }) else { break }
     switch stray.check(choice) {
-    case .refused(let refusal): return Decision(order: nil, events: [], outcome: .failure(refusal), stray: nil)
+    case .refused(let refusal): return Decision(order: nil, events: [], outcome: .failure(refusal), strays: [])
     case .wasChosen: return .noted
     case .open:
       stray.resolve(choice, now: now)
-      return Decision(order: nil, events: [], outcome: .success(.noted), stray: stray)
+      return Decision(order: nil, events: [], outcome: .success(.noted), strays: [stray])
     }
   default: break
   }
   let refusal =
     archived.flatMap { caller.maySee($0) ? $0.refusal : nil } ?? Refusal(.notFound, "There is no such order.")
-  return Decision(order: nil, events: [], outcome: .failure(refusal), stray: nil)
+  return Decision(order: nil, events: [], outcome: .failure(refusal), strays: [])
 }
 
 extension Decision {
   /// Nothing is there, and nothing is to be said about it.
-  fileprivate static let noted = Decision(order: nil, events: [], outcome: .success(.noted), stray: nil)
+  fileprivate static let noted = Decision(order: nil, events: [], outcome: .success(.noted), strays: [])
 }
 
 /// An amount that no enabled provider could ever take is refused when it is registered, not when it is paid.
@@ -114,8 +118,10 @@ struct Decider {
   }
 
   /// Closes the order if the last live payment is gone, and ends the decision.
-  /// - Parameter outcome: the answer; `nil` for the order that was just registered.
-  mutating func decision(_ outcome: Outcome?) -> Decision {
+  /// - Parameters:
+  ///   - outcome: the answer; `nil` for the order that was just registered.
+  ///   - strays: those of which the order knows now.
+  mutating func decision(_ outcome: Outcome?, strays: [Case] = []) -> Decision {
     finishClosing()
     askForWaitingRefunds()
     if order != before || !events.isEmpty {
@@ -123,7 +129,7 @@ struct Decider {
       if !events.isEmpty || order.shown != before.shown { order.version += 1 }
     }
     let outcome = outcome ?? .success(.order(order, isRepeat: false))
-    return Decision(order: order, events: events, outcome: outcome.map { $0.of(order) }, stray: nil)
+    return Decision(order: order, events: events, outcome: outcome.map { $0.of(order) }, strays: strays)
   }
 
   mutating func emit(_ type: Event.Kind, _ data: KeyValuePairs<String, Fields.Value>) { emit(type, Fields(data)) }

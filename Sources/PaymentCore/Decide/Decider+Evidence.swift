@@ -4,8 +4,7 @@ extension Decider {
   mutating func take(_ evidence: PaymentEvidence) -> Outcome {
     if case .succeeded(let received) = evidence.verdict, !Money.plausibleAmounts.contains(received.amount) {
       let doubt = PaymentEvidence.Verdict.unknown("the provider says that it took \(received.text)")
-      return take(
-        PaymentEvidence(payment: evidence.payment, provider: evidence.provider, call: evidence.call, verdict: doubt))
+      return take(evidence.saying(doubt))
     }
     // A provider speaks only for its own payments; under one number each can have one of its own.
     guard let payment = order.payment(evidence.payment), payment.provider == evidence.provider else {
@@ -21,7 +20,11 @@ extension Decider {
     // An answer that arrives after its lease lapsed describes an earlier moment. Only what cannot change back counts.
     let isLate = evidence.call != nil && lease == nil
     if case .succeeded(let received) = evidence.verdict {
-      if payment.status != .succeeded { succeed(index, received: received) } else { compare(received, with: payment) }
+      if payment.status != .succeeded {
+        succeed(index, received: received, capturedAt: evidence.capturedAt)
+      } else {
+        compare(received, with: payment)
+      }
       if let moment = evidence.capturedAt { order.payments[index].noteCapture(at: moment) }
       record(evidence.returns, index)
     } else if isLate, evidence.verdict.rank < .ended {
@@ -30,6 +33,10 @@ extension Decider {
       takeWhileLive(evidence.verdict, index, lease: lease, previous: previous)
     } else if payment.isWatched {
       takeWhileWatched(evidence.verdict, index, lease: lease)
+    } else if evidence.verdict.finding == .pending, payment.status != .succeeded, !payment.mayHaveLeft {
+      // It was ended since nothing of it had left, which this database has forgotten. It is closed there now.
+      let end = max(now, payment.expiresAt).advanced(by: rules.schedule.watchMargin)
+      order.payments[index].watchAgain(until: end, now: now)
     }
     return .success(.noted)
   }
@@ -123,9 +130,9 @@ extension Decider {
   }
 
   /// The money was taken: it is the order's own, or it goes back.
-  private mutating func succeed(_ index: Int, received: Money) {
+  private mutating func succeed(_ index: Int, received: Money, capturedAt: Instant?) {
     let payment = order.payments[index]
-    let surplus = surplus(received, asked: payment.amount)
+    let surplus = surplus(received, of: payment, capturedAt: capturedAt)
     order.payments[index].succeed(received, surplus: surplus, now: now)
     emit(
       .paymentSucceeded,
@@ -156,12 +163,15 @@ extension Decider {
   }
 
   /// Whether the order keeps this money, tested in the order in which the reasons count.
-  private func surplus(_ received: Money, asked: Money) -> Payment.Surplus? {
-    if received != asked { return .mismatch }
+  private func surplus(_ received: Money, of payment: Payment, capturedAt: Instant?) -> Payment.Surplus? {
+    if received != payment.amount { return .mismatch }
+    // Nothing was sent for it, as far as this database remembers: it was taken while the order could be paid, and then
+    // forgotten. The shop may have been told that it is paid.
+    let wasInTime = !payment.mayHaveLeft && capturedAt.map { $0 <= order.expiresAt } ?? false
     switch (order.status, order.closeReason) {
     case (.paid, _): return .duplicate
     case (.open, _), (.closing, .expired): return nil
-    case (.closed, .expired): return order.registration.latePayment == .accept ? nil : .late
+    case (.closed, .expired): return order.registration.latePayment == .accept || wasInTime ? nil : .late
     case (.closing, _), (.closed, _): return .late
     }
   }
@@ -170,8 +180,9 @@ extension Decider {
   /// forgot the payment.
   private mutating func takeUnknown(_ evidence: PaymentEvidence) -> Outcome {
     if case .succeeded(let received) = evidence.verdict {
+      let id = PaymentID(order: order.id, ordinal: evidence.payment.ordinal)
       openCaseOnce(
-        .unknownPayment, payment: evidence.payment, provider: evidence.provider, amount: received,
+        .unknownPayment, payment: id, provider: evidence.provider, amount: received,
         note: "the provider took this money for a payment that is not stored here")
     }
     return .success(.noted)

@@ -163,6 +163,30 @@ extension Decider {
     return .success(.payment(id, of: order, isRepeat: false))
   }
 
+  /// Takes in what came for the order before it was registered: a restored database had forgotten it. Its money is found by
+  /// asking; what cannot be asked about is a case of the order's own.
+  /// - Returns: the strays that are done with thereby.
+  mutating func takeIn(_ strays: [Case]) -> [Case] {
+    strays.filter { $0.resolvedAt == nil }.map { stray in
+      if let ordinal = stray.payment?.ordinal {
+        let id = PaymentID(order: order.id, ordinal: ordinal)
+        var isNew = true
+        while isNew, order.payments.count < ordinal {
+          let next = PaymentID(order: order.id, ordinal: order.payments.count + 1)
+          _ = adopt(next, stray.provider)
+          isNew = order.payments.count == next.ordinal
+        }
+        if order.payment(id)?.provider != stray.provider {
+          openCaseOnce(
+            .unknownPayment, payment: id, provider: stray.provider, amount: stray.amount, note: stray.note)
+        }
+      }
+      var stray = stray
+      stray.resolve(nil, now: now)
+      return stray
+    }
+  }
+
   mutating func closePayment(_ id: PaymentID) -> Outcome {
     guard let payment = order.payment(id) else { return .failure(noSuchPayment) }
     if payment.isLive { requestClose(id.ordinal - 1) }

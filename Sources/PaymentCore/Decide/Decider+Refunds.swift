@@ -5,13 +5,20 @@ extension Decider {
     if let earlier, wanted.amount == earlier.asked, wanted.reason == earlier.reason {
       return .success(.refund(earlier.id, of: order, isRepeat: true))
     }
+    // One that the database forgot and its provider lists was asked for under this key, if it has its number.
+    let number = rules.numbering.refund(of: order.number(of: id), key)
+    let forgotten = order.refunds.first { $0.payment == id && $0.key == nil && $0.number == number }
+    if let forgotten, wanted.amount.map({ $0 == forgotten.amount.amount }) ?? true {
+      order.refunds[forgotten.id.ordinal - 1].claim(key, wanted)
+      return .success(.refund(forgotten.id, of: order, isRepeat: true))
+    }
     let left = payment.isKept ? order.refundable(payment) : 0
     let money = Money(wanted.amount ?? left, payment.amount.currency)
     if payment.isKept, left > 0, money.amount <= left, !rules.sheet(payment.provider).supports(money) {
       let detail = "\(payment.provider.text) does not refund this amount in \(money.currency.code)."
       return .failure(Refusal(.amountNotSupported, detail))
     }
-    if earlier != nil {
+    if earlier != nil || forgotten != nil {
       return .failure(
         Refusal(.idempotencyKeyReused, "This key asked for another refund of the payment. Use a new key for a new one.")
       )
@@ -50,7 +57,8 @@ extension Decider {
   ) -> RefundID {
     let id = RefundID(order: order.id, ordinal: order.refunds.count + 1)
     let refund = Refund(
-      id: id, payment: payment, key: key, amount: amount, asked: asked, cause: cause, reason: reason, createdAt: now)
+      id: id, number: newNumber(of: payment, key), payment: payment, key: key, amount: amount, asked: asked,
+      cause: cause, reason: reason, createdAt: now)
     order.refunds.append(refund)
     // It leaves once the provider has said what became of those that may have been done.
     for index in order.refunds.indices where order.refunds[index].payment == payment && order.refunds[index].isInDoubt {
@@ -60,8 +68,22 @@ extension Decider {
     return id
   }
 
+  /// It follows from what will be said again should this database forget it: the shop's key, or that the money is surplus.
+  private func newNumber(of payment: PaymentID, _ key: IdempotencyKey?) -> RefundNumber {
+    let trade = order.number(of: payment)
+    if let key { return rules.numbering.refund(of: trade, key) }
+    var earlier = order.refunds.count { $0.payment == payment && $0.cause == .surplus }
+    var number: RefundNumber
+    repeat {
+      number = rules.numbering.surplusRefund(of: trade, after: earlier)
+      earlier += 1
+    } while order.refunds.contains { $0.number == number }
+    return number
+  }
+
   /// Has the provider asked about a refund that has ended. A query in flight was asked earlier, and proves nothing about now.
   private mutating func askAboutRefund(_ index: Int) {
+    guard order.refunds[index].number != nil else { return }
     order.refunds[index].calls.lease = nil
     order.refunds[index].calls.answeredAskAt = nil
     order.refunds[index].calls.restart(now: now)
@@ -89,7 +111,7 @@ extension Decider {
     guard let refund = order.refund(evidence.refund), let payment = order.payment(refund.payment),
       payment.provider == evidence.provider
     else { return takeUnknown(evidence) }
-    let index = evidence.refund.ordinal - 1
+    let index = refund.id.ordinal - 1
     let previous = refund.calls.last
     let lease = order.refunds[index].calls.finish(number: evidence.call, finding: evidence.verdict.finding, now: now)
     if let reference = evidence.reference { order.refunds[index].providerReference = reference }
@@ -108,12 +130,7 @@ extension Decider {
       }
       // Each time a person hears of it, which bounds how often.
       if isOverturned, order.cases.count >= CaseID.maximum { break }
-      // Another amount went back under this number, before the database forgot that refund.
-      if let amount, amount.currency == refund.amount.currency, Money.plausibleAmounts.contains(amount.amount),
-        amount.amount > 0
-      {
-        order.refunds[index].amount = amount
-      }
+      if let amount { take(amount, of: index, provider: payment.provider) }
       succeedRefund(index)
       // What was asked for since was asked for in its stead.
       if refund.isInDoubt { takeOff(order.refunds[index].amount.amount, after: index) }
@@ -172,15 +189,42 @@ extension Decider {
     return .success(.noted)
   }
 
+  /// The provider's word on how much went back under a number counts. Another amount than was asked for is a case for a
+  /// person: under this number it was asked for before the database forgot it.
+  private mutating func take(_ returned: Money, of index: Int, provider: ProviderName) {
+    let refund = order.refunds[index]
+    guard returned != refund.amount else { return }
+    if returned.currency == refund.amount.currency, returned.amount > 0,
+      Money.plausibleAmounts.contains(returned.amount)
+    {
+      order.refunds[index].amount = returned
+    }
+    openCase(
+      .wrongAmount, payment: refund.payment, refund: refund.id, provider: provider, amount: returned,
+      note: "asked to return \(refund.amount.text), returned \(returned.text)")
+  }
+
   /// Money that went back under a number which is not stored, or is stored as another provider's: the database forgot
   /// the refund.
   private mutating func takeUnknown(_ evidence: RefundEvidence) -> Outcome {
-    if case .succeeded(let amount?) = evidence.verdict,
-      !order.cases.contains(where: { $0.reason == .disputed && $0.refund == evidence.refund })
-    {
+    guard case .succeeded(let amount?) = evidence.verdict else { return .success(.noted) }
+    switch evidence.refund {
+    case .number(let number, let trade):
+      if let payment = order.payment(.number(trade)), payment.provider == evidence.provider, payment.received != nil {
+        let reference = evidence.reference ?? number.text
+        record(
+          [.init(reference: reference, number: number, amount: amount, isDispute: false)], payment.id.ordinal - 1)
+      } else {
+        let id = PaymentID(order: order.id, ordinal: trade.ordinal)
+        openCaseOnce(
+          .disputed, payment: id, provider: evidence.provider, amount: amount,
+          note: "the provider returned this money of a payment that is not known to have succeeded")
+      }
+    case .id(let id) where !order.cases.contains { $0.reason == .disputed && $0.refund == id }:
       openCase(
-        .disputed, payment: nil, refund: evidence.refund, provider: evidence.provider, amount: amount,
+        .disputed, payment: nil, refund: id, provider: evidence.provider, amount: amount,
         note: "the provider returned this money by a refund that is not stored here")
+    case .id: break
     }
     return .success(.noted)
   }
@@ -227,11 +271,24 @@ extension Decider {
       note: "\(failure.code): \(failure.message)", failure: failure)
   }
 
-  /// Records what was returned at the provider without PayOnce, each once, and takes it off what is still to be sent.
+  /// Records what was returned at the provider without PayOnce, or before the database forgot it, each once, and takes it
+  /// off what is still to be sent.
   mutating func record(_ returns: [PaymentEvidence.Return], _ index: Int) {
     let payment = order.payments[index]
-    for item in returns
-    where !order.refunds.contains(where: { $0.payment == payment.id && $0.providerReference == item.reference }) {
+    for item in returns {
+      let known = order.refunds.first {
+        $0.payment == payment.id
+          && ($0.providerReference == item.reference || (item.number != nil && $0.number == item.number))
+      }
+      if let known {
+        if known.status != .succeeded, known.number != nil {
+          _ = take(
+            RefundEvidence(
+              refund: known.id, provider: payment.provider, call: nil, verdict: .succeeded(item.amount),
+              reference: item.reference))
+        }
+        continue
+      }
       guard order.hasRoom(for: .requested, byProvider: true), item.amount.currency == payment.received?.currency,
         item.amount.amount > 0, Money.plausibleAmounts.contains(item.amount.amount)
       else {
@@ -241,8 +298,9 @@ extension Decider {
       }
       let id = RefundID(order: order.id, ordinal: order.refunds.count + 1)
       var refund = Refund(
-        id: id, payment: payment.id, key: nil, amount: item.amount, asked: nil, cause: .requested,
-        reason: item.isDispute ? "disputed by the buyer" : "made at the provider", createdAt: now)
+        id: id, number: item.number, payment: payment.id, key: nil, amount: item.amount, asked: nil, cause: .requested,
+        reason: item.isDispute ? "disputed by the buyer" : item.number == nil ? "made at the provider" : nil,
+        createdAt: now)
       refund.providerReference = item.reference
       refund.succeed(now: now)
       order.refunds.append(refund)
@@ -256,7 +314,7 @@ extension Decider {
   /// back in another way.
   private mutating func checkReturns(of payment: Payment, by index: Int, note: String?) {
     let refund = order.refunds[index]
-    if note != nil || order.refundable(payment) < 0 {
+    if note != nil || order.refunded(payment) > payment.received?.amount ?? 0 {
       openCase(
         .disputed, payment: payment.id, refund: refund.id, provider: payment.provider, amount: refund.amount,
         note: note ?? "more was returned than was received")

@@ -5,8 +5,8 @@ package struct Decision: Hashable, Sendable {
   /// What happened, oldest first.
   package let events: [Event]
   package let outcome: Outcome
-  /// The case of verified money of an order that does not exist here: a new one, or one that was just resolved.
-  package let stray: Case?
+  /// The cases of verified money of an order that did not exist here: a new one, or those that were just resolved.
+  package let strays: [Case]
 }
 
 package typealias Outcome = Result<Reply, Refusal>

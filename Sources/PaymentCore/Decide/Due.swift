@@ -52,7 +52,7 @@ extension Order {
       else { continue }
       calls.append(call(kind, payment, nil))
     }
-    for refund in refunds {
+    for refund in refunds where refund.number != nil {
       guard let next = refund.calls.nextAt, next <= now, refund.calls.lease == nil, !waitsForEarlier(refund),
         let payment = self.payment(refund.payment)
       else { continue }
@@ -64,9 +64,17 @@ extension Order {
   /// A question about a payment that the order may not have.
   package func query(_ payment: Payment) -> Call { call(.query, payment, nil) }
 
+  /// A question about a refund that the order may not have.
+  package func queryRefund(_ number: RefundNumber, of payment: Payment, _ amount: Money) -> Call {
+    let refund = Refund(
+      id: RefundID(order: id, ordinal: min(refunds.count + 1, RefundID.maximum)), number: number, payment: payment.id,
+      key: nil, amount: amount, asked: nil, cause: .surplus, reason: nil, createdAt: createdAt)
+    return call(.queryRefund, payment, refund)
+  }
+
   private func call(_ kind: Call.Kind, _ payment: Payment, _ refund: Refund?) -> Call {
     Call(
-      kind, of: payment, refund: refund, description: registration.description,
+      kind, of: payment, number(of: payment.id), refund: refund, description: registration.description,
       isAwaited: refund == nil && isAwaited(payment))
   }
 

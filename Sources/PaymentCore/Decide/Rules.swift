@@ -1,12 +1,14 @@
 /// What `decide` goes by, beside the order and the command.
-package struct Rules: Hashable, Sendable {
+package struct Rules: Sendable {
   package var schedule: Schedule
   /// Every account of this installation, in the order in which a buyer is offered them.
   package var accounts: [Account]
+  package let numbering: Numbering
 
-  package init(schedule: Schedule = Schedule(), accounts: [Account]) {
+  package init(schedule: Schedule = Schedule(), accounts: [Account], numbering: Numbering) {
     self.schedule = schedule
     self.accounts = accounts
+    self.numbering = numbering
   }
 
   /// The account at a provider; `nil` for one that is no longer known.

@@ -37,7 +37,8 @@ package struct ArchivedOrder: Hashable, Sendable {
   /// Whether this is only what its provider has said before it was moved.
   func knows(_ evidence: PaymentEvidence) -> Bool {
     guard let kept, case .succeeded(kept.received) = evidence.verdict else { return false }
-    return evidence.payment == kept.payment && evidence.provider == kept.provider && evidence.returns.isEmpty
+    return evidence.payment.ordinal == kept.payment.ordinal && evidence.provider == kept.provider
+      && evidence.returns.isEmpty
   }
 
   /// The answer to whoever wants something of it.

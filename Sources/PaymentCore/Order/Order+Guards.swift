@@ -21,9 +21,12 @@ extension Order {
       let payment: PaymentID
       let key: IdempotencyKey
     }
-    var (keys, surplus): (Set<Key>, Set<PaymentID>) = ([], [])
+    var (keys, surplus, numbers): (Set<Key>, Set<PaymentID>, Set<RefundNumber>) = ([], [], [])
     return refunds.allSatisfy { refund in
       guard payment(refund.payment) != nil, refund.amount.amount > 0 else { return false }
+      if let number = refund.number, !numbers.insert(number).inserted { return false }
+      // What was not made by the provider is made, or asked about, under a number.
+      guard refund.number != nil || refund.calls.nextAt == nil else { return false }
       if let key = refund.key, !keys.insert(Key(payment: refund.payment, key: key)).inserted { return false }
       // Two may have been done, where the provider did what it had called undone; but no two are on their way.
       let isUnderWay = refund.cause == .surplus && refund.status == .processing

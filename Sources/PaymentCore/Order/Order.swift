@@ -2,6 +2,8 @@
 /// saved as a whole.
 package struct Order: Hashable, Sendable {
   package let id: OrderID
+  /// By which providers, and a shop's next try to register it, find it.
+  package let number: OrderNumber
   /// What the shop registered. It never changes.
   package let registration: Registration
   /// 128 random bits; whoever shows them may see and pay this one order.
@@ -72,9 +74,11 @@ package struct Order: Hashable, Sendable {
 
   /// - Parameter defaultLife: the time to its deadline where the shop asked for none.
   package init(
-    id: OrderID, registration: Registration, checkoutSecret: UInt128, now: Instant, defaultLife: Duration
+    id: OrderID, number: OrderNumber, registration: Registration, checkoutSecret: UInt128, now: Instant,
+    defaultLife: Duration
   ) {
     self.id = id
+    self.number = number
     self.registration = registration
     self.checkoutSecret = checkoutSecret
     createdAt = now
@@ -120,13 +124,35 @@ extension Order {
     id.order == self.id && id.ordinal <= payments.count ? payments[id.ordinal - 1] : nil
   }
 
+  package func payment(_ name: PaymentName) -> Payment? {
+    switch name {
+    case .id(let id): payment(id)
+    case .number(let number):
+      number.order == self.number ? payment(PaymentID(order: id, ordinal: number.ordinal)) : nil
+    }
+  }
+
+  func refund(_ name: RefundName) -> Refund? {
+    switch name {
+    case .id(let id): refund(id)
+    case .number(let number, let payment):
+      refunds.first { $0.number == number && self.number(of: $0.payment) == payment }
+    }
+  }
+
+  /// The trade number of one of its payments.
+  package func number(of payment: PaymentID) -> PaymentNumber {
+    PaymentNumber(order: number, ordinal: payment.ordinal)
+  }
+
   package func refund(_ id: RefundID) -> Refund? {
     id.order == self.id && id.ordinal <= refunds.count ? refunds[id.ordinal - 1] : nil
   }
 
-  /// Whether it could be paid, or changed, at some time between two instants.
-  package func wasPayable(from start: Instant, to end: Instant) -> Bool {
-    createdAt <= end && (status == .open || status == .closing || updatedAt >= start)
+  /// Whether it could be paid, or changed, at some time between two instants, or was paid since a third.
+  package func wasPayable(from start: Instant, to end: Instant, orPaidSince paidSince: Instant) -> Bool {
+    createdAt <= end
+      && (status == .open || status == .closing || updatedAt >= start || paidAt.map { $0 >= paidSince } ?? false)
   }
 
   /// What may still be returned of a payment, in minor units: what was received, less what is or may be on its way back.

@@ -1,6 +1,5 @@
 /// One try to pay an order through one provider and method.
 package struct Payment: Hashable, Sendable {
-  /// Also the provider's idempotency key or trade number.
   package let id: PaymentID
   /// The key of the request that made it; unique within the order.
   package let key: IdempotencyKey
@@ -48,7 +47,8 @@ package struct Payment: Hashable, Sendable {
   package struct Receipt: Hashable, Sendable {
     /// As the provider says.
     package let amount: Money
-    /// When the provider took it, by its own clock and word; `nil` when it does not say. Nothing is decided by it.
+    /// When the provider took it, by its own clock and word; `nil` when it does not say. It decides only about money that a
+    /// restored database has forgotten.
     package var capturedAt: Instant?
     /// Why the order does not keep it; `nil` when it does.
     package let surplus: Surplus?
@@ -179,6 +179,13 @@ package struct Payment: Hashable, Sendable {
     watch(until: nil)
     updatedAt = now
     calls.rest()
+  }
+
+  /// It may take money after all.
+  mutating func watchAgain(until end: Instant, now: Instant) {
+    watch(until: end)
+    updatedAt = now
+    calls.restart(now: now)
   }
 
   private mutating func watch(until end: Instant?) {

@@ -2,6 +2,8 @@
 @dynamicMemberLookup
 package struct PaymentView: Hashable, Sendable {
   package let payment: Payment
+  /// What its provider is told as its number.
+  package let number: PaymentNumber
   /// Minor units that went back.
   package let amountRefunded: Int64
   /// Minor units of which the shop can still ask for a refund. Surplus money goes back by itself and is none of them.
@@ -14,7 +16,7 @@ extension Order {
   /// A payment of this order with what went back of it.
   package func view(_ payment: Payment) -> PaymentView {
     PaymentView(
-      payment: payment, amountRefunded: refunded(payment),
+      payment: payment, number: number(of: payment.id), amountRefunded: refunded(payment),
       amountRefundable: payment.isKept ? max(0, refundable(payment)) : 0)
   }
 

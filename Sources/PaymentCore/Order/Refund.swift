@@ -1,16 +1,18 @@
 /// Money going back from one payment.
 package struct Refund: Hashable, Sendable {
-  /// Also the provider's refund number.
   package let id: RefundID
+  /// Under which its provider knows it; `nil` for one that was made there by somebody else.
+  package let number: RefundNumber?
   package let payment: PaymentID
   /// The key of the request that asked for it; unique within the payment. `nil` when nobody asked: surplus money, or
-  /// a refund made at the provider's own dashboard.
-  package let key: IdempotencyKey?
+  /// a refund made at the provider's own dashboard; and for one that was forgotten and found again, until its shop asks
+  /// for it once more.
+  package private(set) var key: IdempotencyKey?
   package internal(set) var amount: Money
   /// The minor units that were asked for; `nil` for all that was left. What is really sent can be less.
-  package let asked: Int64?
+  package private(set) var asked: Int64?
   package let cause: Cause
-  package let reason: String?
+  package private(set) var reason: String?
   package let createdAt: Instant
 
   package private(set) var state: State = .processing(unknownSince: nil, refusal: nil)
@@ -82,10 +84,11 @@ package struct Refund: Hashable, Sendable {
   package enum Cause: String, CaseIterable, Hashable, Sendable { case requested, surplus }
 
   package init(
-    id: RefundID, payment: PaymentID, key: IdempotencyKey?, amount: Money, asked: Int64?, cause: Cause, reason: String?,
-    createdAt: Instant
+    id: RefundID, number: RefundNumber?, payment: PaymentID, key: IdempotencyKey?, amount: Money, asked: Int64?,
+    cause: Cause, reason: String?, createdAt: Instant
   ) {
     self.id = id
+    self.number = number
     self.payment = payment
     self.key = key
     self.amount = amount
@@ -109,6 +112,11 @@ package struct Refund: Hashable, Sendable {
   }
 
   // MARK: Transitions
+
+  /// Its shop asks again for what the database forgot.
+  mutating func claim(_ key: IdempotencyKey, _ request: Request) {
+    (self.key, asked, reason) = (key, request.amount, request.reason)
+  }
 
   mutating func succeed(now: Instant) { end(.succeeded, now: now) }
 

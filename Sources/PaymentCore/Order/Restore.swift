@@ -2,11 +2,13 @@
 
 extension Order {
   package init(
-    restored id: OrderID, registration: Registration, checkoutSecret: UInt128, createdAt: Instant, expiresAt: Instant,
+    restored id: OrderID, number: OrderNumber, registration: Registration, checkoutSecret: UInt128, createdAt: Instant,
+    expiresAt: Instant,
     status: Status, closeReason: CloseReason?, paidAt: Instant?, closedAt: Instant?, updatedAt: Instant, version: Int,
     sequence: Int, duplicates: PreventedDuplicates, payments: [Payment], refunds: [Refund], cases: [Case]
   ) {
     self.id = id
+    self.number = number
     self.registration = registration
     self.checkoutSecret = checkoutSecret
     self.createdAt = createdAt

@@ -22,6 +22,8 @@ package struct Call: Hashable, Sendable {
   /// Which of the payment's or refund's calls this is; comes back with the evidence.
   package let number: Int
   package let payment: PaymentID
+  /// What the provider is told as the payment's number.
+  package let tradeNumber: PaymentNumber
   package let provider: ProviderName
   package let method: String
   /// What the payment is to take.
@@ -36,6 +38,7 @@ package struct Call: Hashable, Sendable {
 
   package struct RefundPart: Hashable, Sendable {
     package let id: RefundID
+    package let number: RefundNumber
     package let amount: Money
   }
 
@@ -54,18 +57,22 @@ package struct Call: Hashable, Sendable {
 
   /// - Parameter isAwaited: whether a charge or a close waits for its answer.
   package init(
-    _ kind: Kind, of payment: Payment, refund: Refund? = nil, description: String?, isAwaited: Bool = false
+    _ kind: Kind, of payment: Payment, _ tradeNumber: PaymentNumber, refund: Refund? = nil, description: String?,
+    isAwaited: Bool = false
   ) {
     self.kind = kind
     priority = kind.asks && !isAwaited ? .asking : .acting
     number = (refund?.calls.made ?? payment.calls.made) + 1
     self.payment = payment.id
+    self.tradeNumber = tradeNumber
     provider = payment.provider
     method = payment.method
     amount = payment.amount
     expiresAt = payment.expiresAt
     self.description = description
-    self.refund = refund.map { RefundPart(id: $0.id, amount: $0.amount) }
+    self.refund = refund.flatMap { refund in
+      refund.number.map { RefundPart(id: refund.id, number: $0, amount: refund.amount) }
+    }
   }
 
   /// The refund, else the payment.

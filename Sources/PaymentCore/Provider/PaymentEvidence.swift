@@ -1,6 +1,6 @@
 /// What a provider said about a payment: a reply, the answer to a query, a notice, a line of a statement.
 package struct PaymentEvidence: Hashable, Sendable {
-  package let payment: PaymentID
+  package let payment: PaymentName
   package let provider: ProviderName
   /// The call that it answers; `nil` when the provider spoke by itself.
   package let call: Int?
@@ -9,7 +9,7 @@ package struct PaymentEvidence: Hashable, Sendable {
   package let reference: String?
   /// When the provider took the money, if it did and says so.
   package let capturedAt: Instant?
-  /// Refunds and disputes of this payment that the provider lists and that were not asked for here.
+  /// Refunds and disputes of this payment that the provider lists, as far as they are done.
   package let returns: [Return]
 
   package enum Verdict: Hashable, Sendable {
@@ -39,10 +39,13 @@ package struct PaymentEvidence: Hashable, Sendable {
   package struct Return: Hashable, Sendable {
     /// The provider's own name for the refund or dispute, by which a repeat is known.
     package let reference: String
+    /// Under which it was asked for, here or before this database forgot it; `nil` where somebody else made it.
+    package let number: RefundNumber?
     package let amount: Money
     package let isDispute: Bool
-    package init(reference: String, amount: Money, isDispute: Bool) {
+    package init(reference: String, number: RefundNumber? = nil, amount: Money, isDispute: Bool) {
       self.reference = reference
+      self.number = number
       self.amount = amount
       self.isDispute = isDispute
     }
@@ -52,6 +55,25 @@ package struct PaymentEvidence: Hashable, Sendable {
     payment: PaymentID, provider: ProviderName, call: Int?, verdict: Verdict, reference: String? = nil,
     capturedAt: Instant? = nil, returns: [Return] = []
   ) {
+    self.init(
+      .id(payment), provider: provider, call: call, verdict: verdict, reference: reference, capturedAt: capturedAt,
+      returns: returns)
+  }
+
+  /// Of what the provider said by itself.
+  package init(
+    number: PaymentNumber, provider: ProviderName, verdict: Verdict, reference: String? = nil,
+    capturedAt: Instant? = nil, returns: [Return] = []
+  ) {
+    self.init(
+      .number(number), provider: provider, call: nil, verdict: verdict, reference: reference, capturedAt: capturedAt,
+      returns: returns)
+  }
+
+  private init(
+    _ payment: PaymentName, provider: ProviderName, call: Int?, verdict: Verdict, reference: String?,
+    capturedAt: Instant?, returns: [Return]
+  ) {
     self.payment = payment
     self.provider = provider
     self.call = call
@@ -59,6 +81,35 @@ package struct PaymentEvidence: Hashable, Sendable {
     self.reference = reference
     self.capturedAt = capturedAt
     self.returns = returns
+  }
+}
+
+extension PaymentEvidence {
+  /// The same with another verdict, and nothing else that was said.
+  func saying(_ verdict: Verdict) -> PaymentEvidence {
+    PaymentEvidence(
+      payment, provider: provider, call: call, verdict: verdict, reference: nil, capturedAt: nil, returns: [])
+  }
+}
+
+/// By what evidence names its payment: an answer by that which was asked about, and what a provider says by itself by the
+/// number that it was told.
+package enum PaymentName: Hashable, Sendable {
+  case id(PaymentID)
+  case number(PaymentNumber)
+
+  package var order: OrderName {
+    switch self {
+    case .id(let id): .id(id.order)
+    case .number(let number): .number(number.order)
+    }
+  }
+
+  var ordinal: Int {
+    switch self {
+    case .id(let id): id.ordinal
+    case .number(let number): number.ordinal
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /// What a provider said about a refund.
 package struct RefundEvidence: Hashable, Sendable {
-  package let refund: RefundID
+  package let refund: RefundName
   package let provider: ProviderName
   /// The call that it answers; `nil` when the provider spoke by itself.
   package let call: Int?
@@ -33,10 +33,34 @@ package struct RefundEvidence: Hashable, Sendable {
   package init(
     refund: RefundID, provider: ProviderName, call: Int?, verdict: Verdict, reference: String? = nil
   ) {
+    self.init(.id(refund), provider: provider, call: call, verdict: verdict, reference: reference)
+  }
+
+  /// Of what the provider said by itself.
+  package init(
+    number: RefundNumber, of payment: PaymentNumber, provider: ProviderName, verdict: Verdict, reference: String? = nil
+  ) {
+    self.init(.number(number, of: payment), provider: provider, call: nil, verdict: verdict, reference: reference)
+  }
+
+  private init(_ refund: RefundName, provider: ProviderName, call: Int?, verdict: Verdict, reference: String?) {
     self.refund = refund
     self.provider = provider
     self.call = call
     self.verdict = verdict
     self.reference = reference
+  }
+}
+
+/// By what evidence names its refund; see `PaymentName`.
+package enum RefundName: Hashable, Sendable {
+  case id(RefundID)
+  case number(RefundNumber, of: PaymentNumber)
+
+  package var order: OrderName {
+    switch self {
+    case .id(let id): .id(id.order)
+    case .number(_, let payment): .number(payment.order)
+    }
   }
 }

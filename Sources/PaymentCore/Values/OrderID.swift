@@ -1,12 +1,12 @@
-/// The identity of an order: a UUIDv7 whose twelve `rand_a` bits are a fixed hash of merchant and reference, so that
-/// requests that register the same reference at the same time meet in one lane. As text `ord_` and 26 characters.
+/// The identity of an order: a UUIDv7 whose twelve `rand_a` bits are those of its number, so that requests that register
+/// the same reference at the same time meet in one lane. As text `ord_` and 26 characters.
 package struct OrderID: Hashable, Comparable, Sendable {
   package let bits: UInt128
 
   /// - Parameter random: 62 bits of it are used.
-  package init(at now: Instant, merchant: MerchantID, reference: String, random: UInt64) {
+  package init(at now: Instant, number: OrderNumber, random: UInt64) {
     let time = UInt128(UInt64(bitPattern: now.milliseconds) & 0xFFFF_FFFF_FFFF)
-    let lane = UInt128(Self.laneBits(merchant: merchant, reference: reference))
+    let lane = UInt128(number.laneBits)
     bits = time << 80 | 0x7 << 76 | lane << 64 | 0b10 << 62 | UInt128(random & 0x3FFF_FFFF_FFFF_FFFF)
   }
 
@@ -16,16 +16,8 @@ package struct OrderID: Hashable, Comparable, Sendable {
   /// When it was made, by the clock of the node that made it.
   package var time: Instant { Instant(milliseconds: Int64(truncatingIfNeeded: bits >> 80)) }
 
-  /// The twelve bits that pick the lane; equal for equal references of a merchant, whichever process computes them.
+  /// The twelve bits that pick the lane; those of its number.
   package var laneBits: Int { Int(truncatingIfNeeded: bits >> 64) & 0xFFF }
-
-  package static func laneBits(merchant: MerchantID, reference: String) -> Int {
-    var hash = FNV1a()
-    hash.add(merchant.text.utf8)
-    hash.add(CollectionOfOne(0))
-    hash.add(reference.utf8)
-    return Int(truncatingIfNeeded: (hash.value ^ hash.value >> 24 ^ hash.value >> 48) & 0xFFF)
-  }
 
   package static func < (left: OrderID, right: OrderID) -> Bool { left.bits < right.bits }
 }

@@ -1,6 +1,5 @@
 /// Something of an order that is numbered within it from 1: the identity is the order's and the ordinal, so that it
-/// names its order without a look-up, and so that a try which the database forgot gets the same identity, and with it
-/// the same key at the provider, when it is made again.
+/// names its order without a look-up.
 package struct OrderPartID<Kind: OrderPartKind>: Hashable, Comparable, Sendable {
   package let order: OrderID
   package let ordinal: Int
@@ -27,10 +26,10 @@ package enum RefundKind: OrderPartKind { package static let prefix: StaticString
 
 package enum CaseKind: OrderPartKind { package static let prefix: StaticString = "cas_" }
 
-/// `pay_`, the order's 26 characters, two for the ordinal; also the trade number at the provider.
+/// `pay_`, the order's 26 characters, two for the ordinal.
 package typealias PaymentID = OrderPartID<PaymentKind>
 
-/// `ref_`, the order's 26 characters, two for the ordinal; also the refund number at the provider.
+/// `ref_`, the order's 26 characters, two for the ordinal.
 package typealias RefundID = OrderPartID<RefundKind>
 
 /// `cas_`, the order's 26 characters, two for the ordinal.

@@ -6,9 +6,12 @@ extension Call {
   var metadata: Logger.Metadata {
     var metadata: Logger.Metadata = [
       "order": "\(payment.order.text)", "payment": "\(payment.text)", "provider": "\(provider.text)",
-      "call": "\(kind.rawValue)", "number": "\(number)",
+      "call": "\(kind.rawValue)", "number": "\(number)", "trade_number": "\(tradeNumber.text)",
     ]
-    if let refund { metadata["refund"] = "\(refund.id.text)" }
+    if let refund {
+      metadata["refund"] = "\(refund.id.text)"
+      metadata["refund_number"] = "\(refund.number.text)"
+    }
     return metadata
   }
 }
@@ -19,11 +22,21 @@ extension Evidence {
     var metadata: Logger.Metadata = ["evidence": "\(summary)"]
     switch self {
     case .payment(let evidence):
-      metadata["order"] = "\(evidence.payment.order.text)"
-      metadata["payment"] = "\(evidence.payment.text)"
+      switch evidence.payment {
+      case .id(let id):
+        metadata["order"] = "\(id.order.text)"
+        metadata["payment"] = "\(id.text)"
+      case .number(let number): metadata["trade_number"] = "\(number.text)"
+      }
     case .refund(let evidence):
-      metadata["order"] = "\(evidence.refund.order.text)"
-      metadata["refund"] = "\(evidence.refund.text)"
+      switch evidence.refund {
+      case .id(let id):
+        metadata["order"] = "\(id.order.text)"
+        metadata["refund"] = "\(id.text)"
+      case .number(let number, let payment):
+        metadata["trade_number"] = "\(payment.text)"
+        metadata["refund_number"] = "\(number.text)"
+      }
     }
     return metadata
   }

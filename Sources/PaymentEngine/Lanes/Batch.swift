@@ -14,17 +14,12 @@ struct Batch {
       !calls.isEmpty && before.map { order.isOnlyPutOffAgain(calls, since: $0, now: now) } ?? false
     }
   }
-  private struct Reference: Hashable {
-    let merchant: MerchantID
-    let text: String
-  }
-
   private let now: Instant
   private let rules: Rules
   private let dueEnd: WakePlace?
   private var slots: [Slot] = []
   private var indexes: [OrderID: Int] = [:]
-  private var references: [Reference: OrderID] = [:]
+  private var numbers: [OrderNumber: OrderID] = [:]
   private var strays: [OrderID: [Case]]
   private let archived: [OrderName: ArchivedOrder]
   private(set) var changeset = Changeset()
@@ -42,7 +37,7 @@ struct Batch {
 
   private mutating func add(_ order: Order, before: Order?) {
     indexes[order.id] = slots.count
-    references[Reference(merchant: order.registration.merchant, text: order.registration.reference)] = order.id
+    numbers[order.number] = order.id
     slots.append(Slot(before: before, order: order))
   }
 
@@ -69,24 +64,25 @@ struct Batch {
 
   /// The order that a command is about; `nil` where there is none, and for what is no command.
   func order(of work: Lane.Work) -> OrderID? {
-    if case .command(let command, _) = work { order(of: command) } else { nil }
+    if case .command(let command, _) = work { id(command.name) } else { nil }
   }
 
-  private func order(of command: Command) -> OrderID? {
-    if case .register(let registration, _, _) = command {
-      references[Reference(merchant: registration.merchant, text: registration.reference)]
-    } else {
-      command.order
+  private func id(_ name: OrderName) -> OrderID? {
+    switch name {
+    case .id(let id): id
+    case .number(let number): numbers[number]
     }
   }
 
   private mutating func decide(_ command: Command, by caller: Caller) -> Outcome {
-    let id = order(of: command)
-    let index = id.flatMap { indexes[$0] }
+    let name = command.name
+    let index = id(name).flatMap { indexes[$0] }
+    let archived = index == nil && !archived.isEmpty ? archived[name] : nil
     let decision = PaymentCore.decide(
-      index.map { slots[$0].order }, archived: archived.isEmpty ? nil : archived[command.name],
-      strays: id.flatMap { strays[$0] } ?? [], command, by: caller, now: now, rules: rules)
-    if let stray = decision.stray { note(stray) }
+      index.map { slots[$0].order }, archived: archived,
+      strays: index == nil && !strays.isEmpty ? strays[archived?.id ?? name.idOfStrays] ?? [] : [], command, by: caller,
+      now: now, rules: rules)
+    for stray in decision.strays { note(stray) }
     guard let order = decision.order else { return decision.outcome }
     if let index {
       slots[index].order = order

@@ -4,13 +4,15 @@ package import PaymentCore
 package struct Journal: Sendable {
   package let lanes: [Lane]
   private let listeners: Listeners
+  private let numbering: Numbering
   private let clock: any Clock
 
   /// - Precondition: there is at least one lane.
-  init(lanes: [Lane], listeners: Listeners, clock: any Clock) {
+  init(lanes: [Lane], listeners: Listeners, numbering: Numbering, clock: any Clock) {
     precondition(!lanes.isEmpty, "a journal has at least one lane")
     self.lanes = lanes
     self.listeners = listeners
+    self.numbering = numbering
     self.clock = clock
   }
 
@@ -39,13 +41,7 @@ package struct Journal: Sendable {
   private static let longestPause: Duration = .milliseconds(500)
 
   private func submitOnce(_ command: Command, by caller: Caller) async throws(Fault) -> Outcome {
-    let bits =
-      switch command {
-      case .register(let registration, _, _):
-        OrderID.laneBits(merchant: registration.merchant, reference: registration.reference)
-      default: command.order?.laneBits ?? 0
-      }
-    let result = await lanes[bits % lanes.count].submit(.command(command, by: caller))
+    let result = await lanes[command.name.laneBits % lanes.count].submit(.command(command, by: caller))
     guard case .outcome(let outcome) = try result.get() else {
       preconditionFailure("a command is answered with its outcome")
     }
@@ -68,7 +64,7 @@ package struct Journal: Sendable {
     _ command: Command, by caller: Caller, within wait: Duration,
     until isMet: @escaping @Sendable (_ reply: Reply, _ now: Order) -> Bool
   ) async throws -> (reply: Reply, order: Order) {
-    guard let id = command.order else { preconditionFailure("nobody waits for an order that has no id yet") }
+    guard case .id(let id) = command.name else { preconditionFailure("nobody waits for an order that has no id yet") }
     // Listening begins first, so that no change is missed between the answer and the wait.
     return try await listeners.withSubscription(to: id) { subscription in
       let reply = try await perform(command, by: caller)
@@ -83,9 +79,9 @@ package struct Journal: Sendable {
   package func register(
     _ registration: Order.Registration, _ randomness: any Randomness
   ) async throws -> (order: Order, isRepeat: Bool) {
-    let id = OrderID(
-      at: clock.now(), merchant: registration.merchant, reference: registration.reference, random: randomness.next())
-    let command = Command.register(registration, id: id, checkoutSecret: randomness.next128())
+    let number = numbering.order(registration)
+    let id = OrderID(at: clock.now(), number: number, random: randomness.next())
+    let command = Command.register(registration, number: number, id: id, checkoutSecret: randomness.next128())
     guard case .order(let order, let isRepeat) = try await perform(command, by: .payOnce) else {
       preconditionFailure("a registration is answered with its order")
     }

@@ -183,7 +183,7 @@ package final class Lane: Sendable {
     } catch {
       // The timekeeper has logged a wrong clock already.
       if error != .clockWrong {
-        let orders = work.prefix(5).compactMap(\.order?.text).joined(separator: " ")
+        let orders = work.prefix(5).compactMap(\.name?.text).joined(separator: " ")
         logger.error(
           "a batch was not written",
           metadata: ["commands": "\(work.count)", "fault": "\(error)", "orders": "\(orders)"])
@@ -237,9 +237,9 @@ package final class Lane: Sendable {
 }
 
 extension Lane.Work {
-  fileprivate var order: OrderID? {
+  fileprivate var name: OrderName? {
     switch self {
-    case .command(let command, _): command.order
+    case .command(let command, _): command.name
     case .sweep, .recover, .probe: nil
     }
   }
@@ -258,8 +258,7 @@ extension Lane.Work {
     case .probe: nil
     case .sweep(let place, let limit): .due(now, after: place, limit: limit, of: share)
     case .recover(let end, let place, let limit): .due(end, after: place, limit: limit, of: share)
-    case .command(.register(let registration, _, _), _): .reference(registration.merchant, registration.reference)
-    case .command(let command, _): .order(command.order!)
+    case .command(let command, _): Scope(command.name)
     }
   }
 }

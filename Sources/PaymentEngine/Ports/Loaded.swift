@@ -4,7 +4,7 @@ package import PaymentCore
 package struct Loaded: Sendable {
   package var orders: [Order]
   package var unreadable: [UnreadableOrder]
-  /// The cases of money that came for orders which were named by their ids and are not there.
+  /// The cases of money that came for orders which were named and are not there; see `OrderName.idOfStrays`.
   package var strays: [Case] = []
   /// The orders that were named and moved into an archive.
   package var archived: [OrderName: ArchivedOrder] = [:]

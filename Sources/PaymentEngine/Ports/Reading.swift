@@ -4,8 +4,7 @@ package import PaymentCore
 /// readers of a feed take turns to give new events their places. An order that cannot be read is a fault that names it;
 /// a list without it would not be true.
 package protocol Reading: Sendable {
-  func order(_ id: OrderID) async throws(Fault) -> Order?
-  func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order?
+  func order(_ name: OrderName) async throws(Fault) -> Order?
 
   /// What is left of an order that was moved into an archive.
   func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder?
@@ -15,11 +14,11 @@ package protocol Reading: Sendable {
     -> [Order]
 
   /// Looks at the next orders of all merchants behind `after`, oldest first, and returns those that could be paid, or
-  /// changed, at some time between two instants.
+  /// changed, at some time between two instants, and those that were paid since a third.
   /// - Parameter count: how many orders are looked at, so that one call takes a bounded time.
   /// - Returns: also those that cannot be read, and the last order that was looked at; `nil` when there was none.
   func orders(
-    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+    payableFrom start: Instant, to end: Instant, paidSince: Instant, after: OrderID?, of count: Int
   ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?)
 
   /// Returns those of the orders that have a newer version than the one that is known, in no particular sequence,
@@ -35,6 +34,10 @@ package protocol Reading: Sendable {
   /// Whatever of any merchant does not go on, or not by itself: at most `limit` of each kind, the oldest first. It
   /// includes orders that cannot be read.
   func waiting(limit: Int) async throws(Fault) -> [Waiting]
+}
+
+extension Reading {
+  package func order(_ id: OrderID) async throws(Fault) -> Order? { try await order(.id(id)) }
 }
 
 /// A page of a merchant's feed.

@@ -3,7 +3,7 @@ package import PaymentCore
 /// What a batch of commands needs to see and to hold still.
 package enum Scope: Hashable, Sendable {
   case order(OrderID)
-  case reference(MerchantID, String)
+  case number(OrderNumber)
   /// Orders whose `wakeAt` is not after the instant, the longest overdue first, at most `limit`, beginning behind a place;
   /// those that another node holds are left out.
   case due(Instant, after: WakePlace? = nil, limit: Int, of: LaneShare = .all)
@@ -14,25 +14,15 @@ extension Scope {
   package var name: OrderName? {
     switch self {
     case .order(let id): .id(id)
-    case .reference(let merchant, let reference): .reference(merchant, reference)
+    case .number(let number): .number(number)
     case .due: nil
     }
   }
-}
 
-/// By what an order is found.
-package enum OrderName: Hashable, Sendable {
-  case id(OrderID)
-  case reference(MerchantID, String)
-}
-
-extension Command {
-  /// The order that it is about.
-  var name: OrderName {
-    if case .register(let registration, _, _) = self {
-      .reference(registration.merchant, registration.reference)
-    } else {
-      .id(order!)
+  package init(_ name: OrderName) {
+    switch name {
+    case .id(let id): self = .order(id)
+    case .number(let number): self = .number(number)
     }
   }
 }

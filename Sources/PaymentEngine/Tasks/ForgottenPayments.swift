@@ -2,16 +2,12 @@ package import PaymentCore
 
 /// Asks the providers for money that a store forgot when it was restored from an older copy. A forgotten payment's
 /// number is made of its order's, so all that are possible are known: the order's next numbers at every provider, and
-/// its payments' numbers at every other provider.
+/// its payments' numbers at every other provider. Refunds of surplus money have numbers that are known, too; those that a
+/// shop asked for stand in what a provider says about the payment, where it lists them there.
 package struct ForgottenPayments: Sendable {
-  package struct Found: Sendable {
-    package let payment: PaymentID
-    package let provider: ProviderName
-    package let verdict: PaymentEvidence.Verdict
-  }
-
   package enum Finding: Sendable {
-    case found(Found)
+    case payment(PaymentID, PaymentNumber, ProviderName, PaymentEvidence.Verdict)
+    case refund(Refund, ProviderName)
     /// The provider gave no answer about this number, however often it was asked.
     case unanswered(PaymentID, ProviderName)
     /// Of this order nobody can be asked.
@@ -31,6 +27,7 @@ package struct ForgottenPayments: Sendable {
   private let reading: any Reading
   private let journal: Journal
   private let providers: [any Provider]
+  private let numbering: Numbering
   private let clock: any Clock
 
   private static let attempts = 3
@@ -39,29 +36,35 @@ package struct ForgottenPayments: Sendable {
   private static let page = 500
   /// After how many unknown numbers in a row an order is done. One is not enough: a payment that was closed before it
   /// was sent has used its number up.
-  private static let gap = 3
+  package static let gap = 5
   /// How many questions in a row may stay without an answer.
   private static let patience = 50
 
-  package init(reading: any Reading, journal: Journal, providers: [any Provider], clock: any Clock) {
+  package init(
+    reading: any Reading, journal: Journal, providers: [any Provider], numbering: Numbering, clock: any Clock
+  ) {
     self.reading = reading
     self.journal = journal
     self.providers = providers
+    self.numbering = numbering
     self.clock = clock
   }
 
-  /// Asks about every order that could be paid at some time between two instants, and passes over those that cannot be read. What is found is taken in, and settled
-  /// by the engine as any other payment. May be repeated: what was taken in is not found again.
-  /// - Parameter tell: is given each finding as it is made.
+  /// Asks about every order that could be paid at some time between two instants, and passes over those that cannot be
+  /// read. What is found is taken in, and settled by the engine as any other payment. May be repeated: what was taken in is
+  /// not found again.
+  /// - Parameters:
+  ///   - paidSince: orders that were paid since then are asked about, too, since some of their money may have gone back.
+  ///   - tell: is given each finding as it is made.
   package func find(
-    from start: Instant, to end: Instant, tell: @Sendable (Finding) -> Void
+    from start: Instant, to end: Instant, paidSince: Instant? = nil, tell: @Sendable (Finding) -> Void
   ) async throws -> Report {
     var report = Report()
     var silence = 0
     func note(_ findings: [Finding]) {
       for finding in findings {
         switch finding {
-        case .found: (report.found, silence) = (report.found + 1, 0)
+        case .payment, .refund: (report.found, silence) = (report.found + 1, 0)
         case .unanswered: (report.unanswered, silence) = (report.unanswered + 1, silence + 1)
         case .unreadable: report.unreadable += 1
         }
@@ -71,7 +74,8 @@ package struct ForgottenPayments: Sendable {
     }
     var last: OrderID?
     while true {
-      let page = try await reading.orders(payableFrom: start, to: end, after: last, of: Self.page)
+      let page = try await reading.orders(
+        payableFrom: start, to: end, paidSince: paidSince ?? start, after: last, of: Self.page)
       guard let newest = page.last else { return report }
       // Of one that cannot be read only the id says from when it is.
       let unreadable = page.unreadable.filter { OrderID(text: $0.id).map { $0.time <= end } ?? true }
@@ -96,20 +100,33 @@ package struct ForgottenPayments: Sendable {
     while ordinal <= Order.maximumPayments, misses < Self.gap {
       let id = PaymentID(order: order.id, ordinal: ordinal)
       var owner = order.payment(id)?.provider
-      for provider in providers where provider.name != owner {
-        guard let finding = await ask(provider, about: id, of: order) else { continue }
-        guard case .found(let found) = finding else {
-          findings.append(finding)
+      for provider in providers {
+        let isOwner = provider.name == owner
+        // Those are asked about anyhow.
+        if isOwner, order.payment(id).map({ $0.isLive || $0.isWatched }) ?? false { continue }
+        let evidence: PaymentEvidence
+        switch await ask(provider, about: id, of: order) {
+        case .said(let said): evidence = said
+        case .nothing: continue
+        case .unanswered:
+          findings.append(.unanswered(id, provider.name))
           continue
         }
-        if owner == nil, let adopted = try await adopt(id, provider.name, &order) {
+        let finding = Finding.payment(id, order.number(of: id), provider.name, evidence.verdict)
+        if isOwner {
+          let before = order.payment(id)
+          findings += try await takeIn(evidence, id, from: provider, &order)
+          // Of one that had ended before it was sent the store has forgotten that it was sent.
+          if order.payment(id)?.state != before?.state { findings.append(finding) }
+        } else if owner == nil, let adopted = try await adopt(id, provider.name, &order) {
           if adopted { findings.append(finding) }
           owner = provider.name
+          findings += try await takeIn(evidence, id, from: provider, &order)
         } else {
           // Under this number the order has a payment of another provider: this one's money is a case for a person.
           findings.append(finding)
           _ = try await journal.submit(
-            .evidence(.payment(.init(payment: id, provider: provider.name, call: nil, verdict: found.verdict))),
+            .evidence(.payment(.init(payment: id, provider: provider.name, call: nil, verdict: evidence.verdict))),
             by: .payOnce)
         }
       }
@@ -139,21 +156,113 @@ package struct ForgottenPayments: Sendable {
     return order.payment(id)?.provider == provider ? isNew : nil
   }
 
-  /// What a provider knows under a number; `nil` when that is nothing.
-  private func ask(_ provider: any Provider, about id: PaymentID, of order: Order) async -> Finding? {
-    guard let method = provider.sheet.methods.first, let key = IdempotencyKey(id.text) else { return nil }
+  /// Takes in what a provider says about a payment, and what it returned of its money.
+  /// - Returns: what went back and was forgotten.
+  private func takeIn(
+    _ evidence: PaymentEvidence, _ id: PaymentID, from provider: any Provider, _ order: inout Order
+  ) async throws(Fault) -> [Finding] {
+    let known = order.refunds.count
+    _ = try await journal.submit(.evidence(.payment(evidence)), by: .payOnce)
+    order = try await reading.order(order.id) ?? order
+    guard case .succeeded = evidence.verdict else { return [] }
+    var findings = try await askAboutRefunds(of: id, from: provider, &order)
+    // The order keeps money that went back already if its shop had closed it, or other money came first.
+    if let kept = order.keptPayment, kept.id == id {
+      findings += try await takeInSurplus(of: kept, from: provider, &order)
+    }
+    let found = order.refunds.dropFirst(known).filter { $0.cause == .requested }
+    return findings + found.map { .refund($0, provider.name) }
+  }
+
+  /// Hears how the refunds ended that the store knows: it may have forgotten that one failed after all.
+  private func askAboutRefunds(
+    of payment: PaymentID, from provider: any Provider, _ order: inout Order
+  ) async throws(Fault) -> [Finding] {
+    for refund in order.refunds where refund.payment == payment && refund.status != .processing {
+      guard let number = refund.number else { continue }
+      guard try await askAboutRefund(number, of: payment, refund.amount, from: provider, &order) != nil else {
+        return [.unanswered(payment, provider.name)]
+      }
+    }
+    return []
+  }
+
+  private func takeInSurplus(
+    of payment: Payment, from provider: any Provider, _ order: inout Order
+  ) async throws(Fault) -> [Finding] {
+    let trade = order.number(of: payment.id)
+    for earlier in 0..<Self.gap {
+      let number = numbering.surplusRefund(of: trade, after: earlier)
+      let amount = payment.received ?? payment.amount
+      switch try await askAboutRefund(number, of: payment.id, amount, from: provider, &order) {
+      case nil: return [.unanswered(payment.id, provider.name)]
+      case .notFound?: return []
+      default: continue
+      }
+    }
+    return []
+  }
+
+  /// Asks about a refund that the order may not have, and takes in how it ended.
+  /// - Returns: `nil` where there was no answer.
+  private func askAboutRefund(
+    _ number: RefundNumber, of payment: PaymentID, _ amount: Money, from provider: any Provider, _ order: inout Order
+  ) async throws(Fault) -> RefundEvidence.Verdict? {
+    guard let payment = order.payment(payment) else { return .notFound }
+    let call = order.queryRefund(number, of: payment, amount)
+    guard case .refund(let evidence)? = await ask(provider, call) else { return nil }
+    let verdict: RefundEvidence.Verdict
+    switch evidence.verdict {
+    case .succeeded(let returned): verdict = .succeeded(returned ?? amount)
+    case .failed: verdict = evidence.verdict
+    default: return evidence.verdict
+    }
+    let trade = order.number(of: payment.id)
+    let said = RefundEvidence(number: number, of: trade, provider: provider.name, verdict: verdict)
+    _ = try await journal.submit(.evidence(.refund(said)), by: .payOnce)
+    order = try await reading.order(order.id) ?? order
+    return verdict
+  }
+
+  private enum Reply {
+    /// What the provider knows under a number.
+    case said(PaymentEvidence)
+    case nothing
+    case unanswered
+  }
+
+  private func ask(_ provider: any Provider, about id: PaymentID, of order: Order) async -> Reply {
+    guard let method = provider.sheet.methods.first, let key = IdempotencyKey(id.text) else { return .nothing }
     let payment = Payment(
       id: id, key: key, provider: provider.name, method: method, askedMethod: nil,
       amount: order.registration.amount, createdAt: order.createdAt, expiresAt: order.expiresAt)
+    guard case .payment(let evidence)? = await ask(provider, order.query(payment)) else { return .unanswered }
+    if case .notFound = evidence.verdict { return .nothing }
+    // It answers no call that was leased.
+    return .said(
+      PaymentEvidence(
+        payment: id, provider: provider.name, call: nil, verdict: evidence.verdict, reference: evidence.reference,
+        capturedAt: evidence.capturedAt, returns: evidence.returns))
+  }
+
+  /// - Returns: `nil` where there was no answer, however often it was asked.
+  private func ask(_ provider: any Provider, _ call: Call) async -> Evidence? {
     for attempt in 1...Self.attempts {
       if attempt > 1 { try? await clock.sleep(for: .seconds(attempt)) }
-      guard case .payment(let evidence) = await provider.perform(order.query(payment)) else { continue }
-      switch evidence.verdict {
-      case .notFound: return nil
-      case .unknown, .notSent, .rejected: continue
-      case let verdict: return .found(Found(payment: id, provider: provider.name, verdict: verdict))
+      let evidence = await provider.perform(call)
+      switch evidence {
+      case .payment(let said):
+        switch said.verdict {
+        case .unknown, .notSent, .rejected: continue
+        default: return evidence
+        }
+      case .refund(let said):
+        switch said.verdict {
+        case .unknown, .notSent: continue
+        default: return evidence
+        }
       }
     }
-    return .unanswered(id, provider.name)
+    return nil
   }
 }

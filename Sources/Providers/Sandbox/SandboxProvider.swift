@@ -40,7 +40,7 @@ package struct SandboxProvider: Provider {
 
   package func perform(_ call: Call) async -> Evidence {
     if let refund = call.refund { return .refund(await perform(call, refund)) }
-    let id = call.payment.text
+    let id = call.tradeNumber.text
     let outcome =
       switch call.kind {
       case .charge: await wire.send(.POST, "\(bankURL)/charges", headers: Self.json, body: create(call))
@@ -51,7 +51,7 @@ package struct SandboxProvider: Provider {
     return .payment(
       .init(
         payment: call.payment, provider: name, call: call.number, verdict: reading.verdict,
-        capturedAt: reading.capturedAt))
+        capturedAt: reading.capturedAt, returns: reading.returns))
   }
 
   private static let json = [("content-type", "application/json")]
@@ -68,7 +68,7 @@ package struct SandboxProvider: Provider {
 
   private func create(_ call: Call) -> [UInt8] {
     let charge = CreateCharge(
-      id: call.payment.text, amount: call.amount.amount, currency: call.amount.currency.code,
+      id: call.tradeNumber.text, amount: call.amount.amount, currency: call.amount.currency.code,
       method: call.method, expires_at: Self.text(call.expiresAt),
       notify_url: "\(publicURL)/providers/\(name.text)/notices")
     // Encoding texts and integers cannot fail.
@@ -90,6 +90,7 @@ package struct SandboxProvider: Provider {
     let status: String
     let amount_captured: Int64?
     let captured_at: String?
+    let refunds: [RefundAnswer]?
 
     /// The moment at which the bank took the money, by the bank's clock.
     var capturedAt: Instant? {
@@ -104,12 +105,20 @@ package struct SandboxProvider: Provider {
   private struct Reading {
     let verdict: PaymentEvidence.Verdict
     var capturedAt: Instant?
+    var returns: [PaymentEvidence.Return] = []
 
     init(_ verdict: PaymentEvidence.Verdict) { self.verdict = verdict }
 
     init(_ verdict: PaymentEvidence.Verdict, _ charge: Charge) {
       self.verdict = verdict
       capturedAt = charge.capturedAt
+      if let currency = Currency(code: charge.currency) {
+        returns = (charge.refunds ?? []).map { refund in
+          .init(
+            reference: refund.id, number: RefundNumber(text: refund.id), amount: Money(refund.amount, currency),
+            isDispute: false)
+        }
+      }
     }
   }
   private struct Refused: Decodable {
@@ -122,7 +131,7 @@ package struct SandboxProvider: Provider {
     case .notSent: return Reading(.notSent)
     case .unknown(let reason): return Reading(.unknown(reason))
     case .answer(200, let body):
-      guard let charge = Self.decode(Charge.self, body), charge.id == call.payment.text else {
+      guard let charge = Self.decode(Charge.self, body), charge.id == call.tradeNumber.text else {
         return Reading(.unknown("the bank's answer cannot be read"))
       }
       return Reading(verdict(charge), charge)
@@ -130,7 +139,7 @@ package struct SandboxProvider: Provider {
       guard let refused = Self.decode(Refused.self, body) else {
         return Reading(.unknown("the bank answered \(status)"))
       }
-      if let charge = refused.charge, charge.id == call.payment.text, refused.code == "already_paid" {
+      if let charge = refused.charge, charge.id == call.tradeNumber.text, refused.code == "already_paid" {
         return Reading(verdict(charge), charge)
       }
       if status == 404, call.kind == .query { return Reading(.notFound) }
@@ -176,11 +185,11 @@ package struct SandboxProvider: Provider {
   private func perform(_ call: Call, _ refund: Call.RefundPart) async -> RefundEvidence {
     let outcome: Wire.Outcome
     if call.kind == .refund {
-      let body = try? JSONEncoder().encode(CreateRefund(id: refund.id.text, amount: refund.amount.amount))
+      let body = try? JSONEncoder().encode(CreateRefund(id: refund.number.text, amount: refund.amount.amount))
       outcome = await wire.send(
-        .POST, "\(bankURL)/charges/\(call.payment.text)/refunds", headers: Self.json, body: body.map(Array.init))
+        .POST, "\(bankURL)/charges/\(call.tradeNumber.text)/refunds", headers: Self.json, body: body.map(Array.init))
     } else {
-      outcome = await wire.send(.GET, "\(bankURL)/refunds/\(refund.id.text)")
+      outcome = await wire.send(.GET, "\(bankURL)/refunds/\(refund.number.text)")
     }
     let verdict: RefundEvidence.Verdict =
       switch outcome {
@@ -195,7 +204,7 @@ package struct SandboxProvider: Provider {
   }
 
   private static func returned(_ body: [UInt8], _ refund: Call.RefundPart) -> RefundEvidence.Verdict {
-    guard let answer = decode(RefundAnswer.self, body), answer.id == refund.id.text else {
+    guard let answer = decode(RefundAnswer.self, body), answer.id == refund.number.text else {
       return .unknown("the bank's answer cannot be read")
     }
     return .succeeded(Money(answer.amount, refund.amount.currency))
@@ -217,12 +226,14 @@ package struct SandboxProvider: Provider {
     guard verifier.verifies(headers: notice.headers, body: notice.body, now: now.milliseconds / 1000) else {
       return .unverified
     }
-    guard let charge = Self.decode(Charge.self, notice.body), let payment = PaymentID(text: charge.id) else {
+    guard let charge = Self.decode(Charge.self, notice.body), let number = PaymentNumber(text: charge.id) else {
       return .irrelevant
     }
+    let reading = Reading(verdict(charge), charge)
     return .evidence(
       .payment(
         .init(
-          payment: payment, provider: name, call: nil, verdict: verdict(charge), capturedAt: charge.capturedAt)))
+          number: number, provider: name, verdict: reading.verdict, capturedAt: reading.capturedAt,
+          returns: reading.returns)))
   }
 }

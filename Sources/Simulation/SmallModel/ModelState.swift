@@ -43,8 +43,9 @@ struct ModelState {
     let registration = Order.Registration(
       merchant: Self.merchant, reference: "r", amount: Self.price, expiresIn: Self.life,
       latePayment: bank.latePayment)
-    let id = OrderID(at: start, merchant: Self.merchant, reference: "r", random: 7)
-    let command = Command.register(registration, id: id, checkoutSecret: 1)
+    let number = Numbering.simulated.order(registration)
+    let id = OrderID(at: start, number: number, random: 7)
+    let command = Command.register(registration, number: number, id: id, checkoutSecret: 1)
     order = decide(nil, command, by: .payOnce, now: start, rules: rules).order!
   }
 

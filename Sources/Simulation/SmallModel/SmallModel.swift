@@ -34,7 +34,7 @@ package struct SmallModel {
   init(_ bank: ModelBank, faults: Int) {
     self.bank = bank
     self.faults = faults
-    var rules = Rules(accounts: [Account(bank.kind.name, bank.sheet)])
+    var rules = Rules(accounts: [Account(bank.kind.name, bank.sheet)], numbering: .simulated)
     rules.schedule.callTimeout = .seconds(1)
     // A second more for whoever asks, two more until money is moved again.
     rules.schedule.leaseMargin = .seconds(3)

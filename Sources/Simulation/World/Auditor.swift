@@ -6,9 +6,8 @@ import PaymentEngine
 final class Auditor: @unchecked Sendable {
   // A world runs on one thread; see `SeededExecutor`.
   private unowned let world: World
-  private let isTold: Bool
   private(set) var violation: Violation?
-  private(set) var stories: [OrderID: [String]] = [:]
+  private(set) var stories: Stories
 
   struct Violation: Sendable, CustomStringConvertible {
     /// The invariant, as docs/internals/domain.md numbers it.
@@ -20,6 +19,7 @@ final class Auditor: @unchecked Sendable {
 
   /// What an order's shop and buyers were told.
   private struct Told {
+    let number: OrderNumber
     var registration: Order.Registration?
     var keys: [IdempotencyKey: PaymentID] = [:]
     var refunds: [RefundKey: RefundID] = [:]
@@ -33,7 +33,9 @@ final class Auditor: @unchecked Sendable {
   }
   private var told: [OrderID: Told] = [:]
   /// Orders of which the store forgot something that was acknowledged.
-  private var forgotten: Set<OrderID> = []
+  private var forgotten: Set<OrderNumber> = []
+  /// The last order under each number: one that the store forgot and its shop registered again has another id.
+  private var ids: [OrderNumber: OrderID] = [:]
   /// Money that an operator says was returned by other means.
   private var outside: [PaymentID: Int64] = [:]
   /// The payments whose charge was asked for.
@@ -46,7 +48,7 @@ final class Auditor: @unchecked Sendable {
 
   init(_ world: World, isTold: Bool) {
     self.world = world
-    self.isTold = isTold
+    stories = Stories(isTold: isTold)
   }
 
   func fail(_ rule: String, _ detail: String, _ order: OrderID? = nil) {
@@ -59,29 +61,22 @@ final class Auditor: @unchecked Sendable {
     if !holds { fail(rule, detail(), order) }
   }
 
-  /// Keeps the story of each order, when somebody is going to read it.
   private func tell(_ order: OrderID?, _ text: @autoclosure () -> String) {
-    guard isTold, let order else { return }
-    let milliseconds = world.clock.now - 1_795_000_000_000
-    let seconds = "\(milliseconds / 1000).\(String(1000 + milliseconds % 1000).dropFirst())"
-    stories[order, default: []].append(
-      "\(String(repeating: " ", count: max(0, 12 - seconds.count)))\(seconds) s  \(text())")
+    stories.add(order, at: world.clock.now, text)
   }
 
   // MARK: What is asked and answered
 
   func registered(_ order: Order) {
-    told[order.id, default: Told()].registration = order.registration
-    tell(
-      order.id,
-      "the shop is told of order \(order.id.text), \(order.registration.amount.text), until \(order.expiresAt.milliseconds)"
-    )
+    told[order.id, default: Told(number: order.number)].registration = order.registration
+    let (amount, end) = (order.registration.amount.text, order.expiresAt.milliseconds)
+    tell(order.id, "the shop is told of order \(order.id.text), \(amount), until \(end)")
   }
 
   /// The shop asked for the order's close, and was answered.
   func closed(_ order: Order) {
     guard order.status == .closed else { return }
-    told[order.id, default: Told()].isClosed = true
+    told[order.id, default: Told(number: order.number)].isClosed = true
     tell(order.id, "the shop is told that it is closed")
   }
 
@@ -96,12 +91,12 @@ final class Auditor: @unchecked Sendable {
       order.id,
       "a buyer is told that \(id.text) is \(payment.status.rawValue)\(payment.surplus.map { ", surplus \($0)" } ?? "")")
     if let key {
-      let before = told[order.id, default: Told()].keys.updateValue(id, forKey: key)
+      let before = told[order.id, default: Told(number: order.number)].keys.updateValue(id, forKey: key)
       hold(before == nil || before == id, "7: same request, same result", "a key led to two payments", order.id)
     }
-    if payment.status == .succeeded { told[order.id, default: Told()].succeeded.insert(id) }
-    guard payment.status == .failed || payment.status == .closed else { return }
-    for charge in bank(of: payment).charges(of: id) {
+    if payment.status == .succeeded { told[order.id, default: Told(number: order.number)].succeeded.insert(id) }
+    guard payment.status == .failed || payment.status == .closed, isKnown(payment, order) else { return }
+    for charge in bank(of: payment).charges(of: order.number(of: id)) {
       switch charge.state.status {
       case .open:
         hold(
@@ -128,8 +123,9 @@ final class Auditor: @unchecked Sendable {
     hold(isMet || time >= Int64(limit), "a wait", "it ended after \(time) of \(limit) ms, for nothing", order)
   }
 
-  func toldRefund(_ id: RefundID, of payment: PaymentID, under key: IdempotencyKey) {
-    let before = told[id.order, default: Told()].refunds.updateValue(id, forKey: RefundKey(payment: payment, key: key))
+  func toldRefund(_ id: RefundID, of payment: PaymentID, in order: Order, under key: IdempotencyKey) {
+    let before = told[id.order, default: Told(number: order.number)].refunds.updateValue(
+      id, forKey: RefundKey(payment: payment, key: key))
     hold(before == nil || before == id, "7: same request, same result", "a key led to two refunds", id.order)
   }
 
@@ -144,6 +140,8 @@ final class Auditor: @unchecked Sendable {
   func committed(_ changes: Changeset) {
     for change in changes.orders {
       let order = change.after
+      ids[order.number] = order.id
+      stories.begin(order)
       hold(order.payments.count(where: \.isLive) <= 1, "1: one live payment", "two are live", order.id)
       hold(order.payments.count(where: \.isKept) <= 1, "2: one kept payment", "two are kept", order.id)
       hold(
@@ -163,7 +161,7 @@ final class Auditor: @unchecked Sendable {
           "an order that its shop closed took money", order.id)
       }
       hold(
-        order.status != .paid || !(told[order.id]?.isClosed ?? false) || forgotten.contains(order.id),
+        order.status != .paid || !(told[order.id]?.isClosed ?? false) || forgotten.contains(order.number),
         "8: what was acknowledged stays", "it is paid after its shop was told that it is closed", order.id)
       hold(
         order.updatedAt.milliseconds <= world.clock.now + world.limits.schedule.leaseMargin.wholeMilliseconds,
@@ -176,16 +174,16 @@ final class Auditor: @unchecked Sendable {
       for (index, payment) in order.payments.enumerated() {
         hold(
           payment.received == nil || payment.received!.amount >= Self.onItsWay(order, payment)
-            || order.refunds.contains { $0.payment == payment.id && $0.reason != nil }, "6: exactly once",
+            || order.refunds.contains { $0.payment == payment.id && $0.number == nil }
+            || order.cases.contains { $0.payment == payment.id && $0.refund != nil && $0.reason == .wrongAmount },
+          "6: exactly once",
           "more of \(payment.id.text) is on its way back than came", order.id)
         hold(
           payment.id == PaymentID(order: order.id, ordinal: index + 1), "3: one provider object per payment",
           "\(payment.id.text) is not the order's number \(index + 1)", order.id)
       }
     }
-    if isTold {
-      for (order, event) in changes.events { tell(order.id, "\(event.type.rawValue) \(event.data.text)") }
-    }
+    for (order, event) in changes.events { tell(order.id, "\(event.type.rawValue) \(event.data.text)") }
     world.tally.events += changes.events.count
   }
 
@@ -249,8 +247,9 @@ final class Auditor: @unchecked Sendable {
   /// A charge is asked for the first time: whatever was started before must be out of the way, as far as anybody can know.
   private func opens(_ payment: Payment, of order: Order) {
     let waited = payment.waitedUntil.milliseconds
-    for other in order.payments where other.id != payment.id && other.status != .succeeded {
-      for charge in bank(of: other).charges(of: other.id) {
+    for other in order.payments
+    where other.id != payment.id && other.status != .succeeded && isKnown(other, order) {
+      for charge in bank(of: other).charges(of: order.number(of: other.id)) {
         let seenSince = Int64(5000) + longestLag
         switch charge.state.status {
         case .open where other.provider == BankKind.alipay.name:
@@ -272,30 +271,28 @@ final class Auditor: @unchecked Sendable {
 
   func captured(_ charge: Charge) {
     world.tally.captures += 1
-    tell(
-      charge.payment.order,
-      "THE BANK TAKES \(charge.state.captured!.text) for \(charge.payment.text)\(charge.isLate ? ", after its close" : "")"
-    )
+    stories.add(charge.trade.order, at: world.clock.now) {
+      "THE BANK TAKES \(charge.state.captured!.text) for \(charge.trade.text)\(charge.isLate ? ", after its close" : "")"
+    }
   }
 
   // MARK: What the store forgets
 
   func forgets(_ before: SimulatedStore.Contents, comesBackAs after: SimulatedStore.Contents) {
     for (id, order) in before.orders where after.orders[id] != order {
-      forgotten.insert(id)
+      forgotten.insert(order.number)
       told[id] = nil
       tell(id, "THE STORE FORGETS what was committed of this order since its snapshot")
     }
-    opened = opened.filter { !forgotten.contains($0.order) }
-    let ids = Set(forgotten.map { $0.text.dropFirst(4) })
-    firstSent = firstSent.filter { !ids.contains($0.key.dropFirst(4).dropLast(2)) }
+    let ids = Set(before.orders.values.filter { forgotten.contains($0.number) }.map(\.id))
+    opened = opened.filter { !ids.contains($0.order) }
+    let texts = Set(ids.map { $0.text.dropFirst(4) })
+    firstSent = firstSent.filter { !texts.contains($0.key.dropFirst(4).dropLast(2)) }
   }
 
   // MARK: The end
 
-  func calmBegins() {
-    for order in stories.keys { tell(order, "the calm begins") }
-  }
+  func calmBegins() { stories.addToAll(at: world.clock.now, "the calm begins") }
 
   func isAtRest(_ contents: SimulatedStore.Contents) -> Bool {
     contents.orders.values.allSatisfy { order in
@@ -304,11 +301,8 @@ final class Auditor: @unchecked Sendable {
   }
 
   func finish(_ contents: SimulatedStore.Contents) {
-    for (id, told) in told.sorted(by: { $0.key < $1.key }) where !forgotten.contains(id) {
-      guard let order = contents.orders[id] else {
-        fail("8: what was acknowledged stays", "the order is gone", id)
-        continue
-      }
+    for (id, told) in told.sorted(by: { $0.key < $1.key }) where !forgotten.contains(told.number) {
+      guard let order = contents.orders[id] else { return fail("8: what was acknowledged stays", "the order is gone", id) }
       hold(
         told.registration == nil || told.registration == order.registration, "8: what was acknowledged stays",
         "it changed", id)
@@ -321,10 +315,10 @@ final class Auditor: @unchecked Sendable {
     }
     for order in contents.orders.values.sorted(by: { $0.id < $1.id }) { finish(order, contents) }
     for bank in world.banks {
-      for charge in bank.charges where contents.orders[charge.payment.order] == nil && charge.kept > 0 {
-        hold(
-          forgotten.contains(charge.payment.order), "6: money is never lost from sight",
-          "money was taken for an order that nobody stored", charge.payment.order)
+      for charge in bank.charges where contents.numbers[charge.trade.order] == nil && charge.kept > 0 {
+        fail(
+          "6: money is never lost from sight", "money was taken for an order that nobody stored",
+          ids[charge.trade.order])
       }
     }
   }
@@ -341,49 +335,55 @@ final class Auditor: @unchecked Sendable {
     let events = contents.events[id] ?? []
     hold(
       events.map(\.id.sequence) == Array(1...max(1, order.sequence)), "9: events", "not numbered without a gap", id)
-    let isForgotten = forgotten.contains(id)
+    let isForgotten = forgotten.contains(order.number)
     var kept: Int64 = 0
     for bank in world.banks {
-      for (payment, charges) in bank.all(of: id) {
+      for (trade, charges) in bank.all(of: order.number) {
+        let payment = PaymentID(order: id, ordinal: trade.ordinal)
         let taken = charges.filter { $0.state.status == .captured }
+        // What was forgotten for longer than its provider keeps keys.
+        let mayBeTwice = isForgotten && bank.kind.keyLife != nil
         hold(
-          isForgotten || charges.count <= 1, "3: one provider object per payment",
+          mayBeTwice || charges.count <= 1, "3: one provider object per payment",
           "\(payment.text) has \(charges.count) at \(bank.kind.rawValue)", id)
         let left = taken.reduce(0) { $0 + $1.kept } - outside[payment, default: 0]
         guard !taken.isEmpty else { continue }
         guard let stored = order.payment(payment), stored.provider == bank.kind.name, stored.status == .succeeded else {
-          hold(
-            isForgotten || left <= 0 || order.cases.contains { $0.payment == payment && $0.reason == .unknownPayment },
-            "6: money is never lost from sight", "\(payment.text) was paid, and nobody knows", id)
-          if isForgotten { world.tally.unseenAfterForgetting += left > 0 ? 1 : 0 }
           // An operator who was told of forgotten money may leave it where it is.
-          let isDecided = order.cases.contains {
-            $0.payment == payment && $0.reason == .unknownPayment && $0.resolvedAt != nil
-          }
-          if !isForgotten || !isDecided { kept += max(0, left) }
+          let isKnown = order.cases.contains { $0.payment == payment && $0.reason == .unknownPayment }
+          hold(
+            left <= 0 || isKnown || isForgotten && world.isBehindGap(trade), "6: money is never lost from sight", "\(payment.text) was paid, and nobody knows", id)
+          if !isKnown { kept += max(0, left) }
           continue
         }
         let asked = order.refunds.filter { $0.payment == payment && $0.status == .succeeded }
           .reduce(0) { $0 + $1.amount.amount }
         if stored.surplus != nil {
           hold(
-            isForgotten || left <= 0, "6: surplus goes back in full",
+            left <= 0, "6: surplus goes back in full",
             "\(left) of \(payment.text) (\(stored.surplus!.rawValue)) was not returned", id)
           world.tally.surplusReturned += 1
         } else {
           kept += max(0, left)
         }
+        // Surplus money of which its shop had something returned before it was forgotten: the provider refuses to return
+        // it, and a person decides.
+        let isUnseen = isForgotten && (mayBeTwice || stored.surplus != nil && !bank.kind.listsRefunds)
         let returned = taken.reduce(0) { $0 + ($1.state.captured?.amount ?? 0) - $1.kept }
         hold(
-          isForgotten || returned == asked, "6: exactly once",
+          isUnseen || returned == asked, "6: exactly once",
           "\(returned) of \(payment.text) went back, \(asked) is known", id)
       }
     }
-    let isStrict = !isForgotten || (world.plan.kinds.count == 1 && world.plan.kinds[0] != .stripe)
     hold(
-      !isStrict || kept <= order.registration.amount.amount, "2: one kept payment",
+      kept <= order.registration.amount.amount, "2: one kept payment",
       "\(kept) is kept for an order of \(order.registration.amount.text)", id)
     if kept > 0 { world.tally.paidOrders += 1 }
+  }
+
+  /// Of one that was ended before it was sent the store may have forgotten that it was sent: that finds an operator.
+  private func isKnown(_ payment: Payment, _ order: Order) -> Bool {
+    payment.mayHaveLeft || !forgotten.contains(order.number)
   }
 
   private func bank(of payment: Payment) -> SimulatedBank {

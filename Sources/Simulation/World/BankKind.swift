@@ -35,6 +35,9 @@ enum BankKind: String, CaseIterable {
     }
   }
 
+  /// Whether its answers about a charge name the refunds of it that were asked for.
+  var listsRefunds: Bool { self == .sandbox || self == .stripe }
+
   /// After how long a key is forgotten, in milliseconds; `nil` for never.
   var keyLife: Int64? { self == .stripe ? 24 * 3_600_000 : nil }
 

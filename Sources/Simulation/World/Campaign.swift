@@ -68,6 +68,7 @@ package struct Campaign: Sendable {
       (tally.wrongClocks, "clocks set wrong, by a minute to a month"),
       (tally.storeFaults, "failures of the store"),
       (tally.forgottenStores, "times the store forgot what it had acknowledged"),
+      (tally.found, "forgotten payments and refunds that were found"),
     ]
     let width = lines.map { String($0.0).count }.max() ?? 1
     let body = lines.map { count, text in

@@ -29,7 +29,8 @@ final class Node: @unchecked Sendable {
       accounts: world.banks.map { bank in
         ProviderAccount(
           SimulatedProvider(bank: bank, life: life, world: world), isEnabled: world.plan.kinds.contains(bank.kind))
-      }, limits: limits, clock: clock, logger: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() })
+      }, numbering: .simulated, limits: limits, clock: clock,
+      logger: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() })
     for link in links { link.node = self }
   }
 
@@ -97,7 +98,7 @@ final class StoreLink: Store, @unchecked Sendable {
     guard !loaded.orders.isEmpty else { return }
     let order = loaded.orders.remove(at: world.dice.below(loaded.orders.count))
     loaded.held = [
-      .order(order.id), .reference(order.registration.merchant, order.registration.reference),
+      .order(order.id), .number(order.number),
     ].filter { scopes.contains($0) }
     world.tally.storeFaults += 1
   }

@@ -14,6 +14,8 @@ final class Shop: @unchecked Sendable {
   /// The charges at banks that somebody could see a page, code or secret of.
   private var seen: [(kind: BankKind, charge: Int)] = []
   private var payments: [PaymentID] = []
+  /// What it has asked to be refunded, answered or not.
+  private var refunds: [(key: IdempotencyKey, amount: Int64?)] = []
   private var isOver = false
 
   private var dice: Dice { world.dice }
@@ -72,11 +74,11 @@ final class Shop: @unchecked Sendable {
   }
 
   /// Asks until it is answered, as shops are told to.
-  private func register() async -> Bool {
+  func register() async -> Bool {
     for _ in 0..<100 {
-      let id = OrderID(
-        at: world.clock.instant, merchant: World.merchant, reference: registration.reference, random: dice.next())
-      let command = Command.register(registration, id: id, checkoutSecret: UInt128(dice.next()))
+      let number = Numbering.simulated.order(registration)
+      let id = OrderID(at: world.clock.instant, number: number, random: dice.next())
+      let command = Command.register(registration, number: number, id: id, checkoutSecret: UInt128(dice.next()))
       if case .success(.success(.order(let registered, _))) = await ask(command, by: .payOnce) {
         order = registered.id
         secret = registered.checkoutSecret
@@ -88,6 +90,23 @@ final class Shop: @unchecked Sendable {
     return false
   }
 
+  /// The store came back as an older copy of itself: the shop asks again for what may have been forgotten, in any order.
+  func askForRefundsAgain() async {
+    for _ in 0..<20 where !refunds.isEmpty {
+      guard let order, let kept = world.store[order]?.keptPayment else { return }
+      for index in refunds.indices.reversed() {
+        let (key, amount) = refunds.remove(at: dice.below(index + 1))
+        switch await ask(.refund(kept.id, key: key, .init(amount: amount)), by: .merchant(World.merchant)) {
+        case .success(.failure(let refusal)) where refusal.code != .refundExceedsPayment: break
+        case .success(.success): break
+        // Another one is on its way, or the answer was lost.
+        case .success, .failure: refunds.append((key, amount))
+        }
+      }
+      try? await world.clock.sleep(dice.within(1000...60_000))
+    }
+  }
+
   private func refund() async {
     guard let kept = world.store[order!]?.keptPayment else { return }
     for _ in 0..<dice.within(1...4) {
@@ -97,9 +116,10 @@ final class Shop: @unchecked Sendable {
       let refunded = kept.received!.amount - left
       let expected = dice.happens(500) ? nil : dice.pick([refunded, refunded, 0])
       let command = Command.refund(kept.id, key: key, .init(amount: amount, expectedRefunded: expected))
+      refunds.append((key, amount))
       for _ in 0..<dice.within(1...2) {
-        if case .success(.success(.refund(let id, _, _))) = await ask(command, by: .merchant(World.merchant)) {
-          world.auditor.toldRefund(id, of: kept.id, under: key)
+        if case .success(.success(.refund(let id, let order, _))) = await ask(command, by: .merchant(World.merchant)) {
+          world.auditor.toldRefund(id, of: kept.id, in: order, under: key)
         }
       }
       try? await world.clock.sleep(dice.within(0...20_000))
@@ -174,6 +194,9 @@ final class Shop: @unchecked Sendable {
       if !payments.contains(id) { payments.append(id) }
       await follow(id)
     case .success: break
+    case .failure(let refusal) where refusal.code == .notFound:
+      // The store has forgotten it. Another buyer of it may have noticed before.
+      if await register() { payments.removeAll { $0.order != self.order } }
     case .failure(let refusal):
       if refusal.code == .orderPaid || refusal.code == .paymentInProgress { world.tally.duplicatesPrevented += 1 }
       if refusal.code == .orderPaid || refusal.code == .orderClosed { isOver = true }

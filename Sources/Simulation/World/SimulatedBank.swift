@@ -7,7 +7,7 @@ final class SimulatedBank: @unchecked Sendable {
   private unowned let world: World
   private(set) var charges: [Charge] = []
   /// The charges of each trade number: more than one only where a key was forgotten.
-  private var byPayment: [PaymentID: [Int]] = [:]
+  private var byTrade: [PaymentNumber: [Int]] = [:]
 
   init(_ kind: BankKind, in world: World) {
     self.kind = kind
@@ -15,25 +15,25 @@ final class SimulatedBank: @unchecked Sendable {
   }
 
   /// Every trade number of an order with its charges, in order.
-  func all(of order: OrderID) -> [(payment: PaymentID, charges: [Charge])] {
-    byPayment.keys.filter { $0.order == order }.sorted().map { ($0, charges(of: $0)) }
+  func all(of order: OrderNumber) -> [(trade: PaymentNumber, charges: [Charge])] {
+    byTrade.keys.filter { $0.order == order }.sorted { $0.ordinal < $1.ordinal }.map { ($0, charges(of: $0)) }
   }
 
-  func charges(of payment: PaymentID) -> [Charge] { byPayment[payment, default: []].map { charges[$0] } }
+  func charges(of trade: PaymentNumber) -> [Charge] { byTrade[trade, default: []].map { charges[$0] } }
 
   // MARK: What a client asks
 
   enum Request {
     case create(Call)
-    case query(PaymentID)
-    case close(PaymentID)
-    case refund(RefundID, of: PaymentID, Money)
-    case queryRefund(RefundID, of: PaymentID)
+    case query(PaymentNumber)
+    case close(PaymentNumber)
+    case refund(RefundNumber, of: PaymentNumber, Money)
+    case queryRefund(RefundNumber, of: PaymentNumber)
 
-    var payment: PaymentID {
+    var trade: PaymentNumber {
       switch self {
-      case .create(let call): call.payment
-      case .query(let id), .close(let id), .refund(_, let id, _), .queryRefund(_, let id): id
+      case .create(let call): call.tradeNumber
+      case .query(let trade), .close(let trade), .refund(_, let trade, _), .queryRefund(_, let trade): trade
       }
     }
   }
@@ -48,15 +48,15 @@ final class SimulatedBank: @unchecked Sendable {
 
   /// - Parameter lag: how old what a query sees is, in milliseconds.
   func handle(_ request: Request, lag: Int64 = 0) -> Answer {
-    for charge in charges(of: request.payment) { settle(charge) }
+    for charge in charges(of: request.trade) { settle(charge) }
     switch request {
     case .create(let call): return create(call)
-    case .query(let id): return query(id, lag)
-    case .close(let id): return close(id)
-    case .refund(let id, let payment, let amount): return refund(id, payment, amount)
-    case .queryRefund(let id, let payment):
-      for charge in charges(of: payment) {
-        if let refund = charge.refunds.last(where: { $0.id == id }) {
+    case .query(let trade): return query(trade, lag)
+    case .close(let trade): return close(trade)
+    case .refund(let number, let trade, let amount): return refund(number, trade, amount)
+    case .queryRefund(let number, let trade):
+      for charge in charges(of: trade) {
+        if let refund = charge.refunds.last(where: { $0.number == number }) {
           return .refund(isDone: !refund.isTakenBack, refund.amount)
         }
       }
@@ -65,7 +65,7 @@ final class SimulatedBank: @unchecked Sendable {
   }
 
   private func create(_ call: Call) -> Answer {
-    if let charge = charges(of: call.payment).last,
+    if let charge = charges(of: call.tradeNumber).last,
       kind.keyLife.map({ world.clock.now - charge.createdAt < $0 }) ?? true
     {
       if charge.method == Charge.unknownMethod { return .charge(charge.state) }
@@ -77,7 +77,7 @@ final class SimulatedBank: @unchecked Sendable {
       return .charge(charge.state)
     }
     if kind == .wechat, world.clock.now >= call.expiresAt.milliseconds { return .refused(code: "trade_over") }
-    let charge = add(call.payment, call.amount, call.method, expiresAt: call.expiresAt.milliseconds)
+    let charge = add(call.tradeNumber, call.amount, call.method, expiresAt: call.expiresAt.milliseconds)
     switch charge.method {
     case "ok": capture(charge)
     case "declined": set(charge, .declined)
@@ -87,31 +87,31 @@ final class SimulatedBank: @unchecked Sendable {
     return .charge(charge.state)
   }
 
-  private func add(_ payment: PaymentID, _ amount: Money, _ method: String, expiresAt: Int64) -> Charge {
+  private func add(_ trade: PaymentNumber, _ amount: Money, _ method: String, expiresAt: Int64) -> Charge {
     let charge = Charge(
-      number: charges.count, payment: payment, amount: amount, method: method, createdAt: world.clock.now,
+      number: charges.count, trade: trade, amount: amount, method: method, createdAt: world.clock.now,
       expiresAt: kind == .stripe ? .max : expiresAt)
-    byPayment[payment, default: []].append(charges.count)
+    byTrade[trade, default: []].append(charges.count)
     charges.append(charge)
     return charge
   }
 
-  private func query(_ id: PaymentID, _ lag: Int64) -> Answer {
+  private func query(_ trade: PaymentNumber, _ lag: Int64) -> Answer {
     let moment = world.clock.now - lag
     // Where a key was forgotten there may be several: what matters most is told.
-    let seen = charges(of: id).filter { $0.createdAt <= moment }.map { $0.state(at: moment) }
+    let seen = charges(of: trade).filter { $0.createdAt <= moment }.map { $0.state(at: moment) }
     guard let state = seen.max(by: { $0.status.rawValue < $1.status.rawValue }) else { return .notFound }
     // Before a code is scanned there is no trade.
     if kind == .alipay, state.status == .open || state.status == .closed, !state.isBegun { return .notFound }
     return .charge(state)
   }
 
-  private func close(_ id: PaymentID) -> Answer {
-    let mine = charges(of: id)
+  private func close(_ trade: PaymentNumber) -> Answer {
+    let mine = charges(of: trade)
     guard !mine.isEmpty else {
       switch kind {
       case .sandbox:
-        set(add(id, Money(1, Currency(code: "CNY")!), Charge.unknownMethod, expiresAt: .max), .closed)
+        set(add(trade, Money(1, Currency(code: "CNY")!), Charge.unknownMethod, expiresAt: .max), .closed)
         return .charge(charges.last!.state)
       case .stripe, .alipay, .wechat: return .softlyClosed
       }
@@ -177,6 +177,7 @@ final class SimulatedBank: @unchecked Sendable {
     let isWrong = world.dice.happens(world.weather.takesWrongAmount)
     charge.state.captured = Money(charge.amount.amount + (isWrong ? 1 : 0), charge.amount.currency)
     charge.capturedAt = world.clock.now
+    charge.state.capturedAt = world.clock.instant
     set(charge, .captured)
     world.auditor.captured(charge)
     if world.dice.happens(world.weather.returnsByItself) {
@@ -192,11 +193,11 @@ final class SimulatedBank: @unchecked Sendable {
 
   // MARK: Money going back
 
-  private func refund(_ id: RefundID, _ payment: PaymentID, _ amount: Money) -> Answer {
-    guard let charge = charges(of: payment).first(where: { $0.state.status == .captured }) else {
+  private func refund(_ number: RefundNumber, _ trade: PaymentNumber, _ amount: Money) -> Answer {
+    guard let charge = charges(of: trade).first(where: { $0.state.status == .captured }) else {
       return .refused(code: "not_paid")
     }
-    if let known = charge.refunds.last(where: { $0.id == id }),
+    if let known = charge.refunds.last(where: { $0.number == number }),
       kind.keyLife.map({ world.clock.now - known.at < $0 }) ?? true
     {
       return known.amount == amount
@@ -205,7 +206,8 @@ final class SimulatedBank: @unchecked Sendable {
     guard amount.currency == charge.amount.currency, amount.amount <= charge.kept else {
       return .refused(code: "exceeds_charge")
     }
-    charge.refunds.append(Charge.Refund(id: id, amount: amount, at: world.clock.now))
+    charge.refunds.append(Charge.Refund(number: number, amount: amount, at: world.clock.now))
+    charge.listRefunds(now: world.clock.now)
     if world.dice.happens(world.weather.takesRefundBack) {
       let index = charge.refunds.count - 1
       world.clock.after(world.dice.within(1000...3_600_000)) { [unowned self] in takeBack(charge, index) }
@@ -215,8 +217,9 @@ final class SimulatedBank: @unchecked Sendable {
 
   private func takeBack(_ charge: Charge, _ index: Int) {
     charge.refunds[index].isTakenBack = true
+    charge.listRefunds(now: world.clock.now)
     world.tally.refundsTakenBack += 1
-    world.notifyFailedRefund(charge.refunds[index].id, from: self)
+    world.notifyFailedRefund(charge.refunds[index].number, of: charge.trade, from: self)
   }
 
   /// Somebody returns money at the provider's own dashboard, or the buyer disputes.
@@ -243,18 +246,24 @@ final class Charge {
     /// A try was declined, and the buyer may try again.
     var isDeclined = false
     var captured: Money?
+    var capturedAt: Instant?
+    /// What the provider gave back by itself.
     var returns: [PaymentEvidence.Return] = []
+    /// What it returned since it was asked to.
+    var refunds: [PaymentEvidence.Return] = []
     let number: Int
+
+    func listed(by kind: BankKind) -> [PaymentEvidence.Return] { kind.listsRefunds ? returns + refunds : returns }
   }
   struct Refund {
-    let id: RefundID
+    let number: RefundNumber
     let amount: Money
     let at: Int64
     var isTakenBack = false
   }
 
   let number: Int
-  let payment: PaymentID
+  let trade: PaymentNumber
   let amount: Money
   let method: String
   let createdAt: Int64
@@ -272,9 +281,9 @@ final class Charge {
   /// That of a number which was closed before anybody created it.
   static let unknownMethod = "unknown"
 
-  init(number: Int, payment: PaymentID, amount: Money, method: String, createdAt: Int64, expiresAt: Int64) {
+  init(number: Int, trade: PaymentNumber, amount: Money, method: String, createdAt: Int64, expiresAt: Int64) {
     self.number = number
-    self.payment = payment
+    self.trade = trade
     self.amount = amount
     self.method = method
     self.createdAt = createdAt
@@ -285,6 +294,13 @@ final class Charge {
 
   /// How it stood then.
   func state(at moment: Int64) -> State { history.last { $0.at <= moment }?.state ?? history[0].state }
+
+  fileprivate func listRefunds(now: Int64) {
+    state.refunds = refunds.filter { !$0.isTakenBack }.map {
+      .init(reference: $0.number.text, number: $0.number, amount: $0.amount, isDispute: false)
+    }
+    history.append((now, state))
+  }
 
   /// What PayOnce asked to be returned, and was.
   var refunded: Int64 { refunds.filter { !$0.isTakenBack }.reduce(0) { $0 + $1.amount.amount } }

@@ -7,6 +7,8 @@ struct SimulatedProvider: Provider {
   let bank: SimulatedBank
   let life: NodeLife
   let world: World
+  /// Whether an operator asks, beside what is leased.
+  var isInquiry = false
 
   var name: ProviderName { bank.kind.name }
   var sheet: CapabilitySheet { bank.kind.sheet }
@@ -16,8 +18,8 @@ struct SimulatedProvider: Provider {
   func perform(_ call: Call) async -> Evidence {
     let request = request(of: call)
     guard !life.isOver else { return evidence(call, .notSent) }
-    world.auditor.leaves(call, from: self)
-    defer { world.auditor.ends(call) }
+    if !isInquiry { world.auditor.leaves(call, from: self) }
+    defer { if !isInquiry { world.auditor.ends(call) } }
     let (dice, weather, clock) = (world.dice, world.weather, world.clock)
     if world.isDown(bank.kind) || dice.happens(weather.refusesConnection) {
       world.tally.refusedConnections += 1
@@ -86,13 +88,13 @@ struct SimulatedProvider: Provider {
   // MARK: Encoding and decoding
 
   private func request(of call: Call) -> SimulatedBank.Request {
-    let id = call.payment
+    let trade = call.tradeNumber
     switch (call.kind, call.refund) {
     case (.charge, _): return .create(call)
-    case (.query, _): return .query(id)
-    case (.close, _): return .close(id)
-    case (.refund, let refund?): return .refund(refund.id, of: id, refund.amount)
-    case (.queryRefund, let refund?): return .queryRefund(refund.id, of: id)
+    case (.query, _): return .query(trade)
+    case (.close, _): return .close(trade)
+    case (.refund, let refund?): return .refund(refund.number, of: trade, refund.amount)
+    case (.queryRefund, let refund?): return .queryRefund(refund.number, of: trade)
     case (.refund, nil), (.queryRefund, nil): preconditionFailure("a refund's call has its refund")
     }
   }
@@ -101,11 +103,12 @@ struct SimulatedProvider: Provider {
     if let refund = call.refund {
       return .refund(.init(refund: refund.id, provider: name, call: call.number, verdict: verdict(reply, call)))
     }
-    var returns: [PaymentEvidence.Return] = []
-    if case .answer(.charge(let state)) = reply { returns = state.returns }
+    var state: Charge.State?
+    if case .answer(.charge(let answered)) = reply { state = answered }
     return .payment(
       .init(
-        payment: call.payment, provider: name, call: call.number, verdict: verdict(reply, call), returns: returns))
+        payment: call.payment, provider: name, call: call.number, verdict: verdict(reply, call),
+        capturedAt: state?.capturedAt, returns: state?.listed(by: bank.kind) ?? []))
   }
 
   private func verdict(_ reply: Reply, _ call: Call) -> PaymentEvidence.Verdict {

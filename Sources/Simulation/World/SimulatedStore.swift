@@ -7,7 +7,7 @@ import Synchronization
 package final class SimulatedStore: Sendable {
   struct Contents: Sendable {
     var orders: [OrderID: Order] = [:]
-    var references: [Reference: OrderID] = [:]
+    var numbers: [OrderNumber: OrderID] = [:]
     var events: [OrderID: [Event]] = [:]
     var feeds: [MerchantID: [Event]] = [:]
     var strays: [CaseID: Case] = [:]
@@ -17,19 +17,6 @@ package final class SimulatedStore: Sendable {
     var probe: Instant?
     /// When the first order is to be woken, or earlier.
     var earliestWake: Instant?
-  }
-  struct Reference: Hashable, Sendable {
-    let merchant: MerchantID
-    let text: String
-
-    init(merchant: MerchantID, text: String) {
-      self.merchant = merchant
-      self.text = text
-    }
-
-    fileprivate init(_ order: Order) {
-      self.init(merchant: order.registration.merchant, text: order.registration.reference)
-    }
   }
 
   private let contents = Mutex(Contents())
@@ -67,8 +54,10 @@ package final class SimulatedStore: Sendable {
         case .order(let id):
           add(contents.orders[id])
           if contents.orders[id] == nil { found.strays += contents.strays(of: id) }
-        case .reference(let merchant, let text):
-          add(contents.references[Reference(merchant: merchant, text: text)].flatMap { contents.orders[$0] })
+        case .number(let number):
+          let order = contents.order(.number(number))
+          add(order)
+          if order == nil { found.strays += contents.strays(of: OrderName.number(number).idOfStrays) }
         case .due(let now, let place, let limit, let share):
           let due = contents.due(now, after: place ?? .start, limit: limit, of: share)
           for order in due { add(order) }
@@ -93,6 +82,13 @@ package final class SimulatedStore: Sendable {
 }
 
 extension SimulatedStore.Contents {
+  fileprivate func order(_ name: OrderName) -> Order? {
+    switch name {
+    case .id(let id): orders[id]
+    case .number(let number): numbers[number].flatMap { orders[$0] }
+    }
+  }
+
   fileprivate func strays(of id: OrderID) -> [Case] {
     strays.values.filter { $0.id.order == id }.sorted { $0.id.ordinal < $1.id.ordinal }
   }
@@ -108,11 +104,11 @@ extension SimulatedStore.Contents {
 
   /// Whether the guards let it through.
   fileprivate func allows(_ changes: Changeset) -> Bool {
-    var named: [SimulatedStore.Reference: OrderID] = [:]
+    var named: [OrderNumber: OrderID] = [:]
     for change in changes.orders {
-      let (order, reference) = (change.after, SimulatedStore.Reference(change.after))
+      let order = change.after
       guard change.before == orders[order.id], order.keepsTheGuards,
-        [nil, order.id].contains(named.updateValue(order.id, forKey: reference) ?? references[reference])
+        [nil, order.id].contains(named.updateValue(order.id, forKey: order.number) ?? numbers[order.number])
       else { return false }
     }
     for stray in changes.strays where stray.resolvedAt != nil {
@@ -133,7 +129,7 @@ extension SimulatedStore.Contents {
     for change in changes.orders {
       let order = change.after
       orders[order.id] = order
-      references[SimulatedStore.Reference(order)] = order.id
+      numbers[order.number] = order.id
       if let wake = order.wakeAt { earliestWake = min(earliestWake ?? wake, wake) }
     }
     for (order, event) in changes.events {
@@ -159,11 +155,7 @@ extension SimulatedStore: Store {
 }
 
 extension SimulatedStore: Reading {
-  package func order(_ id: OrderID) async throws(Fault) -> Order? { self[id] }
-
-  package func order(merchant: MerchantID, reference: String) async throws(Fault) -> Order? {
-    look([.reference(merchant, reference)]).orders.first
-  }
+  package func order(_ name: OrderName) async throws(Fault) -> Order? { contents.withLock { $0.order(name) } }
 
   /// Nothing is moved out of it.
   package func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? { nil }
@@ -180,11 +172,13 @@ extension SimulatedStore: Reading {
   }
 
   package func orders(
-    payableFrom start: Instant, to end: Instant, after: OrderID?, of count: Int
+    payableFrom start: Instant, to end: Instant, paidSince: Instant, after: OrderID?, of count: Int
   ) async throws(Fault) -> (orders: [Order], unreadable: [UnreadableOrder], last: OrderID?) {
     contents.withLock { contents in
       let some = contents.orders.keys.filter { id in after.map { id > $0 } ?? true }.sorted().prefix(count)
-      let orders = some.compactMap { contents.orders[$0] }.filter { $0.wasPayable(from: start, to: end) }
+      let orders = some.compactMap { contents.orders[$0] }.filter {
+        $0.wasPayable(from: start, to: end, orPaidSince: paidSince)
+      }
       return (orders, [], some.last)
     }
   }

@@ -21,7 +21,7 @@ package struct Tally: Sendable {
   package var wrongClocks = 0
   package var storeFaults = 0
   package var forgottenStores = 0
-  package var unseenAfterForgetting = 0
+  package var found = 0
   package var virtualMilliseconds: Int64 = 0
   package var steps = 0
 
@@ -49,7 +49,7 @@ package struct Tally: Sendable {
     wrongClocks += other.wrongClocks
     storeFaults += other.storeFaults
     forgottenStores += other.forgottenStores
-    unseenAfterForgetting += other.unseenAfterForgetting
+    found += other.found
     virtualMilliseconds += other.virtualMilliseconds
     steps += other.steps
   }

@@ -12,6 +12,7 @@ final class World: @unchecked Sendable {
   var weather = Weather.calm
   var tally = Tally()
   private(set) var banks: [SimulatedBank] = []
+  private var shops: [Shop] = []
   private(set) var nodes: [Node] = []
   /// Every node that ever was: their tasks are unowned jobs, and end later than they do.
   private var remembered: [Node] = []
@@ -93,6 +94,7 @@ final class World: @unchecked Sendable {
       while executor.step(dice) {}
       // Nodes and what the clock still has to do know their world, and would keep it for ever.
       clock.forget()
+      shops = []
       nodes = []
       remembered = []
     } else {
@@ -112,6 +114,7 @@ final class World: @unchecked Sendable {
     await withTaskGroup(of: Void.self) { group in
       for number in 0..<plan.orders {
         let shop = Shop(number, in: self)
+        shops.append(shop)
         group.addTask {
           try? await self.clock.sleep(self.dice.within(0...self.plan.rush))
           await shop.live()
@@ -211,16 +214,46 @@ final class World: @unchecked Sendable {
     }
     nodes = [startNode(0, sweep: .seconds(30))]
     auditor.calmBegins()
-    // A day beyond the last deadline: by then the schedule has asked everybody.
-    let end = clock.now + Int64(plan.longestLife) * 1000 + 36 * 3_600_000
-    var rounds = 0
-    repeat {
-      try? await clock.sleep(600_000)
-      rounds += 1
-      await operate()
-    } while clock.now < end && (noticesUnderWay > 0 || !auditor.isAtRest(store.snapshot))
+    if tally.forgottenStores > 0 {
+      for shop in shops { _ = await shop.register() }
+      // Twice, since what was under way the first time is asked about by itself, and may have had a longer story.
+      for _ in 1...2 {
+        await findForgotten()
+        for shop in shops { await shop.askForRefundsAgain() }
+        await rest()
+      }
+    } else {
+      await rest()
+    }
     auditor.finish(store.snapshot)
     await nodes[0].stop()
+  }
+
+  /// Until nothing is under way.
+  private func rest() async {
+    // A day beyond the last deadline: by then the schedule has asked everybody.
+    let end = clock.now + Int64(plan.longestLife) * 1000 + 36 * 3_600_000
+    repeat {
+      try? await clock.sleep(600_000)
+      await operate()
+    } while clock.now < end && (noticesUnderWay > 0 || !auditor.isAtRest(store.snapshot))
+  }
+
+  /// What operators do after a restore, once the shops have registered again what was forgotten.
+  private func findForgotten() async {
+    let node = nodes[0]
+    let providers = banks.map { SimulatedProvider(bank: $0, life: node.life, world: self, isInquiry: true) }
+    let forgotten = ForgottenPayments(
+      reading: store, journal: node.engine.journal, providers: providers, numbering: .simulated,
+      clock: node.engine.clock)
+    let start = Instant(milliseconds: 0)
+    // Clocks differ.
+    let end = clock.instant.advanced(by: limits.schedule.leaseMargin)
+    let report = try? await forgotten.find(from: start, to: end, paidSince: start) { _ in }
+    if report?.isComplete != true || report?.unanswered != 0 {
+      auditor.fail("6: money is never lost from sight", "in the calm not everybody answers")
+    }
+    tally.found += report?.found ?? 0
   }
 
   /// Operators look at what waits for a person.
@@ -238,6 +271,15 @@ final class World: @unchecked Sendable {
       }
       if case .success = outcome, choice == .settledOutside { auditor.settledOutside(item) }
     }
+  }
+
+  /// Whether so many numbers before this one were never sent that operators do not come upon it.
+  func isBehindGap(_ trade: PaymentNumber) -> Bool {
+    trade.ordinal > ForgottenPayments.gap
+      && (1...ForgottenPayments.gap).allSatisfy { before in
+        let number = PaymentNumber(order: trade.order, ordinal: trade.ordinal - before)
+        return banks.allSatisfy { $0.charges(of: number).isEmpty }
+      }
   }
 
   // MARK: Asking nodes
@@ -276,15 +318,16 @@ final class World: @unchecked Sendable {
     notify(
       .payment(
         .init(
-          payment: charge.payment, provider: bank.kind.name, call: nil, verdict: bank.kind.verdict(state),
-          returns: state.returns)), isCertain: isCertain)
+          number: charge.trade, provider: bank.kind.name, verdict: bank.kind.verdict(state),
+          capturedAt: state.capturedAt, returns: state.listed(by: bank.kind))), isCertain: isCertain)
   }
 
-  func notifyFailedRefund(_ id: RefundID, from bank: SimulatedBank) {
+  func notifyFailedRefund(_ number: RefundNumber, of trade: PaymentNumber, from bank: SimulatedBank) {
     notify(
       .refund(
         .init(
-          refund: id, provider: bank.kind.name, call: nil, verdict: .failed(Failure(code: "taken_back", message: "")))),
+          number: number, of: trade, provider: bank.kind.name,
+          verdict: .failed(Failure(code: "taken_back", message: "")))),
       isCertain: true)
   }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import NIOCore
+import OrderRows
 import PaymentCore
 import PaymentEngine
 import Site
@@ -21,7 +22,8 @@ struct BenchServerCommand: AsyncParsableCommand {
       let address = try ListenAddress(listen, option: "--listen").reserved(option: "--listen")
       let opened = try store.location().open(lanes: lanes)
       let engine = Engine(
-        stores: opened.writing, accounts: [ProviderAccount(InstantProvider())], clock: SystemClock(), logger: logger)
+        stores: opened.writing, accounts: [ProviderAccount(InstantProvider())], numbering: .sha256,
+        clock: SystemClock(), logger: logger)
       let routes = Gate.routes(
         engine: engine, reading: opened.reading, directory: opened.directory, randomness: SystemRandomness(),
         publicURL: "http://\(address)", redirectOrigins: [], demo: nil)

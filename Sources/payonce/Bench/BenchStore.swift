@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import OrderRows
 import PaymentCore
 import PaymentEngine
 import Synchronization
@@ -22,7 +23,7 @@ struct InstantProvider: Provider {
 
   func read(_ notice: Notice, now: Instant) -> NoticeReading { .unverified }
 
-  static let rules = Rules(accounts: [ProviderAccount(InstantProvider()).account])
+  static let rules = Rules(accounts: [ProviderAccount(InstantProvider()).account], numbering: .sha256)
 }
 
 /// A store to measure on.
@@ -76,10 +77,11 @@ final class BenchStore: Sendable {
     let registration = Order.Registration(
       merchant: merchant, reference: reference, amount: Money(1999, Currency(code: "CNY")!),
       description: "A pound of tea", expiresIn: 86_400)
-    let id = OrderID(at: now, merchant: merchant, reference: registration.reference, random: dice.next())
+    let number = Numbering.sha256.order(registration)
+    let id = OrderID(at: now, number: number, random: dice.next())
     return decide(
-      nil, .register(registration, id: id, checkoutSecret: UInt128(dice.next())), by: .payOnce, now: now,
-      rules: InstantProvider.rules)
+      nil, .register(registration, number: number, id: id, checkoutSecret: UInt128(dice.next())), by: .payOnce,
+      now: now, rules: InstantProvider.rules)
   }
 
   /// A new random key.
@@ -118,7 +120,7 @@ struct EngineBench {
     let orders = try await store.register(payments)
     let counted = store.opened.writing.map { CountedStore($0) }
     let engine = Engine(
-      stores: counted, accounts: [ProviderAccount(InstantProvider())],
+      stores: counted, accounts: [ProviderAccount(InstantProvider())], numbering: .sha256,
       clock: SystemClock(), logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
     let threads = counted.indices.map { LaneThread(name: "lane \($0 + 1)") }
     let before = ResourceUse(log: try log())

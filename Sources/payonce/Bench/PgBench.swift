@@ -86,7 +86,7 @@ struct PgBench {
     """
     WITH n AS (SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex') AS id
       FROM generate_series(\(first), \(first + count - 1)) AS n),
-    o AS (INSERT INTO orders (id, lookup, merchant, reference, amount, currency, status, version, state)
+    o AS (INSERT INTO orders (id, number, merchant, reference, amount, currency, status, version, state)
       SELECT id, id, 'mer_pgbench', 'order-' || n, 1999, 'CNY', 'open', 1, \(registered) FROM n),
     w AS (INSERT INTO wakes SELECT \(deadline), id FROM n)
     INSERT INTO under_way SELECT 'mer_pgbench', id FROM n

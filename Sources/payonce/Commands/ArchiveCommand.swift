@@ -217,7 +217,7 @@ struct ArchiveCommand: AsyncParsableCommand {
       let known = try await MerchantsCommand.merchant(named: merchant, opened.directory)
       var ids: [OrderID] = []
       for reference in orders {
-        let name = OrderName.reference(known.id, reference)
+        let name = OrderName.number(Numbering.sha256.order(known.id, reference))
         let archived = try await opened.reading.archived(name)?.id
         guard let id = if let archived { archived } else { try await opened.stored.stored(name)?.id } else {
           throw SetupError("There never was an order of \(merchant) with this number: \(reference)")

@@ -39,8 +39,10 @@ struct ArchiveLine {
       let value = record[column.text]
       return switch column.text {
       case "id": (value as? String).flatMap { OrderID(text: $0) }.map(\.cell)
-      case "lookup":
-        .bytes(Order.lookup(MerchantID(record["merchant"] as? String ?? ""), record["reference"] as? String ?? ""))
+      case "number":
+        Numbering.sha256.order(
+          MerchantID(record["merchant"] as? String ?? ""), record["reference"] as? String ?? ""
+        ).cell
       case "state": (stored["state"] as? String).flatMap { Data(base64Encoded: $0) }.map { .bytes(Array($0)) }
       default: (value as? String).map(Cell.text) ?? (value as? NSNumber).map { .integer($0.int64Value) }
       }

@@ -6,6 +6,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOHTTP1
+import OrderRows
 import PaymentCore
 import PaymentEngine
 import Providers
@@ -106,8 +107,8 @@ struct ServeCommand: AsyncParsableCommand {
       } ?? []
     func newEngine() -> Engine {
       Engine(
-        stores: opened.writing, shared: location.isShared ? opened.reading : nil, accounts: accounts, limits: limits,
-        clock: SystemClock(), logger: logger)
+        stores: opened.writing, shared: location.isShared ? opened.reading : nil, accounts: accounts,
+        numbering: .sha256, limits: limits, clock: SystemClock(), logger: logger)
     }
     let engine = newEngine()
     var demo: DemoShop?

@@ -15,7 +15,10 @@ struct ShowCommand: AsyncParsableCommand {
       """)
 
   @Argument(
-    help: "An order, or a payment, refund, case or event of it, by its id; with --merchant the shop's own number.")
+    help: """
+      An order, or a payment, refund, case or event of it, by its id; or a payment by its number at its provider; with \
+      --merchant the shop's own number.
+      """)
   var order: String
   @Option(help: "The merchant, by name, whose own number it is.")
   var merchant: String?
@@ -43,8 +46,11 @@ struct ShowCommand: AsyncParsableCommand {
   }
 
   private func name(_ opened: OpenedStore) async throws -> OrderName {
-    guard let merchant else { return .id(try OrderID(named: order)) }
-    return .reference(try await MerchantsCommand.merchant(named: merchant, opened.directory).id, order)
+    guard let merchant else {
+      return try PaymentNumber(text: order).map { .number($0.order) } ?? .id(try OrderID(named: order))
+    }
+    return .number(
+      Numbering.sha256.order(try await MerchantsCommand.merchant(named: merchant, opened.directory).id, order))
   }
 }
 
@@ -95,7 +101,7 @@ struct RecordWriter {
   }
 
   /// The bytes that are no secret.
-  private static let known: Set<String> = ["lookup", "refused_keys"]
+  private static let known: Set<String> = ["number", "refused_keys"]
 
   /// Writes a text so that it does nothing to a terminal.
   private mutating func quote(_ text: String) {

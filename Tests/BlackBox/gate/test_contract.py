@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
 
-from support.gate import web
+from support.gate import number_of, web
 from support.machine import until
 
 
@@ -87,8 +87,8 @@ def test_a_tour(gate, document):
     call("GET", "/checkout/{token}", 200, [token])
     call("GET", "/checkout/{token}", 404, ["ck_x"])
     call("POST", "/checkout/{token}", 303, [token])
-    call("GET", "/return/{id}", 200, [payment["id"]])
-    call("POST", "/return/{id}", 303, [payment["id"]])
+    call("GET", "/return/{id}", 200, [payment["number"]])
+    call("POST", "/return/{id}", 303, [payment["number"]])
     call("POST", "/v1/payments/{id}/check", 200, [payment["id"]])
     call("POST", "/checkout/{token}/payments/{id}/close", 200, [token, payment["id"]])
     assert call("POST", "/v1/payments/{id}/close", 200, [payment["id"]]).json()["status"] == "closed"
@@ -139,17 +139,17 @@ def test_every_field_says_what_is_so(gate):
         return plain(document, began)
 
     opened = {
-        **body, "id": order["id"], "status": "open", "close_reason": None, "amount_refunded": 0, "duplicates_prevented": 0,
+        **body, "id": order["id"], "number": number_of(gate, order["id"]), "status": "open", "close_reason": None, "amount_refunded": 0, "duplicates_prevented": 0,
         "checkout_url": order["checkout_url"], "payment": None, "expires_at": ..., "created_at": ..., "paid_at": None,
         "closed_at": None}
     assert said(order) == opened
     acting = gate.pay(order, method="action").json()
-    back = f"{gate.url}/return/{acting['id']}"
+    back = f"{gate.url}/return/{acting['number']}"
     waiting = {
-        "id": f"pay_{order['id'][4:]}01", "order": order["id"], "provider": "sandbox", "method": "action", "amount": 1999,
+        "id": f"pay_{order['id'][4:]}01", "order": order["id"], "number": order["number"] + "01", "provider": "sandbox", "method": "action", "amount": 1999,
         "currency": "CNY", "amount_received": None, "currency_received": None, "amount_refunded": 0, "amount_refundable": 0,
         "status": "requires_action", "surplus": None, "captured_at": None, "unknown_since": None,
-        "next_action": {"type": "redirect", "url": f"{gate.bank.url}/pay/{acting['id']}?back={back}"}, "failure": None,
+        "next_action": {"type": "redirect", "url": f"{gate.bank.url}/pay/{acting['number']}?back={back}"}, "failure": None,
         "provider_reference": None, "close_requested_at": None, "expires_at": ..., "created_at": ..., "updated_at": ...}
     assert said(acting) == waiting
     assert said(gate.now(order)) == {**opened, "payment": waiting}
@@ -161,14 +161,14 @@ def test_every_field_says_what_is_so(gate):
 
     taken = gate.pay(order).json()
     paid = {
-        **waiting, "id": f"pay_{order['id'][4:]}02", "method": "ok", "amount_received": 1999, "currency_received": "CNY",
+        **waiting, "id": f"pay_{order['id'][4:]}02", "number": order["number"] + "02", "method": "ok", "amount_received": 1999, "currency_received": "CNY",
         "amount_refundable": 1999, "status": "succeeded", "captured_at": ..., "next_action": None}
     assert said(taken) == paid
     refunds = f"/v1/payments/{taken['id']}/refunds"
     refund = gate.call("POST", refunds, json={"amount": 99, "reason": "chipped"}, headers={"Idempotency-Key": "1"}).json()
     assert said(refund) == {
         "id": f"ref_{order['id'][4:]}01", "payment": taken["id"], "order": order["id"], "amount": 99, "currency": "CNY",
-        "cause": "requested", "reason": "chipped", "status": "succeeded", "failure": None, "unknown_since": None,
+        "number": gate.bank.returned(order)[0]["id"], "cause": "requested", "reason": "chipped", "status": "succeeded", "failure": None, "unknown_since": None,
         "created_at": ..., "updated_at": ...}
     assert said(gate.now(order)) == {
         **opened, "status": "paid", "amount_refunded": 99, "duplicates_prevented": 1, "paid_at": ...,
@@ -181,7 +181,8 @@ def test_every_field_says_what_is_so(gate):
     gate.bank.faults(lose_request=1)
     number = gate.pay(doubtful, method="declined", wait=0).json()["id"]
     doubt = until(lambda: (it := gate.get(f"/v1/payments/{number}"))["unknown_since"] and it, what="the doubt")
-    tried = {**waiting, "id": f"pay_{doubtful['id'][4:]}01", "order": doubtful["id"], "method": "declined", "next_action": None}
+    tried = {**waiting, "id": f"pay_{doubtful['id'][4:]}01", "order": doubtful["id"],
+             "number": doubtful["number"] + "01", "method": "declined", "next_action": None}
     assert said(doubt) == {**tried, "status": "processing", "unknown_since": ...}
     gate.bank.faults()
     declined = until(lambda: (it := gate.get(f"/v1/payments/{number}"))["failure"] and it, 60, "the refusal")

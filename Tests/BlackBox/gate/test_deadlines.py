@@ -31,7 +31,7 @@ def test_deadlines(tmp_path):
 
         closed = gate.until_status(waiting, "closed", 60)
         assert closed["close_reason"] == "expired" and closed["payment"] is None
-        charge = next(c for c in gate.bank.books()["charges"] if c["id"] == payments["waiting"]["id"])
+        charge = next(c for c in gate.bank.books()["charges"] if c["id"] == payments["waiting"]["number"])
         assert charge["status"] == "closed", "closed at the bank before it was closed here"
         assert gate.until_status(untouched, "closed")["close_reason"] == "expired"
         assert gate.pay(untouched).json()["code"] == "order_closed"

@@ -23,7 +23,7 @@ KEY = "a-key-of-the-bank-0123"
 
 def forged(gate, payment, secret=EVERYBODY_KNOWS):
     """A notice that says that a payment is paid, as somebody with this secret would send it."""
-    body = json.dumps({"id": payment["id"], "currency": "CNY", "method": "action", "status": "succeeded",
+    body = json.dumps({"id": payment["number"], "currency": "CNY", "method": "action", "status": "succeeded",
                        "amount_captured": 1999})
     now = str(int(time.time()))
     code = hmac.new(base64.b64decode(secret[6:]), f"msg_1.{now}.{body}".encode(), hashlib.sha256).digest()
@@ -63,7 +63,7 @@ def test_the_secret_of_its_own_bank_is_nobody_elses(own):
     payment = gate.pay(gate.order(), method="action").json()
     assert forged(gate, payment) == 401
     # The bank's own notices come home.
-    httpx.post(f"{gate.bank.url}/pay/{payment['id']}", data={"action": "pay"})
+    httpx.post(f"{gate.bank.url}/pay/{payment['number']}", data={"action": "pay"})
     order = gate.until_status({"id": payment["order"]}, "paid")
     assert order["payment"]["id"] == payment["id"]
 
@@ -153,7 +153,7 @@ def test_the_banks_key_opens_its_faults_and_books(tmp_path):
         assert httpx.get(f"{bank.url}/books", headers=headers).json() == {"charges": [], "refunds": []}
         # What buyers and the gate need, and the demo of a gate that has the key.
         payment = gate.pay(gate.order(), method="action").json()
-        assert httpx.get(f"{bank.url}/pay/{payment['id']}").status_code == 200
+        assert httpx.get(f"{bank.url}/pay/{payment['number']}").status_code == 200
         assert forged(gate, payment) == 401 and forged(gate, payment, MINE) == 204
         path = web.post(f"{gate.url}/demo/orders", data={"product": "tea"}).headers["location"]
         assert until(lambda: web.get(f"{gate.url}{path}/live").json()["network"]) == "good"

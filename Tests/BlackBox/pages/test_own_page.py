@@ -95,7 +95,7 @@ def test_a_code_and_a_change_of_mind(gate, allowed):
         # To the bank, and from there to PayOnce, which says how things stand and leads back to the shop.
         until(lambda: driver.current_url.startswith(gate.bank.url), what="the bank's page")
         click(driver, "button[value=pay]")
-        until(lambda: driver.current_url.startswith(f"{gate.url}/return/pay_"), what="the way back")
+        until(lambda: driver.current_url.startswith(f"{gate.url}/return/p"), what="the way back")
         until_page(lambda: find(driver, "h1").text.endswith("Paid"), what="the payment")
         assert find(driver, "#back").get_attribute("href") == f"{allowed.origin}/?reference={order['reference']}"
         driver.get(allowed.page(gate, order))

@@ -100,7 +100,7 @@ def settled(gate):
 
 def back(gate, order):
     """What is shown to another browser than the one that went to the provider."""
-    return f"{gate.url}/return/{gate.get('/v1/orders/' + order['id'] + '/payments')['data'][0]['id']}"
+    return f"{gate.url}/return/{gate.get('/v1/orders/' + order['id'] + '/payments')['data'][0]['number']}"
 
 
 def in_doubt(gate):

@@ -105,7 +105,7 @@ def test_the_bank_does_not_see_the_buyers_secret(gate):
         choose(driver, "action")
         press(driver)
         until(lambda: driver.current_url.startswith(gate.bank.url), what="the bank's page")
-        payment = payments(gate, order)[0]["id"]
+        payment = payments(gate, order)[0]["number"]
         secret = order["checkout_url"].rsplit("/", 1)[1][29:]
         assert secret not in driver.current_url + driver.page_source
         assert f"back={gate.url}/return/{payment}" in driver.current_url
@@ -142,7 +142,7 @@ def test_the_way_back_from_another_site_by_a_form(gate, has_scripts):
         press(driver)
         until(lambda: driver.current_url.startswith(gate.bank.url), what="the bank's page")
         payment = payments(gate, order)[0]
-        bank.back = f"{gate.url}/return/{payment['id']}"
+        bank.back = f"{gate.url}/return/{payment['number']}"
         gate.bank.cashier(payment, "pay")
         # By this name it is another site.
         driver.get(f"http://localhost:{bank.server_port}/")
@@ -159,7 +159,7 @@ def test_the_way_back_in_another_browser(gate):
     payment = gate.pay(order, method="action").json()
     secret = order["checkout_url"].rsplit("/", 1)[1][29:]
     with browser(lag=None) as driver:
-        driver.get(f"{gate.url}/return/{payment['id']}?status=paid&lang=en")
+        driver.get(f"{gate.url}/return/{payment['number']}?status=paid&lang=en")
         assert find(driver, "h1").text == "Not confirmed yet" and "paid" not in find(driver, "#state").text.lower()
         gate.bank.cashier(payment, "pay")
         # By itself.
@@ -175,20 +175,21 @@ def test_the_way_back_in_another_browser(gate):
     other = gate.order()["checkout_url"].rsplit("/", 1)[1]
     made_up = order["checkout_url"].rsplit("/", 1)[1][:29] + "0" * 26
     for token in (other, made_up, "x"):
-        answer = web.get(f"{gate.url}/return/{payment['id']}", headers={"Cookie": f"payonce_back={token}"})
+        answer = web.get(f"{gate.url}/return/{payment['number']}", headers={"Cookie": f"payonce_back={token}"})
         assert answer.status_code == 200 and "Paid" in answer.text and secret not in answer.text
-    for unknown in (payment["id"][:-2] + "99", "pay_x"):
-        assert web.get(f"{gate.url}/return/{unknown}").status_code == 404
-    assert web.post(f"{gate.url}/return/pay_x").status_code == 404
+    for unknown, words in ((payment["number"][:-2] + "99", "do not pay again"), ("p_x", "no such order")):
+        answer = web.get(f"{gate.url}/return/{unknown}")
+        assert answer.status_code == 404 and words in answer.text
+    assert web.post(f"{gate.url}/return/p_x").status_code == 404
 
     declined = gate.order(cancel_url="https://shop.example/cart")
-    number = gate.pay(declined, method="declined").json()["id"]
+    number = gate.pay(declined, method="declined").json()["number"]
     page = web.get(f"{gate.url}/return/{number}").text
     assert "The bank declined" in page and "go back to the page on which you began" in page
     assert "https://shop.example/cart?reference=" in page
     doubtful = gate.order(return_url="https://shop.example/thanks")
     gate.bank.faults(lose_request=1)
-    number = gate.pay(doubtful, wait=0).json()["id"]
+    number = gate.pay(doubtful, wait=0).json()["number"]
     page = web.get(f"{gate.url}/return/{number}").text
     assert "Do not pay again" in page and "shop.example" not in page
 
@@ -201,7 +202,7 @@ def test_the_way_back_is_remembered_securely(tmp_path):
         order = gate.order()
         answer = web.post(f"{gate.url}/checkout/{order['checkout_url'].rsplit('/', 1)[1]}/payments",
                           data={"idempotency_key": "k", "method": "sandbox:action"})
-        payment = payments(gate, order)[0]["id"]
+        payment = payments(gate, order)[0]["number"]
         assert answer.status_code == 303 and answer.headers["location"].endswith(f"?back=https://pay.example/return/{payment}")
         cookie = answer.headers["set-cookie"].split("; ")
         assert cookie[0] == f"payonce_back={order['checkout_url'].rsplit('/', 1)[1]}"

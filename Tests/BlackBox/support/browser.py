@@ -14,7 +14,7 @@ from selenium.common.exceptions import (
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from support.gate import Gate, web
+from support.gate import Gate, charges_of, number_of, web
 from support.machine import until
 
 # Notes down every change of what a page shows: PayOnce's own, and the one of docs/guides/own-page.md. The console is the one
@@ -186,7 +186,8 @@ class Truth:
         self.events = None
         for gate in Gate.all:
             answer = gate.call("GET", f"/v1/orders/{order}/events")
-            charges = [it for it in gate.bank.books()["charges"] if it["id"][4:30] == order[4:]]
+            number = number_of(gate, order)
+            charges = charges_of({"number": number}, gate.bank.books()) if number else []
             if answer.status_code == 200:
                 self.events = [(it["type"], it["data"].get("payment"), moment(it["created_at"]))
                                for it in answer.json()["data"]]

@@ -1,7 +1,9 @@
 """The built program as its users meet it: `payonce serve`, a bank in another process, a store on disk."""
 
 import functools
+import hashlib
 import itertools
+import json
 import os
 import re
 import signal
@@ -61,6 +63,28 @@ class Process:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) // 1024
 
 
+def order_number(merchant, reference):
+    """What providers are told of an order, by its merchant's id and its shop's own number: computed anew."""
+    digest = int.from_bytes(hashlib.sha256(f"{merchant}\0{reference}".encode()).digest()[:16])
+    letters = "0123456789abcdefghjkmnpqrstvwxyz"
+    return "p" + "".join(letters[digest >> 5 * place & 31] for place in reversed(range(26)))
+
+
+def number_of(gate, order):
+    """The same of any merchant's order, by its id; None where the store does not have it."""
+    shown = subprocess.run(
+        [str(PROGRAM), "show", order, "--store", gate.store], capture_output=True, text=True, timeout=40)
+    if shown.returncode:
+        return None
+    record = json.loads(shown.stdout)
+    return order_number(record["merchant"], record["reference"])
+
+
+def charges_of(order, books):
+    """The charges of an order, in whichever state: their numbers begin with its own."""
+    return [charge for charge in books["charges"] if charge["id"].startswith(order["number"])]
+
+
 class Bank:
     def __init__(self, folder):
         self.port = free_port()
@@ -77,12 +101,10 @@ class Bank:
 
     def taken(self, order):
         """The charges of an order that took money."""
-        body = order["id"][4:]
-        return [c for c in self.books()["charges"] if c["id"][4:30] == body and c["status"] == "succeeded"]
+        return [c for c in charges_of(order, self.books()) if c["status"] == "succeeded"]
 
     def returned(self, order):
-        body = order["id"][4:]
-        return [r for r in self.books()["refunds"] if r["id"][4:30] == body]
+        return [r for r in self.books()["refunds"] if r["charge"].startswith(order["number"])]
 
     def kept(self, order):
         """What the order keeps by the bank's own books, in minor units."""
@@ -93,7 +115,7 @@ class Bank:
 
     def cashier(self, payment, action):
         data = {"action": action}
-        return httpx.post(f"{self.url}/pay/{payment['id']}", data=data, timeout=40)
+        return httpx.post(f"{self.url}/pay/{payment['number']}", data=data, timeout=40)
 
 
 class Gate:

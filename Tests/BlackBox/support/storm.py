@@ -141,7 +141,7 @@ class Storm:
         troubles = self._troubles(self.orders, listing)
         assert not troubles, "it was well, and is not any more:\n" + "\n".join(troubles[:5])
         books = Books(self.bank.books())
-        strangers = set(books.taken) - {order["id"] for order in self.orders}
+        strangers = set(books.taken) - {order["number"] for order in self.orders}
         # An order whose registration was never answered cannot have been paid.
         assert not strangers, f"money was taken for {strangers}, and nobody was told of them"
         self._hold_answers()
@@ -173,16 +173,16 @@ class Storm:
         if numbers != list(range(1, len(numbers) + 1)):
             return f"its events are {numbers}"
         owed = order["amount"] - now["amount_refunded"] if kept else 0
-        if books.kept(order["id"]) != owed:
-            return f"the bank keeps {books.kept(order['id'])}, and it says {owed}: {payments} {refunds}"
+        if books.kept(order["number"]) != owed:
+            return f"the bank keeps {books.kept(order['number'])}, and it says {owed}: {payments} {refunds}"
         for payment in payments:
-            charge = books.charges.get(payment["id"])
+            charge = books.charges.get(payment["number"])
             if charge and charge["status"] in ("pending", "requires_action"):
                 return f"{payment['id']} is {payment['status']}, and its charge {charge['status']}"
-            if payment["surplus"] and books.kept(order["id"], payment["id"]) != 0:
+            if payment["surplus"] and books.kept(order["number"], payment["number"]) != 0:
                 return f"surplus {payment['id']} was not returned, or more of it"
         for payment in kept:
-            returned = [r["amount"] for r in books.returned.get(order["id"], []) if r["charge"] == payment["id"]]
+            returned = [r["amount"] for r in books.returned.get(order["number"], []) if r["charge"] == payment["number"]]
             if returned != ([300] if payment["id"] in self.asked and returned else []):
                 return f"{returned} went back of the kept {payment['id']}"
         return None
@@ -213,18 +213,18 @@ class Storm:
 
 
 class Books:
-    """A bank's listing, by order and by payment. Ids at the bank begin with the order's."""
+    """A bank's listing, by order and by payment. Numbers at the bank begin with the order's."""
 
     def __init__(self, listing):
         self.charges = {charge["id"]: charge for charge in listing["charges"]}
         self.tried, self.taken, self.returned = {}, {}, {}
         for charge in listing["charges"]:
-            order = "ord_" + charge["id"][4:30]
+            order = charge["id"][:27]
             self.tried.setdefault(order, []).append(charge)
             if charge["status"] == "succeeded":
                 self.taken.setdefault(order, []).append(charge)
         for refund in listing["refunds"]:
-            self.returned.setdefault("ord_" + refund["id"][4:30], []).append(refund)
+            self.returned.setdefault(refund["charge"][:27], []).append(refund)
 
     def kept(self, order, payment=None):
         taken = [c for c in self.taken.get(order, []) if payment in (None, c["id"])]

@@ -1,6 +1,7 @@
 import HTTPTypes
 import PaymentCore
 import PaymentEngine
+import Simulation
 import Testing
 
 /// A provider sends a notice again until it is acknowledged: so nothing is acknowledged that is not stored.
@@ -14,10 +15,10 @@ import Testing
       house.bank.answer(charges: .pending(.redirect(url: "https://bank.example/")))
       house.bank.answer(queries: .pending(nil))
       let order = try await visitor.order("a")
-      let payment = try #require(PaymentID(text: try await visitor.pay(order, key: "k")["id"]))
+      let payment = try #require(PaymentNumber(text: try await visitor.pay(order, key: "k")["number"]))
       let paid = PaymentEvidence.Verdict.succeeded(Money(1999, Currency(code: "CNY")!))
       house.bank.send(
-        .evidence(.payment(.init(payment: payment, provider: house.bank.name, call: nil, verdict: paid))))
+        .evidence(.payment(.init(number: payment, provider: house.bank.name, verdict: paid))))
       house.store.fail(fault)
       let refused = try await visitor.post(Self.path, "{}")
       #expect(refused.status == 503 && refused.headers[.retryAfter] != nil, "\(refused.status) \(refused.text)")
@@ -37,9 +38,9 @@ import Testing
       let answer = try await visitor.post(Self.path, "{}")
       #expect(answer.status == 204 && answer.text.isEmpty)
       // About nothing of this bank's here: sending it again would not help.
-      let order = OrderID(at: house.clock.now(), merchant: LivingHouse.merchant, reference: "z", random: 1)
+      let order = Numbering.simulated.order(LivingHouse.merchant, "z")
       let nobodys = PaymentEvidence(
-        payment: PaymentID(order: order, ordinal: 1), provider: house.bank.name, call: nil, verdict: .closed)
+        number: PaymentNumber(order: order, ordinal: 1), provider: house.bank.name, verdict: .closed)
       house.bank.send(.evidence(.payment(nobodys)))
       #expect(try await visitor.post(Self.path, "{}").status == 204)
     }

@@ -6,9 +6,7 @@ import Testing
 @Suite struct AddressBrakeTests {
   private static let robot: [UInt8] = [203, 0, 113, 7]
   private static let payment = PaymentID(
-    order: OrderID(
-      at: Instant(milliseconds: 1_795_000_000_000), merchant: MerchantID("mer_a"), reference: "r", random: 1),
-    ordinal: 1)
+    order: OrderID(at: Instant(milliseconds: 1_795_000_000_000), number: OrderNumber(bits: 1), random: 1), ordinal: 1)
 
   /// A try whose payment ends in this way; what the brake finds out about those before it, where it looks.
   /// - Returns: after how many seconds it may be made, if not now.

@@ -25,7 +25,8 @@ import Testing
     order.payments[0].put(.succeeded(.init(order.registration.amount, surplus: .mismatch)))
     order.refunds = [
       Refund(
-        id: RefundID(order: order.id, ordinal: 1), payment: payment, key: nil, amount: order.registration.amount,
+        id: RefundID(order: order.id, ordinal: 1), number: RefundNumber(bits: 1), payment: payment, key: nil,
+        amount: order.registration.amount,
         asked: nil, cause: .surplus, reason: nil, createdAt: order.createdAt)
     ]
     return order
@@ -70,7 +71,8 @@ import Testing
     order.payments[0].put(.succeeded(.init(order.registration.amount, surplus: nil)))
     order.refunds = refunds.enumerated().map { index, refund in
       var made = Refund(
-        id: RefundID(order: order.id, ordinal: index + 1), payment: order.payments[0].id, key: nil,
+        id: RefundID(order: order.id, ordinal: index + 1), number: RefundNumber(bits: UInt128(index)),
+        payment: order.payments[0].id, key: nil,
         amount: Money(refund.0, order.registration.amount.currency), asked: nil, cause: .requested, reason: nil,
         createdAt: order.createdAt)
       switch refund.1 {
