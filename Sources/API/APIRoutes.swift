@@ -21,8 +21,8 @@ package struct APIRoutes {
   }
 
   package func add(to routes: Routes) {
-    let shops = ShopRoutes(
-      routes: routes, keys: KeyRing(directory: directory, clock: engine.clock), reading: reading)
+    let keys = KeyRing(directory: directory, clock: engine.clock)
+    let shops = ShopRoutes(routes: routes, keys: keys, reading: reading)
     OrderRoutes(engine: engine, reading: reading, randomness: randomness, rendering: rendering).add(to: shops)
     PaymentRoutes(
       reading: reading, rendering: rendering,
@@ -30,6 +30,8 @@ package struct APIRoutes {
     ).add(to: shops)
     RefundRoutes(engine: engine, reading: reading, rendering: rendering).add(to: shops)
     EventRoutes(reading: reading, rendering: rendering).add(to: shops)
+    OperatorRoutes(engine: engine, reading: reading, directory: directory, rendering: rendering, keys: keys)
+      .add(to: routes)
     NoticeRoutes(engine: engine).add(to: routes)
     HealthRoutes(engine: engine, directory: directory).add(to: routes)
   }

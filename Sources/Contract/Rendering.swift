@@ -22,7 +22,7 @@ package struct Rendering: Sendable {
     }
   }
 
-  private func document(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
+  package func document(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
     var writer = JSONWriter()
     writer.object(body)
     return writer.bytes

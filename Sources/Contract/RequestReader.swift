@@ -120,6 +120,13 @@ package struct RequestReader {
     return nil
   }
 
+  package mutating func requiredWord<Word: RawRepresentable<String> & CaseIterable>(_ name: String) -> Word? {
+    let count = errors.count
+    if let word: Word = word(name) { return word }
+    if errors.count == count { fail(name, "is required") }
+    return nil
+  }
+
   /// An object of texts: at most 20 members, with names of 1 to 40 and values of at most 500 Unicode scalars.
   package mutating func texts(_ name: String) -> Fields {
     guard let value = member(name) else { return Fields() }

@@ -80,6 +80,23 @@ package struct RequestRefund {
   }
 }
 
+/// The body of `POST /v1/operator/cases/{id}/resolve`.
+package struct ResolveCase {
+  package let choice: Case.Choice
+  package let note: String?
+
+  package init(body: some Collection<UInt8>) throws(Refusal) {
+    var reader = try RequestReader(body: body)
+    let choice: Case.Choice? = reader.requiredWord("choice")
+    note = reader.text("note", maximum: Self.longestNote)
+    try reader.finish()
+    self.choice = choice!
+  }
+
+  /// In characters.
+  package static let longestNote = 500
+}
+
 /// The check of a request that has no fields: the body must be empty or an empty object.
 package enum NoFields {
   package static func check(body: some Collection<UInt8>) throws(Refusal) { try RequestReader(body: body).finish() }

@@ -53,7 +53,7 @@ extension Waiting {
     }
     self.init(
       kind: kind, order: id, id: text, merchant: row.text(at: next + 2), reference: row.text(at: 3),
-      provider: provider, reason: item?.reason.rawValue, note: item?.note, since: Instant(milliseconds: since))
+      provider: provider, item: item, since: Instant(milliseconds: since))
   }
 
   /// - Parameter row: of `selectStrays`. A case that cannot be read waits, too: what it says of itself is left out.
@@ -65,8 +65,7 @@ extension Waiting {
     let item = try? Case(row)
     self.init(
       kind: .openCase, order: order, id: id.text, merchant: nil,
-      reference: nil, provider: item?.provider, reason: item?.reason.rawValue, note: item?.note,
-      since: Instant(milliseconds: openedAt))
+      reference: nil, provider: item?.provider, item: item, since: Instant(milliseconds: openedAt))
   }
 
   /// Open cases of both kinds as one list.

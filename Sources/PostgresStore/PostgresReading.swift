@@ -25,6 +25,14 @@ package struct PostgresReading: Reading {
     }
   }
 
+  package func stray(_ id: CaseID) async throws(Fault) -> Case? {
+    let statement = PostgresStatement(
+      name: "stray", sql: "SELECT \(Columns.strays.list) FROM strays WHERE id = $1::bytea AND ordinal = $2::bigint")
+    return try await readers.read([PostgresCall(statement, [id.order.argument, "\(id.ordinal)"])]) { results in
+      try results[0].rows.first.map { try Case($0) }
+    }
+  }
+
   package func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {

@@ -125,6 +125,10 @@ package final class PostgresStore: Store {
       try loaded.note(scopes, more[0].rows)
       loaded.addStrays(more[1])
     }
+    let archived = loaded.archived.values.map(\.id).filter { id in !ids.contains(id) }
+    if !archived.isEmpty {
+      loaded.addStrays(try session.connection.run([Self.strays(archived)], within: PostgresSession.limit)[0])
+    }
     var stale: [StaleWake] = []
     let byID = Dictionary(loaded.orders.map { ($0.id, $0) }) { first, _ in first }
     for (result, due) in zip(results[orders].suffix(due.count), due) {

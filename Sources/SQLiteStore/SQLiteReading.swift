@@ -18,6 +18,15 @@ package struct SQLiteReading: Reading {
     try await database.read { try $0.archivedOrder(name.column) }
   }
 
+  package func stray(_ id: CaseID) async throws(Fault) -> Case? {
+    try await database.read { database in
+      var found: Case?
+      let sql = "SELECT \(Columns.strays.list) FROM strays WHERE id = ? AND ordinal = ?"
+      try database.cachedStatement(sql: sql).run([id.order, id.ordinal]) { found = try Case($0) }
+      return found
+    }
+  }
+
   package func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {

@@ -28,31 +28,62 @@ package final class KeyRing: Sendable {
   /// The merchant whose key is in the `Authorization` header.
   /// - Throws: the refusal `unauthorized`, which says what is wrong with the header; or a fault.
   package func merchant(of request: Request) async throws -> MerchantID {
-    guard let header = request.headers[.authorization] else { throw Self.unauthorized("There is none.") }
-    guard header.utf8.prefix(7).elementsEqual("bearer ".utf8, by: { $0 | 0x20 == $1 }) else {
-      throw Self.unauthorized("The scheme must be Bearer: what is sent has another one, or none.")
+    guard case .merchant(let merchant, _) = try await holder(of: request, .merchant) else {
+      throw Kind.merchant.unknown
     }
-    let text = String(header.utf8.dropFirst(7).drop { $0 == UInt8(ascii: " ") }) ?? ""
-    guard let shown = AccessKey(text: text) else {
-      throw Self.unauthorized(
-        "What is sent is no key: those are sk_ and 48 characters, as `payonce keys create` prints them.")
-    }
-    guard !shown.isOperators else {
-      throw Self.unauthorized(
-        "What is sent is an operator's login, not a shop's API key: `payonce keys create --merchant NAME` makes one.")
-    }
-    guard let stored = try await key(shown.id), Self.isEqual(stored.hash, shown.hash),
-      case .merchant(let merchant, _) = stored.holder
-    else {
-      throw Self.unauthorized(
-        "The key that is sent is not known here: `payonce keys list` shows those of this server's store.")
-    }
-    guard stored.revokedAt == nil else { throw Self.unauthorized("The key that is sent was revoked.") }
     return merchant
   }
 
-  private static func unauthorized(_ what: String) -> Refusal {
-    Refusal(.unauthorized, "Send an API key: Authorization: Bearer sk_… \(what)")
+  /// The operator whose login is in the `Authorization` header, by name.
+  /// - Throws: as `merchant(of:)`.
+  package func `operator`(of request: Request) async throws -> String {
+    guard case .operator(let name) = try await holder(of: request, .operator) else { throw Kind.operator.unknown }
+    return name
+  }
+
+  private enum Kind {
+    case merchant, `operator`
+
+    func unauthorized(_ what: String) -> Refusal {
+      switch self {
+      case .merchant: Refusal(.unauthorized, "Send an API key: Authorization: Bearer sk_… \(what)")
+      case .operator: Refusal(.unauthorized, "Send an operator's login: Authorization: Bearer op_… \(what)")
+      }
+    }
+
+    var unknown: Refusal {
+      unauthorized("The key that is sent is not known here: `payonce keys list` shows those of this server's store.")
+    }
+
+    var malformed: Refusal {
+      let prefix = self == .merchant ? "sk_" : "op_"
+      return unauthorized(
+        "What is sent is no key: those are \(prefix) and 48 characters, as `payonce keys create` prints them.")
+    }
+
+    var others: Refusal {
+      switch self {
+      case .merchant:
+        unauthorized(
+          "What is sent is an operator's login, not a shop's API key: `payonce keys create --merchant NAME` makes one.")
+      case .operator:
+        unauthorized(
+          "What is sent is a shop's API key, not an operator's login: `payonce keys create --operator NAME` makes one.")
+      }
+    }
+  }
+
+  private func holder(of request: Request, _ kind: Kind) async throws -> StoredKey.Holder {
+    guard let header = request.headers[.authorization] else { throw kind.unauthorized("There is none.") }
+    guard header.utf8.prefix(7).elementsEqual("bearer ".utf8, by: { $0 | 0x20 == $1 }) else {
+      throw kind.unauthorized("The scheme must be Bearer: what is sent has another one, or none.")
+    }
+    let text = String(header.utf8.dropFirst(7).drop { $0 == UInt8(ascii: " ") }) ?? ""
+    guard let shown = AccessKey(text: text) else { throw kind.malformed }
+    guard shown.isOperators == (kind == .operator) else { throw kind.others }
+    guard let stored = try await key(shown.id), Self.isEqual(stored.hash, shown.hash) else { throw kind.unknown }
+    guard stored.revokedAt == nil else { throw kind.unauthorized("The key that is sent was revoked.") }
+    return stored.holder
   }
 
   private func key(_ id: String) async throws(Fault) -> StoredKey? {

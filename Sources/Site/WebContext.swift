@@ -39,6 +39,7 @@ package struct WebContext: RequestContext {
       return "This is no order's id: those are ord_ and 26 characters. By your own number an order is found with "
         + "GET /v1/orders?reference=\(isPlain ? text : "…")"
     case is PaymentID.Type: return "This is no payment's id: those are pay_ and 28 characters."
+    case is CaseID.Type: return "This is no case's id: those are cas_ and 28 characters."
     case is RefundID.Type: return "This is no refund's id: those are ref_ and 28 characters."
     default: return "There is no such resource."
     }

@@ -17,7 +17,7 @@ struct PayOnce: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, BankCommand.self, KeysCommand.self, MerchantsCommand.self, OriginsCommand.self,
-      DoctorCommand.self, StuckCommand.self, ShowCommand.self, ExportCommand.self,
+      DoctorCommand.self, StuckCommand.self, CasesCommand.self, ShowCommand.self, ExportCommand.self,
       ArchiveCommand.self, CopyStoreCommand.self,
       FindForgottenCommand.self,
       BenchCommand.self,

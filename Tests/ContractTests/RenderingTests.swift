@@ -102,7 +102,8 @@ import Testing
     let open = Self.story()
     let id = open.order.id.text
     var expected = [
-      "id": id, "reference": "r 1", "amount": "1999", "currency": "CNY", "description": "绿茶 \"tea\"", "status": "open",
+      "id": id, "number": open.order.number.text, "reference": "r 1", "amount": "1999", "currency": "CNY",
+      "description": "绿茶 \"tea\"", "status": "open",
       "close_reason": "null", "amount_refunded": "0", "duplicates_prevented": "0", "late_payment": "accept",
       "checkout_url": "https://pay.example/checkout/\(open.order.checkoutToken.text)",
       "return_url": "https://shop.example/back", "cancel_url": "https://shop.example/cart",

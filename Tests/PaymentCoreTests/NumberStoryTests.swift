@@ -113,12 +113,132 @@ import Testing
     #expect(story.order!.cases[0].payment == PaymentID(order: OrderStory.id, ordinal: 2))
   }
 
-  @Test func aStrayThatWasSettledIsNotTakenInAgain() {
-    var came = strays([said(Self.trade)])
-    let choose = Command.resolve(came[0].id, .settledOutside)
-    came = decide(nil, strays: came, choose, by: .operator("ann"), now: OrderStory.start, rules: open().rules).strays
+  /// The operator sent the money back by other means, or has only seen the case; then the shop registers the order again.
+  @Test func whatAPersonDecidedAboutAStrayHolds() {
+    func decided(_ choice: Case.Choice) -> OrderStory {
+      let came = strays([said(Self.trade)])
+      let resolved = decide(
+        nil, strays: came, .resolve(came[0].id, choice, note: "by hand"), by: .operator("ann"), now: OrderStory.start,
+        rules: open().rules
+      ).strays
+      var (story, settled) = registered(resolved)
+      #expect(settled.isEmpty && story.calling() == .query)
+      story.answer(.succeeded(OrderStory.price))
+      return story
+    }
+    var story = decided(.settledOutside)
+    #expect(story.order!.status == .open && story.payment().surplus == .late, "it pays for nothing")
+    #expect(story.order!.refunds.map(\.failureBasis) == [.settled] && story.callingRefund() == nil)
+    #expect(story.order!.cases.map(\.choice) == [.settledOutside] && story.order!.cases[0].resolvedBy == "ann")
+    story.pay("a")
+    #expect(story.calling(2) == .charge, "and the buyer can pay, under another number")
+    story = decided(.acknowledge)
+    #expect(story.order!.status == .paid, "it was only seen")
+  }
+
+  @Test func moneyThatAPersonReturnedPaysForNothingAlsoInItsOrder() {
+    var story = open()
+    story.send(said(Self.trade))
+    story.send(.resolve(story.order!.cases[0].id, .settledOutside), by: .operator("ann"))
+    story.pay("a")
+    story.answer(.succeeded(OrderStory.price))
+    #expect(story.order!.status == .open && story.payment().surplus == .late)
+    #expect(story.order!.refunds.map(\.failureBasis) == [.settled])
+  }
+
+  @Test func theNumberOfNoPaymentIsOnlyACase() {
+    let far = PaymentNumber(order: OrderStory.number, ordinal: Order.maximumPayments + 1)
+    let (story, settled) = registered(strays([said(far)]))
+    #expect(settled.count == 1 && story.order!.payments.isEmpty)
+    #expect(story.order!.cases.map { $0.payment?.ordinal } == [far.ordinal])
+  }
+
+  @Test func twoProvidersUnderOneNumberAreTwoCases() {
+    let came = strays([
+      said(Self.trade), said(Self.trade, at: Self.other), said(Self.trade), said(Self.trade, at: Self.other),
+    ])
+    #expect(came.map(\.provider) == [OrderStory.sandbox, Self.other] && Set(came.map(\.id)).count == 2)
     let (story, settled) = registered(came)
-    #expect(settled.isEmpty && story.order!.payments.isEmpty)
+    #expect(settled.count == 2 && story.order!.payments.map(\.provider) == [OrderStory.sandbox])
+    #expect(story.order!.cases.map(\.provider) == [Self.other])
+  }
+
+  /// The stray and the order were written side by side, each without seeing the other.
+  @Test func aStrayBesideItsOrderIsTakenInWhenBothAreSeen() {
+    let came = strays([said(Self.trade)])
+    var story = open()
+    let again = Command.register(
+      OrderStory.registration(), number: OrderStory.number, id: OrderStory.id, checkoutSecret: 1)
+    let decision = decide(story.order, strays: came, again, by: .payOnce, now: story.now, rules: story.rules)
+    story.order = decision.order
+    #expect(decision.strays.count == 1 && story.order!.payments.count == 1 && story.payment().isWatched)
+    // One that had ended before it was sent is asked about.
+    story = open()
+    story.pay("a")
+    story.answer(.notSent)
+    story.close()
+    #expect(story.payment().status == .closed && !story.payment().isWatched)
+    story.order = decide(story.order, strays: came, again, by: .payOnce, now: story.now, rules: story.rules).order
+    #expect(story.payment().isWatched && story.order!.payments.count == 1)
+  }
+
+  // MARK: A forgotten life
+
+  private func old(
+    _ verdict: PaymentEvidence.Verdict, _ story: OrderStory, call: Bool, _ returns: [PaymentEvidence.Return] = []
+  )
+    -> Command
+  {
+    .evidence(
+      .payment(
+        .init(
+          payment: story.payment().id, provider: OrderStory.sandbox,
+          call: call ? story.payment().calls.lease?.number : nil,
+          verdict: verdict, capturedAt: OrderStory.start.advanced(by: .seconds(-3600)), returns: returns)))
+  }
+
+  /// The buyer pays again what was paid, and perhaps returned, before this database forgot it.
+  @Test func moneyThatIsOlderThanItsPaymentIsAskedAboutFirst() {
+    for returned in [0, 500, OrderStory.price.amount] {
+      var story = open()
+      story.pay("a")
+      story.send(old(.succeeded(OrderStory.price), story, call: true))
+      #expect(story.order!.status == .open && story.payment().status == .processing && story.calling() == .query)
+      let back = returned == 0 ? [] : [listed(RefundNumber(bits: 9), returned)]
+      story.send(old(.succeeded(OrderStory.price), story, call: true, back))
+      if returned < OrderStory.price.amount {
+        #expect(story.order!.status == .paid && story.order!.amountRefunded == returned)
+      } else {
+        #expect(story.order!.status == .open && story.payment().surplus == .late, "it pays for nothing")
+        #expect(story.order!.refunds.map(\.status) == [.succeeded] && story.callingRefund() == nil)
+        story.pay("b")
+        #expect(story.calling(2) == .charge)
+      }
+    }
+  }
+
+  @Test func aNoticeOfSuchMoneyIsAskedAboutToo() {
+    var story = open()
+    story.pay("a")
+    story.answer(.notSent)
+    story.close()
+    #expect(story.payment().status == .closed)
+    story.send(old(.succeeded(OrderStory.price), story, call: false))
+    #expect(story.payment().status == .closed && story.calling() == .query)
+    story.send(old(.succeeded(OrderStory.price), story, call: true))
+    #expect(story.order!.status == .paid)
+  }
+
+  @Test func moneyThatIsAsNewAsItsPaymentIsNot() {
+    var story = open()
+    story.pay("a")
+    story.send(
+      .evidence(
+        .payment(
+          .init(
+            payment: story.payment().id, provider: OrderStory.sandbox, call: 1, verdict: .succeeded(OrderStory.price),
+            capturedAt: story.now.advanced(by: .seconds(-9))))))
+    #expect(story.order!.status == .paid, "clocks differ")
   }
 
   // MARK: Refunds
@@ -204,6 +324,54 @@ import Testing
     story.refund(key: "A", amount: 300)
     story.answerRefund(1, .succeeded(Money(300, OrderStory.usd)))
     #expect(story.refund().amount == Money(300, OrderStory.cny) && story.order!.cases.last?.reason == .wrongAmount)
+  }
+
+  @Test func surplusOfWhichLessCameBackIsACaseWithARest() {
+    var story = open()
+    story.pay("a")
+    story.answer(.succeeded(Money(1000, OrderStory.cny)))
+    story.answerRefund(1, .succeeded(Money(700, OrderStory.cny)))
+    let item = story.order!.cases.last!
+    #expect(item.reason == .refundFailed && story.order!.refundable(story.payment()) == 300)
+    #expect(story.send(.resolve(item.id, .newRefund), by: .operator("ann")).code == nil)
+    #expect(story.refund(2).amount.amount == 300 && story.callingRefund(2) == .refund)
+    story.answerRefund(2, .succeeded(nil))
+    #expect(story.order!.refundable(story.payment()) == 0)
+  }
+
+  @Test func whatIsListedOfSurplusIsNotSentAgain() {
+    var story = open()
+    story.pay("a")
+    story.evidence(1, .succeeded(Money(1000, OrderStory.cny)), returns: [listed(nil, 400, "re_hand")])
+    #expect(story.order!.refunds.map(\.amount.amount) == [600, 400] && story.callingRefund() == .refund)
+  }
+
+  @Test func aNumberThatIsAnotherPaymentsNamesNoSecondRefund() {
+    var story = open()
+    story.pay("a")
+    story.answer(.succeeded(Money(1, OrderStory.cny)))
+    let number = story.refund().number
+    story.pay("b")
+    story.answer(2, .succeeded(OrderStory.price))
+    story.evidence(2, .succeeded(OrderStory.price), returns: [listed(number, 500)])
+    #expect(story.order!.keepsTheGuards && story.order!.refunds.count == 1)
+    #expect(story.order!.cases.last?.reason == .disputed)
+  }
+
+  @Test func aRefundThatIsFoundTwiceUnderTwoNamesIsOne() {
+    var before = paid()
+    before.refund(key: "A", amount: 500)
+    let number = refund(before, "A").number!
+    var story = paid()
+    story.send(
+      .evidence(
+        .refund(
+          .init(
+            number: number, of: Self.trade, provider: OrderStory.sandbox,
+            verdict: .succeeded(Money(500, OrderStory.cny))))))
+    story.evidence(1, .succeeded(OrderStory.price), returns: [listed(number, 500, "re_7")])
+    story.evidence(1, .succeeded(OrderStory.price), returns: [listed(nil, 500, "re_7")])
+    #expect(story.order!.refunds.count == 1 && story.order!.amountRefunded == 500)
   }
 
   @Test func aNoticeOfAForgottenRefundIsTakenIn() {

@@ -273,7 +273,8 @@ import Testing
     expect(Payment.Surplus.self, "mismatch duplicate late")
     expect(Refund.Status.self, "processing succeeded failed")
     expect(Refund.Cause.self, "requested surplus")
-    expect(Case.Reason.self, "unknown_payment wrong_amount refund_refused refund_failed disputed archived_order")
+    expect(
+      Case.Reason.self, "unknown_payment wrong_amount refund_refused refund_failed disputed archived_order unresolved")
     expect(Case.Choice.self, "retry new_refund settled_outside acknowledge")
     expect(Call.Kind.self, "charge query close refund query_refund")
     expect(CallState.Finding.self, "found pending not_found refused unanswered")

@@ -199,7 +199,7 @@ extension StoreContractTests {
       expected.insert(
         Waiting(
           kind: kind, order: order.id, id: id, merchant: "tea", reference: order.registration.reference,
-          provider: provider, reason: open?.reason.rawValue, note: open?.note, since: since))
+          provider: provider, item: open, since: since))
     }
     for seed in 1...60 as ClosedRange<UInt64> {
       var walk = OrderWalk(seed: seed, merchant: merchant)
@@ -228,7 +228,7 @@ extension StoreContractTests {
     expected.insert(
       Waiting(
         kind: .openCase, order: payment.order, id: stray.id.text, merchant: nil, reference: nil,
-        provider: OrderWalk.provider, reason: "unknown_payment", note: stray.note, since: Self.now))
+        provider: OrderWalk.provider, item: stray, since: Self.now))
 
     let found = try await open.reading.waiting(limit: 1000)
     #expect(found.count == expected.count && Set(found) == expected)

@@ -54,6 +54,7 @@ final class FakeHouse: Store, Reading, Directory {
     return state.withLock { $0.order }.flatMap { [.id($0.id), .number($0.number)].contains(name) ? $0 : nil }
   }
   func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? { nil }
+  func stray(_ id: CaseID) async throws(Fault) -> Case? { nil }
   func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {

@@ -66,6 +66,16 @@ struct LivingHouse: Sendable {
   }
 }
 
+extension LivingHouse {
+  /// An operator's login.
+  func newLogin(_ name: String) async throws -> AccessKey {
+    let key = AccessKey.operator(CountingDice(from: 77))
+    try await store.orders.add(
+      StoredKey(id: key.id, hash: key.hash, holder: .operator(name: name), createdAt: clock.now(), revokedAt: nil))
+    return key
+  }
+}
+
 /// Waits until a condition holds; every wait of a test has this limit.
 func until(_ what: String, _ condition: () async throws -> Bool) async throws {
   let start = ContinuousClock.now

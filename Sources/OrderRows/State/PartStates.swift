@@ -183,6 +183,8 @@ extension Case {
     writer.instant(CaseField.openedAt, openedAt)
     writer.instant(CaseField.resolvedAt, resolvedAt)
     writer.word(CaseField.choice, choice)
+    writer.text(CaseField.resolvedBy, resolvedBy)
+    writer.text(CaseField.resolvedNote, resolvedNote)
   }
 
   init(_ id: CaseID, _ source: StateReader, _ currency: Currency?) throws {
@@ -193,6 +195,7 @@ extension Case {
     var amount = PartialMoney()
     var (openedAt, resolvedAt): (Instant?, Instant?)
     var choice: Choice?
+    var (resolvedBy, resolvedNote): (String?, String?)
     while let field: CaseField = try reader.next() {
       switch field {
       case .reason: reason = try reader.word()
@@ -205,13 +208,16 @@ extension Case {
       case .openedAt: openedAt = try reader.instant()
       case .resolvedAt: resolvedAt = try reader.instant()
       case .choice: choice = try reader.word()
+      case .resolvedBy: resolvedBy = try reader.text()
+      case .resolvedNote: resolvedNote = try reader.text()
       }
     }
     self = Case(
       restored: id, reason: try reader.must(reason), payment: try reader.part(payment, of: id.order),
       refund: try reader.part(refund, of: id.order), provider: ProviderName(try reader.must(provider)),
       amount: try reader.must(reader.money(amount, currency)), note: try reader.must(note),
-      openedAt: try reader.must(openedAt), resolvedAt: resolvedAt, choice: choice)
+      openedAt: try reader.must(openedAt), resolvedAt: resolvedAt, choice: choice,
+      resolvedBy: resolvedBy, resolvedNote: resolvedNote)
   }
 }
 

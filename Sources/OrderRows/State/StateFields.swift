@@ -68,13 +68,13 @@ package enum RefundField: Int, StateField {
 
 package enum CaseField: Int, StateField {
   case reason = 1
-  case payment, refund, provider, amount, currency, note, openedAt, resolvedAt, choice
+  case payment, refund, provider, amount, currency, note, openedAt, resolvedAt, choice, resolvedBy, resolvedNote
 
   package var form: StateForm {
     switch self {
     case .payment, .refund, .amount: .integer
     case .openedAt, .resolvedAt: .instant
-    case .provider, .currency, .note: .text
+    case .provider, .currency, .note, .resolvedBy, .resolvedNote: .text
     case .reason: .word(Case.Reason.self)
     case .choice: .word(Case.Choice.self)
     }
@@ -209,7 +209,7 @@ extension Refund.Cause: StateWord { package static let words: [Self] = [.request
 
 extension Case.Reason: StateWord {
   package static let words: [Self] = [
-    .unknownPayment, .wrongAmount, .refundRefused, .refundFailed, .disputed, .archivedOrder,
+    .unknownPayment, .wrongAmount, .refundRefused, .refundFailed, .disputed, .archivedOrder, .unresolved,
   ]
 }
 

@@ -11,7 +11,8 @@ package enum Command: Hashable, Sendable {
   case check(PaymentID)
   case refund(PaymentID, key: IdempotencyKey, Refund.Request)
   case evidence(Evidence)
-  case resolve(CaseID, Case.Choice)
+  /// - Parameter note: why, in the words of whoever decides.
+  case resolve(CaseID, Case.Choice, note: String? = nil)
   /// Take in a payment of which the provider knows and the store does not: a database that was restored has forgotten it.
   case adopt(PaymentID, ProviderName)
   /// Time has passed: look at the deadline, the leases and what is due.
@@ -27,7 +28,7 @@ package enum Command: Hashable, Sendable {
     case .evidence(.refund(let evidence)): evidence.refund.order
     case .pay(let id, _, _, _), .closeOrder(let id), .reopenOrder(let id, _), .wake(let id), .recover(let id): .id(id)
     case .closePayment(let id), .check(let id), .refund(let id, _, _), .adopt(let id, _): .id(id.order)
-    case .resolve(let id, _): .id(id.order)
+    case .resolve(let id, _, _): .id(id.order)
     }
   }
 }

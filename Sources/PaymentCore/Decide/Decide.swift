@@ -4,7 +4,7 @@
 /// - Parameters:
 ///   - order: the order it is about, as stored; `nil` if there is none.
 ///   - archived: where there is none, what is left of it if it was moved into an archive.
-///   - strays: where there is none, the cases of money that came for it all the same.
+///   - strays: the cases of money that came for it while there was none, as far as they were looked for.
 ///   - caller: who asks. An order of somebody else does not exist for them.
 ///   - now: the moment at which it is decided. Time does not run backwards for an order; see `Order.moment`.
 /// - Returns: the order as it stands afterwards, what happened, and the answer. A refusal can change the order, too:
@@ -19,6 +19,7 @@ package func decide(
   var decider = Decider(order: order, now: order.moment(now, margin: rules.schedule.leaseMargin), rules: rules)
   if case .recover = command { decider.recover() }
   decider.applyTime()
+  let settled = strays.isEmpty ? [] : decider.takeIn(strays)
   let outcome: Outcome =
     switch command {
     case .register(let registration, _, _, _): decider.registerAgain(registration)
@@ -30,11 +31,11 @@ package func decide(
     case .refund(let id, let key, let wanted): decider.refund(id, key: key, wanted)
     case .evidence(.payment(let evidence)): decider.take(evidence)
     case .evidence(.refund(let evidence)): decider.take(evidence)
-    case .resolve(let id, let choice): decider.resolve(id, choice, by: caller)
+    case .resolve(let id, let choice, let note): decider.resolve(id, choice, note, by: caller)
     case .adopt(let id, let provider): decider.adopt(id, provider)
     case .wake, .recover: .success(.noted)
     }
-  return decider.decision(outcome)
+  return decider.decision(outcome, strays: settled)
 }
 
 private func decideWithoutOrder(
@@ -62,25 +63,31 @@ private func decideWithoutOrder(
   case .evidence(.payment(let evidence)):
     guard case .succeeded(let received) = evidence.verdict else { break }
     if let archived, archived.knows(evidence) { return .noted }
-    // One case per payment, however often its provider repeats itself: the identity is the payment's own.
+    // One case per payment, however often its provider repeats itself.
     let order = archived?.id ?? evidence.payment.order.idOfStrays
-    let id = CaseID(order: order, ordinal: evidence.payment.ordinal)
-    guard !strays.contains(where: { $0.id == id }) else { return .noted }
+    let isKnown = strays.contains {
+      $0.payment?.ordinal == evidence.payment.ordinal && $0.provider == evidence.provider && $0.amount == received
+    }
+    // Its identity is the payment's own, unless another provider speaks of the same number.
+    let free = (evidence.payment.ordinal...CaseID.maximum).first { ordinal in
+      !strays.contains { $0.id.ordinal == ordinal }
+    }
+    guard !isKnown, let free else { return .noted }
     let stray = Case(
-      id: id, reason: archived == nil ? .unknownPayment : .archivedOrder,
+      id: CaseID(order: order, ordinal: free), reason: archived == nil ? .unknownPayment : .archivedOrder,
       payment: PaymentID(order: order, ordinal: evidence.payment.ordinal), refund: nil, provider: evidence.provider,
       amount: received,
       note: archived.map { "the provider says something new about an order in archive \($0.archive)" }
         ?? "the provider took this money for an order that is not stored here", openedAt: now)
     return Decision(order: nil, events: [], outcome: .success(.noted), strays: [stray])
   case .wake, .recover, .evidence(.refund): return .noted
-  case .resolve(let id, let choice):
+  case .resolve(let id, let choice, let note):
     guard caller.mayResolve, var stray = strays.first(where: { $0.id == id }) else { break }
     switch stray.check(choice) {
     case .refused(let refusal): return Decision(order: nil, events: [], outcome: .failure(refusal), strays: [])
     case .wasChosen: return .noted
     case .open:
-      stray.resolve(choice, now: now)
+      stray.resolve(choice, note, by: caller, now: now)
       return Decision(order: nil, events: [], outcome: .success(.noted), strays: [stray])
     }
   default: break
@@ -124,6 +131,7 @@ struct Decider {
   mutating func decision(_ outcome: Outcome?, strays: [Case] = []) -> Decision {
     finishClosing()
     askForWaitingRefunds()
+    reviewUnresolved()
     if order != before || !events.isEmpty {
       order.updatedAt = now
       if !events.isEmpty || order.shown != before.shown { order.version += 1 }

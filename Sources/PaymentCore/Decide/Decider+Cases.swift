@@ -35,9 +35,37 @@ extension Decider {
     return fields
   }
 
-  private mutating func closeCase(_ index: Int, _ choice: Case.Choice?) {
-    order.cases[index].resolve(choice, now: now)
+  private mutating func closeCase(
+    _ index: Int, _ choice: Case.Choice?, _ note: String? = nil, by caller: Caller = .payOnce
+  ) {
+    order.cases[index].resolve(choice, note, by: caller, now: now)
     emit(.caseResolved, fields(order.cases[index]))
+  }
+
+  /// A person sees what nobody could learn anything about for too long, and no more what was learned since.
+  mutating func reviewUnresolved() {
+    for index in order.cases.indices
+    where order.cases[index].reason == .unresolved && order.cases[index].resolvedAt == nil {
+      if order.silentSince(order.cases[index]) == nil { closeCase(index, nil) }
+    }
+    for payment in order.payments { openUnresolved(payment, nil, since: order.silentSince(payment)) }
+    for refund in order.refunds {
+      guard let payment = order.payment(refund.payment) else { continue }
+      openUnresolved(payment, refund, since: order.silentSince(refund))
+    }
+  }
+
+  private mutating func openUnresolved(_ payment: Payment, _ refund: Refund?, since: Instant?) {
+    guard let since, now.since(since) >= rules.schedule.unresolvedAfter else { return }
+    // One that was answered meanwhile may fall silent once more. Who has seen it need not see it again.
+    let isKnown = order.cases.contains {
+      $0.reason == .unresolved && $0.payment == payment.id && $0.refund == refund?.id
+        && ($0.resolvedAt == nil || $0.choice != nil)
+    }
+    guard !isKnown else { return }
+    openCase(
+      .unresolved, payment: payment.id, refund: refund?.id, provider: payment.provider,
+      amount: refund?.amount ?? payment.amount, note: "for a day nobody could learn what became of it")
   }
 
   /// The payment that was unknown is known now, and the order decides about its money.
@@ -60,8 +88,12 @@ extension Decider {
     }
   }
 
+  mutating func settleOutside(_ refund: RefundID) {
+    endRefund(refund.ordinal - 1, Failure(code: Refund.settledOutside, message: "returned by other means"), .settled)
+  }
+
   /// A person has decided.
-  mutating func resolve(_ id: CaseID, _ choice: Case.Choice, by caller: Caller) -> Outcome {
+  mutating func resolve(_ id: CaseID, _ choice: Case.Choice, _ note: String?, by caller: Caller) -> Outcome {
     guard caller.mayResolve, id.order == order.id, id.ordinal <= order.cases.count else {
       return .failure(Refusal(.notFound, "There is no such case."))
     }
@@ -73,7 +105,7 @@ extension Decider {
     case .open: break
     }
     guard let id = item.refund, let refund = order.refund(id), let payment = order.payment(refund.payment) else {
-      closeCase(index, choice)
+      closeCase(index, choice, note, by: caller)
       return .success(.noted)
     }
     // Meanwhile some of it may have gone back in another way. What the provider refuses is given up for the new one.
@@ -89,7 +121,7 @@ extension Decider {
       return .failure(
         Refusal(.invalidRequest, "Another refund of this payment is on its way. Wait until it has ended."))
     }
-    closeCase(index, choice)
+    closeCase(index, choice, note, by: caller)
     switch choice {
     case .retry: order.refunds[id.ordinal - 1].calls.restart(now: now)
     case .newRefund:
@@ -97,9 +129,7 @@ extension Decider {
         endRefund(id.ordinal - 1, refusal, .refused)
       }
       startRefund(payment.id, amount: Money(amount, refund.amount.currency), cause: .surplus)
-    case .settledOutside where refund.status == .processing:
-      endRefund(
-        id.ordinal - 1, Failure(code: Refund.settledOutside, message: "returned by other means"), .settled)
+    case .settledOutside where refund.status == .processing: settleOutside(id)
     case .settledOutside, .acknowledge: break
     }
     return .success(.noted)

@@ -19,9 +19,11 @@ extension Decider {
       number: evidence.call, finding: evidence.verdict.finding, now: now)
     // An answer that arrives after its lease lapsed describes an earlier moment. Only what cannot change back counts.
     let isLate = evidence.call != nil && lease == nil
-    if case .succeeded(let received) = evidence.verdict {
+    if hasForgottenLife(payment, evidence), !evidence.isWhole, lease?.kind != .query {
+      askAboutForgottenLife(index)
+    } else if case .succeeded(let received) = evidence.verdict {
       if payment.status != .succeeded {
-        succeed(index, received: received, capturedAt: evidence.capturedAt)
+        succeed(index, received, evidence)
       } else {
         compare(received, with: payment)
       }
@@ -34,9 +36,7 @@ extension Decider {
     } else if payment.isWatched {
       takeWhileWatched(evidence.verdict, index, lease: lease)
     } else if evidence.verdict.finding == .pending, payment.status != .succeeded, !payment.mayHaveLeft {
-      // It was ended since nothing of it had left, which this database has forgotten. It is closed there now.
-      let end = max(now, payment.expiresAt).advanced(by: rules.schedule.watchMargin)
-      order.payments[index].watchAgain(until: end, now: now)
+      watchAgain(index)
     }
     return .success(.noted)
   }
@@ -129,10 +129,43 @@ extension Decider {
     }
   }
 
-  /// The money was taken: it is the order's own, or it goes back.
-  private mutating func succeed(_ index: Int, received: Money, capturedAt: Instant?) {
+  /// Whether money was taken before this database knows of its payment, which it had forgotten: meanwhile it may have gone
+  /// back.
+  private func hasForgottenLife(_ payment: Payment, _ evidence: PaymentEvidence) -> Bool {
+    guard case .succeeded = evidence.verdict, payment.status != .succeeded, let capturedAt = evidence.capturedAt else {
+      return false
+    }
+    return capturedAt.advanced(by: rules.schedule.clockTolerance) < payment.createdAt
+  }
+
+  /// Nothing is made of such money before the provider has said, asked about it, what went back of it.
+  private mutating func askAboutForgottenLife(_ index: Int) {
     let payment = order.payments[index]
-    let surplus = surplus(received, of: payment, capturedAt: capturedAt)
+    if payment.isLive {
+      known(index, action: nil)
+    } else if !payment.isWatched {
+      watchAgain(index)
+    }
+    if order.payments[index].calls.lease == nil { order.payments[index].calls.nextAt = now }
+  }
+
+  /// Of an ended payment this database has forgotten that it was sent: it is asked about, and closed there.
+  mutating func watchAgain(_ index: Int) {
+    let end = max(now, order.payments[index].expiresAt).advanced(by: rules.schedule.watchMargin)
+    order.payments[index].watchAgain(until: end, now: now)
+  }
+
+  /// The money was taken: it is the order's own, or it goes back.
+  private mutating func succeed(_ index: Int, _ received: Money, _ evidence: PaymentEvidence) {
+    let payment = order.payments[index]
+    let isSettled = order.cases.contains {
+      $0.reason == .unknownPayment && $0.payment == payment.id && $0.provider == payment.provider
+        && $0.choice == .settledOutside
+    }
+    let isBack = received.amount > 0 && evidence.returned(in: received.currency) >= received.amount
+    // What went back before this database heard of it pays for nothing.
+    let surplus =
+      surplus(received, of: payment, capturedAt: evidence.capturedAt) ?? (isSettled || isBack ? .late : nil)
     order.payments[index].succeed(received, surplus: surplus, now: now)
     emit(
       .paymentSucceeded,
@@ -152,7 +185,11 @@ extension Decider {
       let note = "asked for \(payment.amount.text), took \(received.text)"
       openCase(.wrongAmount, payment: payment.id, provider: payment.provider, amount: received, note: note)
     }
-    if received.amount > 0 { startRefund(payment.id, amount: received, cause: .surplus) }
+    let number = newNumber(of: payment.id, nil)
+    let due = received.amount - evidence.returned(in: received.currency, besides: number)
+    guard due > 0 else { return }
+    let refund = startRefund(payment.id, amount: Money(due, received.currency), cause: .surplus)
+    if isSettled { settleOutside(refund) }
   }
 
   /// A provider that says another amount than before about money it has taken is a case for a person.

@@ -8,9 +8,12 @@ extension Order {
   /// How many refunds of surplus money: one for each payment, and new ones after failures.
   static let maximumSurplusRefunds = 200
 
-  /// Whether there may be one more refund of this kind. Each kind has room of its own, so that none of them takes the
-  /// place, and all of them together have an ordinal.
+  /// Whether there may be one more refund of this kind. Each kind has room of its own, so that none of them takes all the
+  /// place.
   func hasRoom(for cause: Refund.Cause, byProvider: Bool = false) -> Bool {
+    // All of them together have an ordinal, and surplus money last.
+    let others = cause == .surplus ? 0 : Self.maximumSurplusRefunds
+    guard refunds.count < RefundID.maximum - others else { return false }
     let count = refunds.count { $0.cause == cause && ($0.cause == .surplus || ($0.key == nil) == byProvider) }
     switch cause {
     case .surplus: return count < Self.maximumSurplusRefunds
@@ -167,24 +170,40 @@ extension Decider {
   /// asking; what cannot be asked about is a case of the order's own.
   /// - Returns: the strays that are done with thereby.
   mutating func takeIn(_ strays: [Case]) -> [Case] {
-    strays.filter { $0.resolvedAt == nil }.map { stray in
-      if let ordinal = stray.payment?.ordinal {
-        let id = PaymentID(order: order.id, ordinal: ordinal)
-        var isNew = true
-        while isNew, order.payments.count < ordinal {
-          let next = PaymentID(order: order.id, ordinal: order.payments.count + 1)
-          _ = adopt(next, stray.provider)
-          isNew = order.payments.count == next.ordinal
-        }
-        if order.payment(id)?.provider != stray.provider {
-          openCaseOnce(
-            .unknownPayment, payment: id, provider: stray.provider, amount: stray.amount, note: stray.note)
-        }
-      }
+    strays.filter { $0.resolvedAt == nil || $0.choice != nil }.compactMap { stray in
+      if let ordinal = stray.payment?.ordinal { takeIn(stray, PaymentID(order: order.id, ordinal: ordinal)) }
+      guard stray.resolvedAt == nil else { return nil }
       var stray = stray
-      stray.resolve(nil, now: now)
+      stray.resolve(nil, nil, by: .payOnce, now: now)
       return stray
     }
+  }
+
+  private mutating func takeIn(_ stray: Case, _ id: PaymentID) {
+    guard
+      !order.cases.contains(where: { $0.reason == .unknownPayment && $0.payment == id && $0.provider == stray.provider }
+      )
+    else { return }
+    // What a person has decided about this money holds.
+    if stray.choice == .settledOutside {
+      openCase(.unknownPayment, payment: id, provider: stray.provider, amount: stray.amount, note: stray.note)
+      let index = order.cases.count - 1
+      if order.cases[index].resolvedAt == nil {
+        order.cases[index].resolve(.settledOutside, stray.resolvedNote, by: .payOnce, now: now)
+        order.cases[index].resolvedBy = stray.resolvedBy
+      }
+    }
+    var isNew = id.ordinal <= Order.maximumPayments
+    while isNew, order.payments.count < id.ordinal {
+      let next = PaymentID(order: order.id, ordinal: order.payments.count + 1)
+      _ = adopt(next, stray.provider)
+      isNew = order.payments.count == next.ordinal
+    }
+    guard let payment = order.payment(id), payment.provider == stray.provider else {
+      return openCaseOnce(
+        .unknownPayment, payment: id, provider: stray.provider, amount: stray.amount, note: stray.note)
+    }
+    if !payment.isLive, !payment.isWatched, payment.status != .succeeded { watchAgain(id.ordinal - 1) }
   }
 
   mutating func closePayment(_ id: PaymentID) -> Outcome {

@@ -69,7 +69,7 @@ extension Decider {
   }
 
   /// It follows from what will be said again should this database forget it: the shop's key, or that the money is surplus.
-  private func newNumber(of payment: PaymentID, _ key: IdempotencyKey?) -> RefundNumber {
+  func newNumber(of payment: PaymentID, _ key: IdempotencyKey?) -> RefundNumber {
     let trade = order.number(of: payment)
     if let key { return rules.numbering.refund(of: trade, key) }
     var earlier = order.refunds.count { $0.payment == payment && $0.cause == .surplus }
@@ -130,6 +130,7 @@ extension Decider {
       }
       // Each time a person hears of it, which bounds how often.
       if isOverturned, order.cases.count >= CaseID.maximum { break }
+      let asked = refund.amount
       if let amount { take(amount, of: index, provider: payment.provider) }
       succeedRefund(index)
       // What was asked for since was asked for in its stead.
@@ -141,6 +142,10 @@ extension Decider {
         ? "the provider had said that this refund failed"
         : wasSettled ? "the provider returned what was returned by other means, too" : nil
       checkReturns(of: payment, by: index, note: note)
+      if asked.amount > order.refunds[index].amount.amount {
+        let message = "returned \(order.refunds[index].amount.text) of \(asked.text)"
+        openRefundCase(.refundFailed, index, Failure(code: Refund.returnedInPart, message: message))
+      }
     case .failed(let failure):
       switch refund.status {
       case .processing: failRefund(index, failure, .proven)
@@ -198,6 +203,10 @@ extension Decider {
       Money.plausibleAmounts.contains(returned.amount)
     {
       order.refunds[index].amount = returned
+    }
+    // The rest of surplus money is a case of its own.
+    if refund.cause == .surplus, returned.currency == refund.amount.currency, returned.amount < refund.amount.amount {
+      return
     }
     openCase(
       .wrongAmount, payment: refund.payment, refund: refund.id, provider: provider, amount: returned,
@@ -263,7 +272,7 @@ extension Decider {
 
   private mutating func openRefundCase(_ reason: Case.Reason, _ index: Int, _ failure: Failure) {
     let refund = order.refunds[index]
-    guard refund.cause == .surplus, let payment = order.payment(refund.payment),
+    guard let payment = order.payment(refund.payment), payment.surplus != nil,
       reason == .refundRefused || order.refundable(payment) > 0
     else { return }
     openCase(
@@ -281,6 +290,7 @@ extension Decider {
           && ($0.providerReference == item.reference || (item.number != nil && $0.number == item.number))
       }
       if let known {
+        order.refunds[known.id.ordinal - 1].providerReference = item.reference
         if known.status != .succeeded, known.number != nil {
           _ = take(
             RefundEvidence(
@@ -289,7 +299,10 @@ extension Decider {
         }
         continue
       }
-      guard order.hasRoom(for: .requested, byProvider: true), item.amount.currency == payment.received?.currency,
+      // One number names one refund, and this one is another payment's.
+      let isOthers = item.number != nil && order.refunds.contains { $0.number == item.number }
+      guard !isOthers, order.hasRoom(for: .requested, byProvider: true),
+        item.amount.currency == payment.received?.currency,
         item.amount.amount > 0, Money.plausibleAmounts.contains(item.amount.amount)
       else {
         let note = "the provider lists \(item.amount.text) as returned (\(item.reference)), which is not recorded here"

@@ -189,7 +189,7 @@ extension Order {
 
   /// Whether a refund that was not sent yet waits until the provider has said what became of an earlier one, which is
   /// called failed and may have been done.
-  private func waitsForEarlier(_ refund: Refund) -> Bool {
+  func waitsForEarlier(_ refund: Refund) -> Bool {
     refund.isUnsent && refunds[..<(refund.id.ordinal - 1)].contains { $0.payment == refund.payment && $0.isOpenDoubt }
   }
 

@@ -12,6 +12,8 @@ package struct Schedule: Hashable, Sendable {
   package var readerInterval: Duration = .seconds(1)
   /// An order's time to live when the shop does not say.
   package var orderLife: Duration = .seconds(15 * 60)
+  /// How long nothing can be learned about a payment or a refund until a person has to look.
+  package var unresolvedAfter: Duration = .seconds(86_400)
   /// How long an ended payment is watched beyond the last moment at which its provider may take money.
   package var watchMargin: Duration = .seconds(10 * 60)
 

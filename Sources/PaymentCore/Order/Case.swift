@@ -12,11 +12,14 @@ package struct Case: Hashable, Sendable {
   package internal(set) var resolvedAt: Instant?
   /// What was chosen; `nil` while open, and when later evidence settled it without a choice.
   package internal(set) var choice: Choice?
+  /// The operator who chose, by the name of their login, and why, in their words.
+  package internal(set) var resolvedBy: String?
+  package internal(set) var resolvedNote: String?
 
   package enum Reason: String, CaseIterable, Hashable, Sendable {
     /// Verified money for a payment that this database does not know: it was restored from an older copy.
     case unknownPayment = "unknown_payment"
-    /// The provider took another amount or currency than it was asked to.
+    /// The provider took, or returned, another amount or currency than it was asked to.
     case wrongAmount = "wrong_amount"
     /// The provider refuses for good to return money that the order does not keep.
     case refundRefused = "refund_refused"
@@ -26,6 +29,8 @@ package struct Case: Hashable, Sendable {
     case disputed
     /// The provider says something new about money of an order that was moved into an archive.
     case archivedOrder = "archived_order"
+    /// Nobody could learn for long what became of it: its provider refuses to say, does not answer, or is turned off here.
+    case unresolved
   }
 
   package enum Choice: String, CaseIterable, Hashable, Sendable {
@@ -71,15 +76,17 @@ package struct Case: Hashable, Sendable {
   }
 
   /// - Parameter choice: `nil` when later evidence settled it.
-  mutating func resolve(_ choice: Choice?, now: Instant) {
+  mutating func resolve(_ choice: Choice?, _ note: String?, by caller: Caller, now: Instant) {
     resolvedAt = now
     self.choice = choice
+    if case .operator(let name) = caller { resolvedBy = name }
+    resolvedNote = note
   }
 
   package var choices: [Choice] {
     switch reason {
     case .unknownPayment, .archivedOrder: [.settledOutside, .acknowledge]
-    case .wrongAmount, .disputed: [.acknowledge]
+    case .wrongAmount, .disputed, .unresolved: [.acknowledge]
     case .refundRefused: [.retry, .newRefund, .settledOutside]
     case .refundFailed: [.newRefund, .settledOutside]
     }

@@ -62,6 +62,7 @@ package struct Refund: Hashable, Sendable {
   static let notFound = "not_found"
   static let settledOutside = "settled_outside"
   static let returnedElsewhere = "returned_elsewhere"
+  static let returnedInPart = "returned_in_part"
 
   /// Why it failed, if it did.
   package var failureBasis: FailureBasis? { if case .failed(_, let basis) = state { basis } else { nil } }

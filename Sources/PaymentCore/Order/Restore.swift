@@ -30,12 +30,14 @@ extension Order {
 extension Case {
   package init(
     restored id: CaseID, reason: Reason, payment: PaymentID?, refund: RefundID?, provider: ProviderName, amount: Money,
-    note: String, openedAt: Instant, resolvedAt: Instant?, choice: Choice?
+    note: String, openedAt: Instant, resolvedAt: Instant?, choice: Choice?, resolvedBy: String?, resolvedNote: String?
   ) {
     self.init(
       id: id, reason: reason, payment: payment, refund: refund, provider: provider, amount: amount, note: note,
       openedAt: openedAt)
     self.resolvedAt = resolvedAt
     self.choice = choice
+    self.resolvedBy = resolvedBy
+    self.resolvedNote = resolvedNote
   }
 }

@@ -11,6 +11,8 @@ package struct PaymentEvidence: Hashable, Sendable {
   package let capturedAt: Instant?
   /// Refunds and disputes of this payment that the provider lists, as far as they are done.
   package let returns: [Return]
+  /// Whether `returns` are all there are: so it is with the answer to a question, where the provider lists them at all.
+  package let isWhole: Bool
 
   package enum Verdict: Hashable, Sendable {
     /// The money was taken: as much as the provider says.
@@ -53,11 +55,11 @@ package struct PaymentEvidence: Hashable, Sendable {
 
   package init(
     payment: PaymentID, provider: ProviderName, call: Int?, verdict: Verdict, reference: String? = nil,
-    capturedAt: Instant? = nil, returns: [Return] = []
+    capturedAt: Instant? = nil, returns: [Return] = [], isWhole: Bool = false
   ) {
     self.init(
       .id(payment), provider: provider, call: call, verdict: verdict, reference: reference, capturedAt: capturedAt,
-      returns: returns)
+      returns: returns, isWhole: isWhole)
   }
 
   /// Of what the provider said by itself.
@@ -67,12 +69,12 @@ package struct PaymentEvidence: Hashable, Sendable {
   ) {
     self.init(
       .number(number), provider: provider, call: nil, verdict: verdict, reference: reference, capturedAt: capturedAt,
-      returns: returns)
+      returns: returns, isWhole: false)
   }
 
   private init(
     _ payment: PaymentName, provider: ProviderName, call: Int?, verdict: Verdict, reference: String?,
-    capturedAt: Instant?, returns: [Return]
+    capturedAt: Instant?, returns: [Return], isWhole: Bool
   ) {
     self.payment = payment
     self.provider = provider
@@ -81,6 +83,7 @@ package struct PaymentEvidence: Hashable, Sendable {
     self.reference = reference
     self.capturedAt = capturedAt
     self.returns = returns
+    self.isWhole = isWhole
   }
 }
 
@@ -88,7 +91,29 @@ extension PaymentEvidence {
   /// The same with another verdict, and nothing else that was said.
   func saying(_ verdict: Verdict) -> PaymentEvidence {
     PaymentEvidence(
-      payment, provider: provider, call: call, verdict: verdict, reference: nil, capturedAt: nil, returns: [])
+      payment, provider: provider, call: call, verdict: verdict, reference: nil, capturedAt: nil, returns: [],
+      isWhole: false)
+  }
+}
+
+extension PaymentEvidence {
+  /// The same, and what else is known to have gone back.
+  package func adding(_ more: [Return]) -> PaymentEvidence {
+    let new = more.filter { item in !returns.contains { $0.reference == item.reference || $0.number == item.number } }
+    return PaymentEvidence(
+      payment, provider: provider, call: call, verdict: verdict, reference: reference, capturedAt: capturedAt,
+      returns: returns + new, isWhole: isWhole)
+  }
+
+  /// How much the provider lists as returned, in minor units.
+  /// - Parameter number: is left out.
+  func returned(in currency: Currency, besides number: RefundNumber? = nil) -> Int64 {
+    returns.reduce(0) { sum, item in
+      let counts =
+        item.amount.currency == currency && Money.plausibleAmounts.contains(item.amount.amount)
+        && (number == nil || item.number != number)
+      return counts ? sum + item.amount.amount : sum
+    }
   }
 }
 

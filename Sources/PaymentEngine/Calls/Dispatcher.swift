@@ -47,6 +47,8 @@ package final class Dispatcher: Sendable {
   /// in line.
   /// - Returns: for how long to put it off; `nil` when it has its place.
   func admit(_ call: Call) -> Duration? {
+    // Whoever comes after this process finds it due.
+    if isStopping { return .zero }
     guard providers[call.provider] != nil else {
       if state.withLock({ $0.missing.insert(call.provider).inserted }) {
         logger.warning(
@@ -56,7 +58,6 @@ package final class Dispatcher: Sendable {
       return .seconds(60)
     }
     let uptime = clock.uptime()
-    // Whoever comes after this process finds it due.
     return state.withLock { $0.isStopping ? .zero : $0.places[call.provider]!.admit(call, uptime: uptime) }
   }
 

@@ -16,6 +16,18 @@ extension Call {
   }
 }
 
+extension Case {
+  /// What a case is about, for the log.
+  var metadata: Logger.Metadata {
+    var metadata: Logger.Metadata = [
+      "case": "\(id.text)", "reason": "\(reason.rawValue)", "provider": "\(provider.text)", "note": "\(note)",
+    ]
+    if let payment { metadata["payment"] = "\(payment.text)" }
+    if let refund { metadata["refund"] = "\(refund.text)" }
+    return metadata
+  }
+}
+
 extension Evidence {
   /// What it is about and what it says, for the log.
   package var metadata: Logger.Metadata {

@@ -80,8 +80,8 @@ struct Batch {
     let archived = index == nil && !archived.isEmpty ? archived[name] : nil
     let decision = PaymentCore.decide(
       index.map { slots[$0].order }, archived: archived,
-      strays: index == nil && !strays.isEmpty ? strays[archived?.id ?? name.idOfStrays] ?? [] : [], command, by: caller,
-      now: now, rules: rules)
+      strays: strays.isEmpty ? [] : strays[archived?.id ?? name.idOfStrays] ?? [], command, by: caller, now: now,
+      rules: rules)
     for stray in decision.strays { note(stray) }
     guard let order = decision.order else { return decision.outcome }
     if let index {
@@ -96,7 +96,10 @@ struct Batch {
   }
 
   private mutating func note(_ stray: Case) {
-    changeset.strays.append(stray)
+    let wasNew = changeset.strays.contains { $0.id == stray.id && $0.resolvedAt == nil }
+    // One that came and went in this batch is in its order now, and was never stored.
+    changeset.strays.removeAll { $0.id == stray.id }
+    if !wasNew || stray.resolvedAt == nil { changeset.strays.append(stray) }
     strays[stray.id.order, default: []].removeAll { $0.id == stray.id }
     strays[stray.id.order, default: []].append(stray)
   }

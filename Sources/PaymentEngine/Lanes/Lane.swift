@@ -208,7 +208,7 @@ package final class Lane: Sendable {
     let (reading, uptime) = (timekeeper.read(), clock.uptime())
     let now = reading.now
     let scopes = work.map { $0.scope(now, share) }
-    var calls: [Call] = []
+    var (calls, opened): ([Call], [Case]) = ([], [])
     do throws(Fault) {
       let (answers, published) = try store.transact(scopes.compactMap(\.self)) { loaded throws(Fault) in
         try timekeeper.check(reading, storeLead: loaded.clockLead)
@@ -224,8 +224,10 @@ package final class Lane: Sendable {
         }
         orders = work.map { batch.order(of: $0) }
         calls = batch.leaseCalls(dispatcher)
+        opened = batch.changeset.opened
         return (batch.changeset, (answers, batch.published))
       }
+      for item in opened { logger.error("a person has to look: see `payonce cases`", metadata: item.metadata) }
       listeners.publish(published)
       dispatcher.enqueue(calls, leasedAt: uptime)
       return answers

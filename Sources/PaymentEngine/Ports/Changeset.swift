@@ -22,5 +22,10 @@ package struct Changeset: Sendable {
 
   package init() {}
 
+  /// The cases that begin with it.
+  var opened: [Case] {
+    (orders.flatMap { $0.after.cases.dropFirst($0.before?.cases.count ?? 0) } + strays).filter { $0.resolvedAt == nil }
+  }
+
   package var isEmpty: Bool { orders.isEmpty && strays.isEmpty && probe == nil }
 }

@@ -9,6 +9,9 @@ package protocol Reading: Sendable {
   /// What is left of an order that was moved into an archive.
   func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder?
 
+  /// A case of money that came for an order which is not stored.
+  func stray(_ id: CaseID) async throws(Fault) -> Case?
+
   /// A merchant's orders, newest first, beginning after `after`.
   func orders(of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int) async throws(Fault)
     -> [Order]
@@ -38,6 +41,14 @@ package protocol Reading: Sendable {
 
 extension Reading {
   package func order(_ id: OrderID) async throws(Fault) -> Order? { try await order(.id(id)) }
+
+  /// A case, open or resolved, and the order that has it; `nil` for a stray.
+  package func find(_ id: CaseID) async throws(Fault) -> (item: Case, order: Order?)? {
+    if let order = try await order(id.order), id.ordinal <= order.cases.count {
+      return (order.cases[id.ordinal - 1], order)
+    }
+    return try await stray(id).map { ($0, nil) }
+  }
 }
 
 /// A page of a merchant's feed.

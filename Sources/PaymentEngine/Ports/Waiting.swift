@@ -19,14 +19,13 @@ package struct Waiting: Hashable, Sendable {
   package let merchant: String?
   package let reference: String?
   package let provider: ProviderName?
-  /// Why, where it is a case: its reason, and what the provider said.
-  package let reason: String?
-  package let note: String?
+  /// The case, where it is one that can be read.
+  package let item: Case?
   package let since: Instant
 
   package init(
     kind: Kind, order: OrderID, id: String, merchant: String?, reference: String?, provider: ProviderName?,
-    reason: String? = nil, note: String? = nil, since: Instant
+    item: Case? = nil, since: Instant
   ) {
     self.kind = kind
     self.order = order
@@ -34,8 +33,7 @@ package struct Waiting: Hashable, Sendable {
     self.merchant = merchant
     self.reference = reference
     self.provider = provider
-    self.reason = reason
-    self.note = note
+    self.item = item
     self.since = since
   }
 }

@@ -162,66 +162,65 @@ package struct ForgottenPayments: Sendable {
     _ evidence: PaymentEvidence, _ id: PaymentID, from provider: any Provider, _ order: inout Order
   ) async throws(Fault) -> [Finding] {
     let known = order.refunds.count
+    var (evidence, findings) = (evidence, [Finding]())
+    if case .succeeded(let received) = evidence.verdict, let payment = order.payment(id) {
+      // An earlier life of it may have been surplus: then no list of a shop's refunds names what went back.
+      if let returns = await surplusReturns(of: payment, received, from: provider, order) {
+        evidence = evidence.adding(returns)
+      } else {
+        findings.append(.unanswered(id, provider.name))
+      }
+      findings += try await askAboutRefunds(of: payment, from: provider, order)
+    }
     _ = try await journal.submit(.evidence(.payment(evidence)), by: .payOnce)
     order = try await reading.order(order.id) ?? order
-    guard case .succeeded = evidence.verdict else { return [] }
-    var findings = try await askAboutRefunds(of: id, from: provider, &order)
-    // The order keeps money that went back already if its shop had closed it, or other money came first.
-    if let kept = order.keptPayment, kept.id == id {
-      findings += try await takeInSurplus(of: kept, from: provider, &order)
-    }
-    let found = order.refunds.dropFirst(known).filter { $0.cause == .requested }
+    let found = order.refunds.dropFirst(known).filter { $0.status == .succeeded }
     return findings + found.map { .refund($0, provider.name) }
   }
 
   /// Hears how the refunds ended that the store knows: it may have forgotten that one failed after all.
   private func askAboutRefunds(
-    of payment: PaymentID, from provider: any Provider, _ order: inout Order
+    of payment: Payment, from provider: any Provider, _ order: Order
   ) async throws(Fault) -> [Finding] {
-    for refund in order.refunds where refund.payment == payment && refund.status != .processing {
+    let trade = order.number(of: payment.id)
+    for refund in order.refunds where refund.payment == payment.id && refund.status != .processing {
       guard let number = refund.number else { continue }
-      guard try await askAboutRefund(number, of: payment, refund.amount, from: provider, &order) != nil else {
-        return [.unanswered(payment, provider.name)]
+      let call = order.queryRefund(number, of: payment, refund.amount)
+      guard case .refund(let said)? = await ask(provider, call) else { return [.unanswered(payment.id, provider.name)] }
+      let verdict: RefundEvidence.Verdict
+      switch said.verdict {
+      case .succeeded(let returned): verdict = .succeeded(returned ?? refund.amount)
+      case .failed: verdict = said.verdict
+      default: continue
       }
+      let evidence = RefundEvidence(
+        number: number, of: trade, provider: provider.name, verdict: verdict, reference: said.reference)
+      _ = try await journal.submit(.evidence(.refund(evidence)), by: .payOnce)
     }
     return []
   }
 
-  private func takeInSurplus(
-    of payment: Payment, from provider: any Provider, _ order: inout Order
-  ) async throws(Fault) -> [Finding] {
-    let trade = order.number(of: payment.id)
+  /// What went back of a payment under the numbers that it would have as surplus.
+  /// - Returns: `nil` where there was no answer.
+  private func surplusReturns(
+    of payment: Payment, _ received: Money, from provider: any Provider, _ order: Order
+  ) async -> [PaymentEvidence.Return]? {
+    var returns: [PaymentEvidence.Return] = []
     for earlier in 0..<Self.gap {
-      let number = numbering.surplusRefund(of: trade, after: earlier)
-      let amount = payment.received ?? payment.amount
-      switch try await askAboutRefund(number, of: payment.id, amount, from: provider, &order) {
-      case nil: return [.unanswered(payment.id, provider.name)]
-      case .notFound?: return []
+      let number = numbering.surplusRefund(of: order.number(of: payment.id), after: earlier)
+      guard case .refund(let said)? = await ask(provider, order.queryRefund(number, of: payment, received)) else {
+        return nil
+      }
+      switch said.verdict {
+      case .succeeded(let amount):
+        returns.append(
+          .init(
+            reference: said.reference ?? number.text, number: number, amount: amount ?? received, isDispute: false))
+      case .notFound: return returns
       default: continue
       }
     }
-    return []
-  }
-
-  /// Asks about a refund that the order may not have, and takes in how it ended.
-  /// - Returns: `nil` where there was no answer.
-  private func askAboutRefund(
-    _ number: RefundNumber, of payment: PaymentID, _ amount: Money, from provider: any Provider, _ order: inout Order
-  ) async throws(Fault) -> RefundEvidence.Verdict? {
-    guard let payment = order.payment(payment) else { return .notFound }
-    let call = order.queryRefund(number, of: payment, amount)
-    guard case .refund(let evidence)? = await ask(provider, call) else { return nil }
-    let verdict: RefundEvidence.Verdict
-    switch evidence.verdict {
-    case .succeeded(let returned): verdict = .succeeded(returned ?? amount)
-    case .failed: verdict = evidence.verdict
-    default: return evidence.verdict
-    }
-    let trade = order.number(of: payment.id)
-    let said = RefundEvidence(number: number, of: trade, provider: provider.name, verdict: verdict)
-    _ = try await journal.submit(.evidence(.refund(said)), by: .payOnce)
-    order = try await reading.order(order.id) ?? order
-    return verdict
+    return returns
   }
 
   private enum Reply {
@@ -242,7 +241,7 @@ package struct ForgottenPayments: Sendable {
     return .said(
       PaymentEvidence(
         payment: id, provider: provider.name, call: nil, verdict: evidence.verdict, reference: evidence.reference,
-        capturedAt: evidence.capturedAt, returns: evidence.returns))
+        capturedAt: evidence.capturedAt, returns: evidence.returns, isWhole: true))
   }
 
   /// - Returns: `nil` where there was no answer, however often it was asked.
@@ -258,7 +257,7 @@ package struct ForgottenPayments: Sendable {
         }
       case .refund(let said):
         switch said.verdict {
-        case .unknown, .notSent: continue
+        case .unknown, .notSent, .refused: continue
         default: return evidence
         }
       }

@@ -5,9 +5,9 @@ import PaymentEngine
 /// only the banks' books.
 final class Auditor: @unchecked Sendable {
   // A world runs on one thread; see `SeededExecutor`.
-  private unowned let world: World
+  unowned let world: World
   private(set) var violation: Violation?
-  private(set) var stories: Stories
+  var stories: Stories
 
   struct Violation: Sendable, CustomStringConvertible {
     /// The invariant, as docs/internals/domain.md numbers it.
@@ -18,7 +18,7 @@ final class Auditor: @unchecked Sendable {
   }
 
   /// What an order's shop and buyers were told.
-  private struct Told {
+  struct Told {
     let number: OrderNumber
     var registration: Order.Registration?
     var keys: [IdempotencyKey: PaymentID] = [:]
@@ -27,17 +27,17 @@ final class Auditor: @unchecked Sendable {
     /// Whether its shop was answered that it is closed.
     var isClosed = false
   }
-  private struct RefundKey: Hashable {
+  struct RefundKey: Hashable {
     let payment: PaymentID
     let key: IdempotencyKey
   }
-  private var told: [OrderID: Told] = [:]
+  var told: [OrderID: Told] = [:]
   /// Orders of which the store forgot something that was acknowledged.
-  private var forgotten: Set<OrderNumber> = []
+  var forgotten: Set<OrderNumber> = []
   /// The last order under each number: one that the store forgot and its shop registered again has another id.
-  private var ids: [OrderNumber: OrderID] = [:]
+  var ids: [OrderNumber: OrderID] = [:]
   /// Money that an operator says was returned by other means.
-  private var outside: [PaymentID: Int64] = [:]
+  var outside: [PaymentNumber: Int64] = [:]
   /// The payments whose charge was asked for.
   private var opened: Set<PaymentID> = []
   /// When what moves money was first on its way, by the payment's or refund's number.
@@ -57,7 +57,7 @@ final class Auditor: @unchecked Sendable {
     tell(order, "VIOLATION \(rule): \(detail)")
   }
 
-  private func hold(_ holds: Bool, _ rule: String, _ detail: @autoclosure () -> String, _ order: OrderID) {
+  func hold(_ holds: Bool, _ rule: String, _ detail: @autoclosure () -> String, _ order: OrderID) {
     if !holds { fail(rule, detail(), order) }
   }
 
@@ -129,16 +129,21 @@ final class Auditor: @unchecked Sendable {
     hold(before == nil || before == id, "7: same request, same result", "a key led to two refunds", id.order)
   }
 
-  func settledOutside(_ item: Case) {
+  private func settledOutside(_ item: Case) {
     guard let payment = item.payment else { return }
-    outside[payment, default: 0] += item.amount.amount
-    tell(payment.order, "an operator says that \(item.amount.text) of \(payment.text) went back by other means")
+    // A stray's order is named by its number.
+    let number = world.store[payment.order]?.number ?? OrderNumber(bits: payment.order.bits)
+    outside[PaymentNumber(order: number, ordinal: payment.ordinal), default: 0] += item.amount.amount
+    tell(ids[number], "an operator says that \(item.amount.text) of \(payment.text) went back by other means")
   }
 
   // MARK: What is committed
 
   func committed(_ changes: Changeset) {
+    for stray in changes.strays where stray.choice == .settledOutside { settledOutside(stray) }
     for change in changes.orders {
+      for (old, new) in zip(change.before?.cases ?? [], change.after.cases)
+      where old.resolvedAt == nil && new.choice == .settledOutside { settledOutside(new) }
       let order = change.after
       ids[order.number] = order.id
       stories.begin(order)
@@ -290,103 +295,12 @@ final class Auditor: @unchecked Sendable {
     firstSent = firstSent.filter { !texts.contains($0.key.dropFirst(4).dropLast(2)) }
   }
 
-  // MARK: The end
-
-  func calmBegins() { stories.addToAll(at: world.clock.now, "the calm begins") }
-
-  func isAtRest(_ contents: SimulatedStore.Contents) -> Bool {
-    contents.orders.values.allSatisfy { order in
-      order.wakeAt == nil && order.cases.allSatisfy { $0.resolvedAt != nil }
-    }
-  }
-
-  func finish(_ contents: SimulatedStore.Contents) {
-    for (id, told) in told.sorted(by: { $0.key < $1.key }) where !forgotten.contains(told.number) {
-      guard let order = contents.orders[id] else { return fail("8: what was acknowledged stays", "the order is gone", id) }
-      hold(
-        told.registration == nil || told.registration == order.registration, "8: what was acknowledged stays",
-        "it changed", id)
-      for (key, payment) in told.keys {
-        hold(order.payment(payment)?.key == key, "8: what was acknowledged stays", "\(payment.text) is gone", id)
-      }
-      for payment in told.succeeded {
-        hold(order.payment(payment)?.status == .succeeded, "8: what was acknowledged stays", "a success is gone", id)
-      }
-    }
-    for order in contents.orders.values.sorted(by: { $0.id < $1.id }) { finish(order, contents) }
-    for bank in world.banks {
-      for charge in bank.charges where contents.numbers[charge.trade.order] == nil && charge.kept > 0 {
-        fail(
-          "6: money is never lost from sight", "money was taken for an order that nobody stored",
-          ids[charge.trade.order])
-      }
-    }
-  }
-
-  private func finish(_ order: Order, _ contents: SimulatedStore.Contents) {
-    let id = order.id
-    hold(order.wakeAt == nil && order.livePayment == nil, "10: it ends", "it is not at rest", id)
-    hold(order.status == .paid || order.status == .closed, "10: it ends", "it is \(order.status.rawValue)", id)
-    for refund in order.refunds {
-      hold(
-        refund.status != .processing || order.cases.contains { $0.refund == refund.id && $0.resolvedAt == nil },
-        "10: it ends", "\(refund.id.text) is still processing", id)
-    }
-    let events = contents.events[id] ?? []
-    hold(
-      events.map(\.id.sequence) == Array(1...max(1, order.sequence)), "9: events", "not numbered without a gap", id)
-    let isForgotten = forgotten.contains(order.number)
-    var kept: Int64 = 0
-    for bank in world.banks {
-      for (trade, charges) in bank.all(of: order.number) {
-        let payment = PaymentID(order: id, ordinal: trade.ordinal)
-        let taken = charges.filter { $0.state.status == .captured }
-        // What was forgotten for longer than its provider keeps keys.
-        let mayBeTwice = isForgotten && bank.kind.keyLife != nil
-        hold(
-          mayBeTwice || charges.count <= 1, "3: one provider object per payment",
-          "\(payment.text) has \(charges.count) at \(bank.kind.rawValue)", id)
-        let left = taken.reduce(0) { $0 + $1.kept } - outside[payment, default: 0]
-        guard !taken.isEmpty else { continue }
-        guard let stored = order.payment(payment), stored.provider == bank.kind.name, stored.status == .succeeded else {
-          // An operator who was told of forgotten money may leave it where it is.
-          let isKnown = order.cases.contains { $0.payment == payment && $0.reason == .unknownPayment }
-          hold(
-            left <= 0 || isKnown || isForgotten && world.isBehindGap(trade), "6: money is never lost from sight", "\(payment.text) was paid, and nobody knows", id)
-          if !isKnown { kept += max(0, left) }
-          continue
-        }
-        let asked = order.refunds.filter { $0.payment == payment && $0.status == .succeeded }
-          .reduce(0) { $0 + $1.amount.amount }
-        if stored.surplus != nil {
-          hold(
-            left <= 0, "6: surplus goes back in full",
-            "\(left) of \(payment.text) (\(stored.surplus!.rawValue)) was not returned", id)
-          world.tally.surplusReturned += 1
-        } else {
-          kept += max(0, left)
-        }
-        // Surplus money of which its shop had something returned before it was forgotten: the provider refuses to return
-        // it, and a person decides.
-        let isUnseen = isForgotten && (mayBeTwice || stored.surplus != nil && !bank.kind.listsRefunds)
-        let returned = taken.reduce(0) { $0 + ($1.state.captured?.amount ?? 0) - $1.kept }
-        hold(
-          isUnseen || returned == asked, "6: exactly once",
-          "\(returned) of \(payment.text) went back, \(asked) is known", id)
-      }
-    }
-    hold(
-      kept <= order.registration.amount.amount, "2: one kept payment",
-      "\(kept) is kept for an order of \(order.registration.amount.text)", id)
-    if kept > 0 { world.tally.paidOrders += 1 }
-  }
-
   /// Of one that was ended before it was sent the store may have forgotten that it was sent: that finds an operator.
-  private func isKnown(_ payment: Payment, _ order: Order) -> Bool {
+  func isKnown(_ payment: Payment, _ order: Order) -> Bool {
     payment.mayHaveLeft || !forgotten.contains(order.number)
   }
 
-  private func bank(of payment: Payment) -> SimulatedBank {
+  func bank(of payment: Payment) -> SimulatedBank {
     world.banks.first { $0.kind.name == payment.provider }!
   }
 }

@@ -160,6 +160,8 @@ extension SimulatedStore: Reading {
   /// Nothing is moved out of it.
   package func archived(_ name: OrderName) async throws(Fault) -> ArchivedOrder? { nil }
 
+  package func stray(_ id: CaseID) async throws(Fault) -> Case? { contents.withLock { $0.strays[id] } }
+
   package func orders(
     of merchant: MerchantID, status: Order.Status?, after: OrderID?, limit: Int
   ) async throws(Fault) -> [Order] {
@@ -203,7 +205,7 @@ extension SimulatedStore: Reading {
           Waiting(
             kind: kind, order: id, id: text,
             merchant: contents.merchants.first { $0.id == order?.merchant }?.name, reference: order?.reference,
-            provider: provider, reason: open?.reason.rawValue, note: open?.note, since: since))
+            provider: provider, item: open, since: since))
       }
       for (id, order) in contents.orders {
         for payment in order.payments {

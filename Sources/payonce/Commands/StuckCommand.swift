@@ -55,26 +55,12 @@ extension Waiting {
     case .closingOrder:
       return
         "the close of its payment is not confirmed: see whether \(provider) answers, or is turned off at the servers"
-    case .openCase: break
-    }
-    switch reason.flatMap(Case.Reason.init(rawValue:)) {
-    case .unknownPayment:
-      return
-        "\(provider) has money of a payment that this store does not know: `payonce find-forgotten` takes it in where "
-        + "its order is here; else return it there"
-    case .wrongAmount: return "\(provider) took another amount than it was asked to; it goes back by itself. See why"
-    case .refundRefused, .refundFailed: return "\(provider) did not return this money: see why, and return it there"
-    case .disputed: return "see it at \(provider): it took back more than it was asked to"
-    case .archivedOrder:
-      return
-        "\(provider) says something new about an order in an archive, which `payonce show \(order.text)` names: bring it "
-        + "back with `payonce archive restore`, and have \(provider) asked about it with `payonce find-forgotten`"
-    case nil: return "see it at \(provider)"
+    case .openCase: return item?.advice ?? "see it at \(provider)"
     }
   }
 
   fileprivate func line(at now: Instant) -> String {
-    let what = reason.map { "\(kind.rawValue) \($0)" } ?? kind.rawValue
+    let what = item.map { "\(kind.rawValue) \($0.reason.rawValue)" } ?? kind.rawValue
     let columns = [
       since.rfc3339, what, id, order.text, merchant ?? "-", reference ?? "-", provider?.text ?? "-", advice(at: now),
     ]
@@ -90,8 +76,8 @@ extension Waiting {
       writer.string("merchant", merchant)
       writer.string("reference", reference)
       writer.string("provider", provider?.text)
-      writer.string("reason", reason)
-      writer.string("note", note)
+      writer.string("reason", item?.reason.rawValue)
+      writer.string("note", item?.note)
       writer.string("since", since.rfc3339)
       writer.bool("needs_somebody", needsSomebody(at: now))
       writer.string("to_do", advice(at: now))

@@ -180,7 +180,7 @@ def test_money_of_an_archived_order_is_not_lost(tmp_path):
                   "notify_url": f"{gate.url}/providers/sandbox/notices"}
 
         def take(ordinal):
-            number = order["payment"]["id"][:-2] + ordinal
+            number = order["number"] + ordinal
             httpx.post(f"{gate.bank.url}/charges", json={"id": number, **charge}, timeout=40).raise_for_status()
             return number
 
@@ -195,7 +195,7 @@ def test_money_of_an_archived_order_is_not_lost(tmp_path):
         case, = waiting(1)
         assert (case["reason"], case["order"]) == ("archived_order", order["id"]) and "restore" in case["to_do"]
         # The order comes back, the bank is asked, and the money goes back.
-        run(gate, "archive", "restore", str(path), second)
+        run(gate, "archive", "restore", str(path), order["id"])
         gate.process.kill(signal.SIGTERM)
         run(gate, "find-forgotten", "--since", order["created_at"], "--bank", gate.bank.url)
         gate.start()

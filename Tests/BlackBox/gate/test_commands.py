@@ -202,7 +202,8 @@ def test_the_log_names_what_it_is_about_and_no_secret(tmp_path):
         assert lines(" info POST /v1/payments/{id}/refunds", "request=my-own-id", f"refund={refund['id']}")
         assert lines(" info GET /checkout/{token}", f"order={order['id']}")
         assert lines(" debug provider call", "evidence=", *names)
-        assert until(lambda: lines(" info notice", "request=", "evidence=succeeded", *names), what="the notice")
+        assert until(lambda: lines(" info notice", "request=", "evidence=succeeded", f"trade_number={payment['number']}"),
+                     what="the notice")
         # Doubt is not hidden among the details.
         assert until(lambda: lines(" info provider call", f"refund={refund['id']}", "unknown"), what="the doubt")
         log = gate.process.log.read_text() + gate.bank.process.log.read_text()

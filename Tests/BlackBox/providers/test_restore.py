@@ -146,8 +146,10 @@ def test_an_order_that_is_registered_again_meets_its_charge(tmp_path):
         since = now(-1)
         copy_of(gate, tmp_path)
         first = {name: gate.order(reference=name) for name in ("paid", "acting", "told")}
+        gate.bank.faults(lose_notice=1)
         paid, acting = gate.pay(first["paid"]).json(), gate.pay(first["acting"], method="action").json()
         gate.pay(first["told"])
+        gate.bank.faults()
         gate.process.kill()
         restore(gate, tmp_path)
         gate.start()
