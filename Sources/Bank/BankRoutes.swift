@@ -162,6 +162,12 @@ extension SandboxBank {
     try await Task.sleep(for: .milliseconds(course.before))
     if course.loss == .request { return try await vanish(context, isSilent: course.isSilent) }
     if course.loss == .errorBefore { return Response(status: .internalServerError) }
+    if course.loss == .turnedAway {
+      var response = Self.json("{\"code\":\"throttled\"}")
+      response.status = .tooManyRequests
+      response.headers[.retryAfter] = "2"
+      return response
+    }
     try await settle()
     let response = try await Self.refusing(work)
     try await Task.sleep(for: .milliseconds(course.after))

@@ -11,6 +11,8 @@ struct Faults: Codable, Equatable, Sendable {
   var lose_response: Double = 0
   /// The answer is 500, in half of the cases after the request was carried out.
   var fail_500: Double = 0
+  /// The request is turned away with 429 and `Retry-After: 2`, and not carried out.
+  var throttle: Double = 0
   var duplicate_notice: Double = 0
   var lose_notice: Double = 0
   var delay_notice_ms: [Int64] = [0, 0]
@@ -47,6 +49,7 @@ struct Faults: Codable, Equatable, Sendable {
     lose_request = try value(.lose_request, lose_request)
     lose_response = try value(.lose_response, lose_response)
     fail_500 = try value(.fail_500, fail_500)
+    throttle = try value(.throttle, throttle)
     duplicate_notice = try value(.duplicate_notice, duplicate_notice)
     lose_notice = try value(.lose_notice, lose_notice)
     delay_notice_ms = try value(.delay_notice_ms, delay_notice_ms)
@@ -58,7 +61,7 @@ struct Faults: Codable, Equatable, Sendable {
   /// What is wrong with the values; `nil` when nothing is.
   var complaint: String? {
     let probabilities = [
-      lose_request, lose_response, fail_500, duplicate_notice, lose_notice, late_success, wrong_amount,
+      lose_request, lose_response, fail_500, throttle, duplicate_notice, lose_notice, late_success, wrong_amount,
     ]
     if probabilities.contains(where: { !(0...1).contains($0) }) { return "probabilities are 0 to 1" }
     for range in [latency_ms, delay_notice_ms] where range.count != 2 || range[0] < 0 || range[0] > range[1] {

@@ -55,7 +55,7 @@ package final class SandboxBank: Sendable {
 
   /// What happens to one request. `before` and `after` are the latency around the work, in milliseconds.
   struct Course: Sendable {
-    enum Loss: Sendable { case none, request, response, errorBefore, errorAfter }
+    enum Loss: Sendable { case none, request, response, errorBefore, errorAfter, turnedAway }
     let loss: Loss
     /// Whether a loss looks like silence. Else the connection ends at once.
     let isSilent: Bool
@@ -73,6 +73,8 @@ package final class SandboxBank: Sendable {
           .response
         } else if conduct.dice.happens(faults.fail_500) {
           conduct.dice.happens(0.5) ? .errorBefore : .errorAfter
+        } else if conduct.dice.happens(faults.throttle) {
+          .turnedAway
         } else {
           .none
         }

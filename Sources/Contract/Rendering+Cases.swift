@@ -14,15 +14,6 @@ package struct CaseView {
     self.merchant = merchant
   }
 
-  /// The trade number of its payment.
-  private var number: PaymentNumber? {
-    guard let payment = item.payment else { return nil }
-    if let order { return order.number(of: payment) }
-    // A stray's order is named by its number, unless the order is in an archive.
-    guard item.reason == .unknownPayment else { return nil }
-    return PaymentNumber(order: OrderNumber(bits: payment.order.bits), ordinal: payment.ordinal)
-  }
-
   /// The id of an order that is not stored is made of its number, and means nothing to anybody.
   private var hasIDs: Bool { order != nil || item.reason == .archivedOrder }
 
@@ -34,7 +25,7 @@ package struct CaseView {
     writer.string("order", hasIDs ? item.id.order.text : nil)
     writer.string("reference", order?.registration.reference)
     writer.string("payment", hasIDs ? item.payment?.text : nil)
-    writer.string("number", number?.text)
+    writer.string("number", item.number(in: order)?.text)
     writer.string("refund", item.refund?.text)
     writer.string("provider", item.provider.text)
     writer.integer("amount", item.amount.amount)

@@ -25,7 +25,7 @@ struct DemoLive: Encodable {
 
   init(_ order: Order, _ events: [Event], of shop: DemoShop, _ language: Language) async {
     async let network = shop.network()
-    let books = await shop.books(order.payments.map(\.id))
+    let books = await shop.books(order.payments.map { order.number(of: $0.id) })
     version = order.version
     status = DemoWords.status(order, language)
     kept = books.map { DemoWords.kept($0, DemoProduct.currency, language) }

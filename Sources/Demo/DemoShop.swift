@@ -10,11 +10,12 @@ package struct DemoShop: Sendable {
   package let network: @Sendable () async -> String?
   package let setNetwork: @Sendable (Network) async -> Void
   /// The bank's books of these payments; `nil` when the bank does not answer.
-  package let books: @Sendable ([PaymentID]) async -> Books?
+  package let books: @Sendable ([PaymentNumber]) async -> Books?
 
   package init(
     merchant: MerchantID, bankURL: String, network: @escaping @Sendable () async -> String?,
-    setNetwork: @escaping @Sendable (Network) async -> Void, books: @escaping @Sendable ([PaymentID]) async -> Books?
+    setNetwork: @escaping @Sendable (Network) async -> Void,
+    books: @escaping @Sendable ([PaymentNumber]) async -> Books?
   ) {
     self.merchant = merchant
     self.bankURL = bankURL

@@ -57,8 +57,13 @@ package struct StoredOrder: Sendable {
         case .bytes(let bytes)?: .bytes(bytes)
         case nil: .null
         }
-      return StateEntry(column.text, value)
+      return StateEntry(column.text, value).saying { OrderNumber(bits: $0).text }
     }
+  }
+
+  private var number: OrderNumber? {
+    guard case .bytes(let bytes)? = cells[1] else { return nil }
+    return UInt128(bytes: bytes).map { OrderNumber(bits: $0) }
   }
 
   /// Everything that stands there, by the names of the columns and fields.
@@ -97,12 +102,17 @@ package struct StoredOrder: Sendable {
       default: nil
       }
     }
+    func trade(_ ordinal: Int) -> [StateEntry] {
+      guard entry.name == "payments", let order = number else { return [] }
+      return [StateEntry("number", .text(PaymentNumber(order: order, ordinal: ordinal).text))]
+    }
     return StateEntry(
       entry.name,
       .list(
         parts.enumerated().map { index, part in
           guard let identity = identity(index + 1) else { return part }
-          return [StateEntry("id", .text(identity))] + withCurrencies(part, head)
+          return [StateEntry("id", .text(identity))] + trade(index + 1)
+            + withCurrencies(part.map { entry in entry.saying { RefundNumber(bits: $0).text } }, head)
         }))
   }
 
@@ -146,6 +156,12 @@ package struct StateEntry: Equatable, Sendable {
       case .integer, .moment, .instant, .text, .fields, .bytes, .word: [name]
       }
     }
+  }
+
+  /// A number as providers are told it, if this is one.
+  fileprivate func saying(_ text: (UInt128) -> String) -> StateEntry {
+    guard name == "number", case .bytes(let bytes) = value, let bits = UInt128(bytes: bytes) else { return self }
+    return StateEntry(name, .text(text(bits)))
   }
 }
 

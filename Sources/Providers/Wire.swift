@@ -19,11 +19,23 @@ package struct Wire: Sendable {
   }
 
   enum Outcome: Sendable {
-    case answer(status: Int, body: [UInt8])
+    case answer(Answer)
     /// No connection was made, so that no byte of the request left.
     case notSent
     /// Bytes may have left, and no complete answer came back.
     case unknown(String)
+  }
+
+  struct Answer: Sendable {
+    let status: Int
+    let headers: HTTPHeaders
+    let body: [UInt8]
+
+    /// How long the provider wants to be left alone: the seconds of its `Retry-After`, within limits that hold whatever it
+    /// says. A date there is not read; who knows by which clock it was made?
+    var retryAfter: Duration {
+      .seconds(min(max(headers.first(name: "retry-after").flatMap { Int64($0) } ?? 5, 1), 3600))
+    }
   }
 
   /// Runs the work with a client that follows no redirects and retries nothing. Only the engine decides about a second
@@ -62,7 +74,9 @@ package struct Wire: Sendable {
     do {
       let response = try await client.execute(request, timeout: .milliseconds(timeout.wholeMilliseconds))
       let answer = try await response.body.collect(upTo: Self.answerLimit)
-      return .answer(status: Int(response.status.code), body: Array(answer.readableBytesView))
+      return .answer(
+        Answer(
+          status: Int(response.status.code), headers: response.headers, body: Array(answer.readableBytesView)))
     } catch {
       return Self.outcome(of: error)
     }

@@ -75,8 +75,8 @@ MUTANTS = {
         "        dispatcher.enqueue(calls, leasedAt: uptime)\n"
         "        return (batch.changeset, (answers, batch.published))"),
     "an unknown commit counts as one": (
-        "Lane.swift", "    var calls: [Call] = []\n",
-        "    var calls: [Call] = []\n    var made: ([Result<Answer, Fault>], [Order]) = ([], [])\n",
+        "Lane.swift", "    var (calls, opened): ([Call], [Case]) = ([], [])\n",
+        "    var (calls, opened): ([Call], [Case]) = ([], [])\n    var made: ([Result<Answer, Fault>], [Order]) = ([], [])\n",
         "return (batch.changeset, (answers, batch.published))",
         "made = (answers, batch.published)\n        return (batch.changeset, made)",
         "      dispatcher.release(calls)\n      throw error\n",
@@ -101,8 +101,7 @@ MUTANTS = {
         "case (.closing, _), (.closed, _): return nil"),
     "surplus is not returned": (
         "Decider+Evidence.swift",
-        "if received.amount > 0 { startRefund(payment.id, amount: received, cause: .surplus) }",
-        "if received.amount > 1_000_000 { startRefund(payment.id, amount: received, cause: .surplus) }"),
+        "guard due > 0 else { return }", "guard due > 1_000_000 else { return }"),
     "a refund that is asked for again has a new number": (
         WIRE, "case (.refund, let refund?): return .refund(refund.number, of: trade, refund.amount)",
         "case (.refund, let refund?):\n"
@@ -121,8 +120,8 @@ MUTANTS = {
         "ForgottenPayments.swift", "if isOwner, order.payment(id).map({ $0.isLive || $0.isWatched }) ?? false { continue }",
         "if isOwner, order.payment(id)?.status != .succeeded { continue }"),
     "known refunds are not asked about after a restore": (
-        "ForgottenPayments.swift", "where refund.payment == payment && refund.status != .processing {",
-        "where refund.payment == payment && refund.status != .processing && refund.key?.text == \"\" {"),
+        "ForgottenPayments.swift", "where refund.payment == payment.id && refund.status != .processing {",
+        "where refund.payment == payment.id && refund.status != .processing && refund.key?.text == \"\" {"),
     "refunds of surplus money are not looked for after a restore": (
         "ForgottenPayments.swift", "for earlier in 0..<Self.gap {", "for earlier in 0..<(Self.gap - 5) {"),
     "refunds do not reserve their amount": (

@@ -4,33 +4,32 @@ import Testing
 /// What providers are told as numbers follows from what a shop says again, so that what a restored database has forgotten
 /// is met again.
 @Suite struct NumberStoryTests {
-  private static let other = ProviderName("other")
-  private static let trade = PaymentNumber(order: OrderStory.number, ordinal: 1)
+  static let other = ProviderName("other")
+  static let trade = PaymentNumber(order: OrderStory.number, ordinal: 1)
 
-  private func open() -> OrderStory {
+  func open() -> OrderStory {
     var story = OrderStory()
     story.rules.accounts.append(Account(Self.other, OrderStory.burning))
     story.register()
     return story
   }
 
-  private func paid() -> OrderStory {
+  func paid() -> OrderStory {
     var story = open()
     story.pay("a")
     story.answer(.succeeded(OrderStory.price))
     return story
   }
 
-  private func refund(_ story: OrderStory, _ key: String) -> Refund {
+  func refund(_ story: OrderStory, _ key: String) -> Refund {
     story.order!.refunds.first { $0.key?.text == key }!
   }
 
-  private func said(_ trade: PaymentNumber, at provider: ProviderName = OrderStory.sandbox) -> Command {
+  func said(_ trade: PaymentNumber, at provider: ProviderName = OrderStory.sandbox) -> Command {
     .evidence(.payment(.init(number: trade, provider: provider, verdict: .succeeded(OrderStory.price))))
   }
 
-  private func listed(_ number: RefundNumber?, _ amount: Int64, _ reference: String = "re_1") -> PaymentEvidence.Return
-  {
+  func listed(_ number: RefundNumber?, _ amount: Int64, _ reference: String = "re_1") -> PaymentEvidence.Return {
     .init(reference: reference, number: number, amount: Money(amount, OrderStory.cny), isDispute: false)
   }
 
@@ -130,6 +129,7 @@ import Testing
     #expect(story.order!.status == .open && story.payment().surplus == .late, "it pays for nothing")
     #expect(story.order!.refunds.map(\.failureBasis) == [.settled] && story.callingRefund() == nil)
     #expect(story.order!.cases.map(\.choice) == [.settledOutside] && story.order!.cases[0].resolvedBy == "ann")
+    #expect(story.order!.cases[0].resolvedNote == "by hand")
     story.pay("a")
     #expect(story.calling(2) == .charge, "and the buyer can pay, under another number")
     story = decided(.acknowledge)
@@ -144,6 +144,37 @@ import Testing
     story.answer(.succeeded(OrderStory.price))
     #expect(story.order!.status == .open && story.payment().surplus == .late)
     #expect(story.order!.refunds.map(\.failureBasis) == [.settled])
+  }
+
+  /// The provider has forgotten the number, and takes the money anew.
+  @Test func whatIsTakenAfterAPersonHasDecidedIsOtherMoney() {
+    var story = open()
+    story.send(said(Self.trade))
+    story.send(.resolve(story.order!.cases[0].id, .settledOutside), by: .operator("ann"))
+    story.pass(.seconds(60))
+    story.pay("a")
+    story.send(
+      .evidence(
+        .payment(
+          .init(
+            payment: story.payment().id, provider: OrderStory.sandbox, call: 1, verdict: .succeeded(OrderStory.price),
+            capturedAt: story.now))))
+    #expect(story.order!.status == .paid)
+  }
+
+  @Test func aStrayThatWasSeenDisturbsNobodyLater() {
+    let came = strays([said(Self.trade)])
+    let seen = decide(
+      nil, strays: came, .resolve(came[0].id, .acknowledge), by: .operator("ann"), now: OrderStory.start,
+      rules: open().rules
+    ).strays
+    var story = open()
+    story.pay("a")
+    story.answer(.failed(Failure(code: "declined", message: "")))
+    let again = Command.register(
+      OrderStory.registration(), number: OrderStory.number, id: OrderStory.id, checkoutSecret: 1)
+    let order = decide(story.order, strays: seen, again, by: .payOnce, now: story.now, rules: story.rules).order
+    #expect(order == story.order)
   }
 
   @Test func theNumberOfNoPaymentIsOnlyACase() {
@@ -199,20 +230,22 @@ import Testing
 
   /// The buyer pays again what was paid, and perhaps returned, before this database forgot it.
   @Test func moneyThatIsOlderThanItsPaymentIsAskedAboutFirst() {
-    for returned in [0, 500, OrderStory.price.amount] {
+    let surplus = OrderStory.numbering.surplusRefund(of: Self.trade, after: 0)
+    for (number, returned) in [(nil, 0), (RefundNumber(bits: 9), 500), (RefundNumber(bits: 9), 1999), (surplus, 1999)] {
       var story = open()
       story.pay("a")
       story.send(old(.succeeded(OrderStory.price), story, call: true))
       #expect(story.order!.status == .open && story.payment().status == .processing && story.calling() == .query)
-      let back = returned == 0 ? [] : [listed(RefundNumber(bits: 9), returned)]
+      let back = returned == 0 ? [] : [listed(number, Int64(returned))]
       story.send(old(.succeeded(OrderStory.price), story, call: true, back))
-      if returned < OrderStory.price.amount {
-        #expect(story.order!.status == .paid && story.order!.amountRefunded == returned)
-      } else {
-        #expect(story.order!.status == .open && story.payment().surplus == .late, "it pays for nothing")
-        #expect(story.order!.refunds.map(\.status) == [.succeeded] && story.callingRefund() == nil)
+      if number == surplus {
+        #expect(story.order!.status == .open && story.payment().surplus == .late, "it went back, and pays for nothing")
+        #expect(story.order!.refunds.map(\.status) == [.succeeded] && story.order!.refunds[0].cause == .surplus)
+        #expect(story.callingRefund() == nil)
         story.pay("b")
         #expect(story.calling(2) == .charge)
+      } else {
+        #expect(story.order!.status == .paid && story.order!.amountRefunded == returned, "its shop had returned it")
       }
     }
   }
@@ -229,6 +262,32 @@ import Testing
     #expect(story.order!.status == .paid)
   }
 
+  /// Its charge has not left, so nobody would ask about it when it ends.
+  @Test func whatWasSaidOfAnUnsentPaymentIsNotLost() {
+    for isStray in [true, false] {
+      var story = open()
+      story.pay("a")
+      story.answer(.notSent)
+      #expect(!story.payment().mayHaveLeft && story.payment().isLive)
+      if isStray {
+        let again = Command.register(
+          OrderStory.registration(), number: OrderStory.number, id: OrderStory.id, checkoutSecret: 1)
+        var order = decide(
+          story.order, strays: strays([said(Self.trade)]), again, by: .payOnce, now: story.now, rules: story.rules
+        ).order!
+        _ = order.takeCalls(story.now, rules: story.rules)
+        story.order = order
+      } else {
+        story.send(old(.succeeded(OrderStory.price), story, call: false))
+      }
+      #expect(story.payment().isWatched && story.calling() == .query, "nothing more is sent for it")
+      story.pay("b")
+      #expect(story.calling(2) == nil, "and nothing beside it")
+      story.send(old(.succeeded(OrderStory.price), story, call: true))
+      #expect(story.order!.status == .paid && story.payment(2).calls.firstSent == nil)
+    }
+  }
+
   @Test func moneyThatIsAsNewAsItsPaymentIsNot() {
     var story = open()
     story.pay("a")
@@ -239,159 +298,5 @@ import Testing
             payment: story.payment().id, provider: OrderStory.sandbox, call: 1, verdict: .succeeded(OrderStory.price),
             capturedAt: story.now.advanced(by: .seconds(-9))))))
     #expect(story.order!.status == .paid, "clocks differ")
-  }
-
-  // MARK: Refunds
-
-  @Test func aRefundHasItsNumberFromItsKeyInWhateverOrderTheyAreAskedFor() {
-    var first = paid()
-    first.refund(key: "A", amount: 500)
-    first.refund(key: "B", amount: 300)
-    var second = paid()
-    second.refund(key: "B", amount: 300)
-    second.refund(key: "A", amount: 500)
-    for key in ["A", "B"] { #expect(refund(first, key).number == refund(second, key).number) }
-    #expect(refund(first, "A").number != refund(first, "B").number)
-  }
-
-  @Test func whatTheProviderReturnedByItselfChangesNoNumber() {
-    var before = paid()
-    before.refund(key: "A", amount: 500)
-    var after = paid()
-    after.evidence(1, .succeeded(OrderStory.price), returns: [listed(nil, 100)])
-    after.refund(key: "A", amount: 500)
-    #expect(refund(after, "A").id != refund(before, "A").id)
-    #expect(refund(after, "A").number == refund(before, "A").number)
-  }
-
-  @Test func surplusHasItsNumbersFromThePaymentAlone() {
-    func surplus() -> OrderStory {
-      var story = open()
-      story.pay("a")
-      story.answer(.succeeded(Money(1, OrderStory.cny)))
-      return story
-    }
-    var (one, two) = (surplus(), surplus())
-    #expect(one.refund().number == two.refund().number && one.refund().cause == .surplus)
-    one.answerRefund(1, .failed(Failure(code: "account_closed", message: "")))
-    one.send(.resolve(one.order!.cases.last!.id, .newRefund))
-    #expect(one.refund(2).number != one.refund(1).number)
-    // The next one of the other story has found that number in its provider's list.
-    two.answerRefund(1, .failed(Failure(code: "account_closed", message: "")))
-    two.evidence(1, .succeeded(Money(1, OrderStory.cny)), returns: [listed(one.refund(2).number, 1)])
-    #expect(two.order!.refundable(two.payment()) == 0 && two.order!.keepsTheGuards)
-  }
-
-  @Test func aForgottenRefundThatIsListedIsCountedAndBelongsToWhoeverAskedForIt() {
-    var before = paid()
-    before.refund(key: "A", amount: 500)
-    let number = refund(before, "A").number
-    var story = paid()
-    for _ in 1...2 { story.evidence(1, .succeeded(OrderStory.price), returns: [listed(number, 500)]) }
-    #expect(story.order!.amountRefunded == 500 && story.order!.refunds.count == 1)
-    #expect(story.refund(key: "B", amount: 1600).code == .refundExceedsPayment)
-    #expect(story.refund(key: "A", amount: 400).code == .idempotencyKeyReused)
-    #expect(story.refund(key: "A", amount: 500).isRepeat)
-    #expect(story.refund().key?.text == "A" && story.callingRefund() == nil)
-    #expect(story.refund(key: "A", amount: 500).isRepeat && story.order!.refunds.count == 1)
-    #expect(story.refund(key: "A").code == .idempotencyKeyReused, "all that is left is another request")
-  }
-
-  @Test func whoAskedForAllThatWasLeftFindsItToo() {
-    var before = paid()
-    before.refund(key: "A")
-    var story = paid()
-    story.evidence(1, .succeeded(OrderStory.price), returns: [listed(refund(before, "A").number, 1999)])
-    #expect(story.refund(key: "A").isRepeat && story.order!.amountRefunded == 1999)
-  }
-
-  @Test func aListedRefundIsTheOneThatIsUnderWay() {
-    var story = paid()
-    story.refund(key: "A", amount: 500)
-    story.evidence(1, .succeeded(OrderStory.price), returns: [listed(story.refund().number, 500)])
-    #expect(story.order!.refunds.count == 1 && story.refund().status == .succeeded)
-  }
-
-  @Test func anotherAmountThanWasAskedForIsACase() {
-    var story = paid()
-    story.refund(key: "A", amount: 300)
-    story.answerRefund(1, .succeeded(Money(500, OrderStory.cny)))
-    #expect(story.order!.amountRefunded == 500, "so much is gone")
-    let item = story.order!.cases.last!
-    #expect(item.reason == .wrongAmount && item.refund == story.refund().id && item.amount.amount == 500)
-    #expect(story.send(.resolve(item.id, .acknowledge), by: .operator("ann")).code == nil)
-    story = paid()
-    story.refund(key: "A", amount: 300)
-    story.answerRefund(1, .succeeded(Money(300, OrderStory.usd)))
-    #expect(story.refund().amount == Money(300, OrderStory.cny) && story.order!.cases.last?.reason == .wrongAmount)
-  }
-
-  @Test func surplusOfWhichLessCameBackIsACaseWithARest() {
-    var story = open()
-    story.pay("a")
-    story.answer(.succeeded(Money(1000, OrderStory.cny)))
-    story.answerRefund(1, .succeeded(Money(700, OrderStory.cny)))
-    let item = story.order!.cases.last!
-    #expect(item.reason == .refundFailed && story.order!.refundable(story.payment()) == 300)
-    #expect(story.send(.resolve(item.id, .newRefund), by: .operator("ann")).code == nil)
-    #expect(story.refund(2).amount.amount == 300 && story.callingRefund(2) == .refund)
-    story.answerRefund(2, .succeeded(nil))
-    #expect(story.order!.refundable(story.payment()) == 0)
-  }
-
-  @Test func whatIsListedOfSurplusIsNotSentAgain() {
-    var story = open()
-    story.pay("a")
-    story.evidence(1, .succeeded(Money(1000, OrderStory.cny)), returns: [listed(nil, 400, "re_hand")])
-    #expect(story.order!.refunds.map(\.amount.amount) == [600, 400] && story.callingRefund() == .refund)
-  }
-
-  @Test func aNumberThatIsAnotherPaymentsNamesNoSecondRefund() {
-    var story = open()
-    story.pay("a")
-    story.answer(.succeeded(Money(1, OrderStory.cny)))
-    let number = story.refund().number
-    story.pay("b")
-    story.answer(2, .succeeded(OrderStory.price))
-    story.evidence(2, .succeeded(OrderStory.price), returns: [listed(number, 500)])
-    #expect(story.order!.keepsTheGuards && story.order!.refunds.count == 1)
-    #expect(story.order!.cases.last?.reason == .disputed)
-  }
-
-  @Test func aRefundThatIsFoundTwiceUnderTwoNamesIsOne() {
-    var before = paid()
-    before.refund(key: "A", amount: 500)
-    let number = refund(before, "A").number!
-    var story = paid()
-    story.send(
-      .evidence(
-        .refund(
-          .init(
-            number: number, of: Self.trade, provider: OrderStory.sandbox,
-            verdict: .succeeded(Money(500, OrderStory.cny))))))
-    story.evidence(1, .succeeded(OrderStory.price), returns: [listed(number, 500, "re_7")])
-    story.evidence(1, .succeeded(OrderStory.price), returns: [listed(nil, 500, "re_7")])
-    #expect(story.order!.refunds.count == 1 && story.order!.amountRefunded == 500)
-  }
-
-  @Test func aNoticeOfAForgottenRefundIsTakenIn() {
-    var before = paid()
-    before.refund(key: "A", amount: 500)
-    let number = refund(before, "A").number!
-    func say(_ story: inout OrderStory, _ trade: PaymentNumber, _ verdict: RefundEvidence.Verdict) {
-      story.send(
-        .evidence(.refund(.init(number: number, of: trade, provider: OrderStory.sandbox, verdict: verdict))))
-    }
-    var story = paid()
-    for _ in 1...2 { say(&story, Self.trade, .succeeded(Money(500, OrderStory.cny))) }
-    #expect(story.order!.amountRefunded == 500 && story.order!.cases.isEmpty)
-    say(&before, Self.trade, .succeeded(Money(500, OrderStory.cny)))
-    #expect(refund(before, "A").status == .succeeded, "of one that is known it is an answer")
-    // Of a payment that is not known to have taken money it is a case.
-    story = open()
-    for _ in 1...2 { say(&story, Self.trade, .succeeded(Money(500, OrderStory.cny))) }
-    #expect(story.order!.cases.map(\.reason) == [.disputed])
-    say(&story, Self.trade, .pending)
-    #expect(story.order!.cases.count == 1 && story.order!.refunds.isEmpty)
   }
 }

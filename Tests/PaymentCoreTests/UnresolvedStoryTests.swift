@@ -140,6 +140,63 @@ import Testing
     #expect(open(story).isEmpty && story.callingRefund(2) == .refund)
   }
 
+  @Test func aQuestionThatWasJustAskedIsNotSilence() {
+    var story = paid()
+    story.refund(key: "1", amount: 500)
+    story.answerRefund(1, refused)
+    for key in ["2", "3", "4", "5", "6"] {
+      story.pass(.seconds(2 * 86_400))
+      story.refund(key: key, amount: 100)
+      #expect(open(story).isEmpty, "it was asked about in this moment")
+      story.answerRefund(1, .notFound)
+      let index = story.order!.refunds.count
+      if story.callingRefund(index) == nil { story.wake() }
+      story.answerRefund(index, .succeeded(nil))
+    }
+    #expect(story.order!.cases.isEmpty)
+  }
+
+  @Test func whatAPersonWantsTriedAgainMayFallSilent() {
+    var story = open()
+    story.pay("a")
+    story.answer(.succeeded(Money(1, OrderStory.cny)))
+    story.answerRefund(1, refused)
+    let item = story.order!.cases.last!
+    #expect(item.reason == .refundRefused)
+    silence(&story, for: .seconds(3 * 86_400))
+    #expect(open(story).isEmpty, "it waits for a person, who knows")
+    story.send(.resolve(item.id, .retry), by: .operator("ann"))
+    story.answerRefund(1, .unknown("reset"))
+    silence(&story, for: .seconds(3 * 86_400))
+    #expect(open(story).map(\.refund) == [story.refund().id])
+  }
+
+  @Test func aConfirmedCloseIsSomethingLearnedAlsoWhereMoneyMayComeLate() {
+    var story = open()
+    story.pay("a", "late")
+    story.answer(.unknown("reset"))
+    silence(&story, for: .seconds(3 * 86_400))
+    #expect(open(story).count == 1)
+    while story.calling() == nil { story.wake() }
+    story.answer(.closed)
+    #expect(story.payment().isWatched && open(story).isEmpty)
+  }
+
+  /// A provider that speaks and falls silent for years uses up no numbers.
+  @Test func aPersonIsShownTheSameOneThreeTimes() {
+    var story = paid()
+    story.refund(key: "1", amount: 500)
+    for _ in 1...6 {
+      if story.callingRefund() == nil { story.wake() }
+      story.answerRefund(1, .unknown("reset"))
+      silence(&story, for: .seconds(3 * 86_400))
+      while story.callingRefund() == nil { story.wake() }
+      story.answerRefund(1, .pending)
+      #expect(open(story).isEmpty)
+    }
+    #expect(story.order!.cases.count == 3)
+  }
+
   @Test func whatCannotBeSentSinceItsProviderIsOff() {
     var story = paid()
     story.rules.accounts = []

@@ -138,6 +138,10 @@ import Testing
       #expect("\(verdict)".hasPrefix(expected), "\(code) of \(kind) is \(verdict)")
       if case .refused(let failure) = verdict { #expect(failure.code == code) }
     }
+    for kind in [Call.Kind.refund, .queryRefund] {
+      let verdict = try await Self.verdict(.json("429 Too Many Requests", #"{"code":"throttled"}"#), kind).verdict
+      #expect(verdict == .notNow(.seconds(5)))
+    }
   }
 
   @Test(arguments: [

@@ -106,6 +106,21 @@ import Testing
     }
   }
 
+  /// What the bank says about when it wants to be asked again, and how long it is left alone.
+  @Test(arguments: [
+    ("Retry-After: 7\r\n", 7), ("", 5), ("Retry-After: 0\r\n", 1), ("Retry-After: 99999999999999999999\r\n", 5),
+    ("Retry-After: 86400\r\n", 3600), ("Retry-After: -5\r\n", 1), ("Retry-After: soon\r\n", 5),
+    ("Retry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\n", 5),
+  ])
+  func notNowSaysWhen(_ header: String, _ seconds: Int) async throws {
+    let body = #"{"code":"throttled"}"#
+    let turnedAway = ScriptedServer.Move.answer(
+      "HTTP/1.1 429 Too Many Requests\r\n\(header)Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+    for kind in [Call.Kind.charge, .query, .close] {
+      #expect(try await Self.verdict(turnedAway, kind).verdict == .notNow(.seconds(seconds)))
+    }
+  }
+
   @Test func aRefusedConnectionProvesThatNothingLeft() async throws {
     let server = try await ScriptedServer(.silence)
     let url = server.url

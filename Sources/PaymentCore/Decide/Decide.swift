@@ -19,7 +19,8 @@ package func decide(
   var decider = Decider(order: order, now: order.moment(now, margin: rules.schedule.leaseMargin), rules: rules)
   if case .recover = command { decider.recover() }
   decider.applyTime()
-  let settled = strays.isEmpty ? [] : decider.takeIn(strays)
+  // What a person has decided about was taken in when the order was registered.
+  let settled = strays.isEmpty ? [] : decider.takeIn(strays.filter { $0.resolvedAt == nil })
   let outcome: Outcome =
     switch command {
     case .register(let registration, _, _, _): decider.registerAgain(registration)
@@ -68,8 +69,11 @@ private func decideWithoutOrder(
     let isKnown = strays.contains {
       $0.payment?.ordinal == evidence.payment.ordinal && $0.provider == evidence.provider && $0.amount == received
     }
-    // Its identity is the payment's own, unless another provider speaks of the same number.
-    let free = (evidence.payment.ordinal...CaseID.maximum).first { ordinal in
+    // The same money has the same identity, whichever node hears of it.
+    var hash = FNV1a()
+    hash.add("\(evidence.payment.ordinal) \(evidence.provider.text) \(received.text)".utf8)
+    let start = Int(hash.value % UInt64(CaseID.maximum))
+    let free = (0..<CaseID.maximum).lazy.map { (start + $0) % CaseID.maximum + 1 }.first { ordinal in
       !strays.contains { $0.id.ordinal == ordinal }
     }
     guard !isKnown, let free else { return .noted }

@@ -1,9 +1,11 @@
 extension Decider {
+  /// - Returns: its index; `nil` where an order has as many as it can.
+  @discardableResult
   mutating func openCase(
     _ reason: Case.Reason, payment: PaymentID?, refund: RefundID? = nil, provider: ProviderName, amount: Money,
     note: String, failure: Failure? = nil
-  ) {
-    guard order.cases.count < CaseID.maximum else { return }
+  ) -> Int? {
+    guard order.cases.count < CaseID.maximum else { return nil }
     let item = Case(
       id: CaseID(order: order.id, ordinal: order.cases.count + 1), reason: reason, payment: payment, refund: refund,
       provider: provider, amount: amount, note: note, openedAt: now)
@@ -12,6 +14,7 @@ extension Decider {
     data.append("note", .text(note))
     if let failure { data.append(failure) }
     emit(.caseOpened, data)
+    return order.cases.count - 1
   }
 
   /// Opens a case unless there was one about the same: its provider may say the same thing many times.
@@ -35,7 +38,7 @@ extension Decider {
     return fields
   }
 
-  private mutating func closeCase(
+  mutating func closeCase(
     _ index: Int, _ choice: Case.Choice?, _ note: String? = nil, by caller: Caller = .payOnce
   ) {
     order.cases[index].resolve(choice, note, by: caller, now: now)
@@ -46,9 +49,9 @@ extension Decider {
   mutating func reviewUnresolved() {
     for index in order.cases.indices
     where order.cases[index].reason == .unresolved && order.cases[index].resolvedAt == nil {
-      if order.silentSince(order.cases[index]) == nil { closeCase(index, nil) }
+      if order.silentSince(order.cases[index], now) == nil { closeCase(index, nil) }
     }
-    for payment in order.payments { openUnresolved(payment, nil, since: order.silentSince(payment)) }
+    for payment in order.payments { openUnresolved(payment, nil, since: order.silentSince(payment, now)) }
     for refund in order.refunds {
       guard let payment = order.payment(refund.payment) else { continue }
       openUnresolved(payment, refund, since: order.silentSince(refund))
@@ -58,15 +61,19 @@ extension Decider {
   private mutating func openUnresolved(_ payment: Payment, _ refund: Refund?, since: Instant?) {
     guard let since, now.since(since) >= rules.schedule.unresolvedAfter else { return }
     // One that was answered meanwhile may fall silent once more. Who has seen it need not see it again.
-    let isKnown = order.cases.contains {
+    let known = order.cases.filter {
       $0.reason == .unresolved && $0.payment == payment.id && $0.refund == refund?.id
-        && ($0.resolvedAt == nil || $0.choice != nil)
     }
-    guard !isKnown else { return }
+    guard known.allSatisfy({ $0.resolvedAt != nil && $0.choice == nil }), known.count < Self.silences,
+      order.cases.count < CaseID.maximum / 2
+    else { return }
     openCase(
       .unresolved, payment: payment.id, refund: refund?.id, provider: payment.provider,
       amount: refund?.amount ?? payment.amount, note: "for a day nobody could learn what became of it")
   }
+
+  /// How often a person is shown the same one. The numbers of cases are for those about money.
+  private static let silences = 3
 
   /// The payment that was unknown is known now, and the order decides about its money.
   mutating func settleCase(of payment: Payment) {
@@ -110,7 +117,9 @@ extension Decider {
     }
     // Meanwhile some of it may have gone back in another way. What the provider refuses is given up for the new one.
     let held = refund.status == .processing ? refund.amount.amount : 0
-    let amount = min(refund.amount.amount, order.refundable(payment) + held)
+    // Of one that was done in part it is the rest.
+    let wanted = refund.status == .succeeded ? order.refundable(payment) : refund.amount.amount
+    let amount = min(wanted, order.refundable(payment) + held)
     if choice == .newRefund, amount <= 0 || !order.hasRoom(for: .surplus) {
       return .failure(Refusal(.refundExceedsPayment, "Nothing of this payment can be returned any more."))
     }
@@ -123,7 +132,7 @@ extension Decider {
     }
     closeCase(index, choice, note, by: caller)
     switch choice {
-    case .retry: order.refunds[id.ordinal - 1].calls.restart(now: now)
+    case .retry: order.refunds[id.ordinal - 1].retry(now: now)
     case .newRefund:
       if refund.status == .processing, let refusal = refund.failure {
         endRefund(id.ordinal - 1, refusal, .refused)

@@ -67,6 +67,8 @@ extension Decider {
       let isFirst = lease.map { $0.kind == .charge && $0.number == payment.calls.firstSent?.number } ?? false
       if isFirst, sheet.finalRejections.contains(failure.code) { return end(index, failure: failure) }
       if lease?.kind == .charge { doubt(index, "the provider refused the request: \(failure.code)") }
+    // That this attempt did nothing is the provider's word about a moment. Asked about the payment, it says more.
+    case .notNow: break
     case .notSent:
       if let lease, order.payments[index].calls.withdraw(lease, previous: previous) {
         if payment.closeRequestedAt != nil { return end(index) }
@@ -76,7 +78,7 @@ extension Decider {
       }
     case .unknown(let reason): doubt(index, reason)
     }
-    if lease != nil { planNextCall(index) }
+    if lease != nil { planNextCall(index, after: verdict.wait) }
   }
 
   /// The provider has the payment and it is not decided.
@@ -86,7 +88,8 @@ extension Decider {
   }
 
   /// Plans the next call of a live payment after one that did not end it.
-  private mutating func planNextCall(_ index: Int) {
+  /// - Parameter wait: how long its provider wants to be left alone.
+  private mutating func planNextCall(_ index: Int, after wait: Duration? = nil) {
     let payment = order.payments[index]
     // There are no waits from the wish to close to the close itself: query, burn if need be, close. A charge that the
     // provider has never seen is sent again without a wait, but not twice in a row.
@@ -97,6 +100,7 @@ extension Decider {
     } else {
       reschedule(index)
     }
+    order.payments[index].calls.putOff(wait, now: now)
   }
 
   private mutating func takeWhileWatched(
@@ -127,6 +131,7 @@ extension Decider {
     } else {
       reschedule(index)
     }
+    order.payments[index].calls.putOff(verdict.wait, now: now)
   }
 
   /// Whether money was taken before this database knows of its payment, which it had forgotten: meanwhile it may have gone
@@ -141,7 +146,7 @@ extension Decider {
   /// Nothing is made of such money before the provider has said, asked about it, what went back of it.
   private mutating func askAboutForgottenLife(_ index: Int) {
     let payment = order.payments[index]
-    if payment.isLive {
+    if payment.isLive, payment.mayHaveLeft {
       known(index, action: nil)
     } else if !payment.isWatched {
       watchAgain(index)
@@ -149,23 +154,29 @@ extension Decider {
     if order.payments[index].calls.lease == nil { order.payments[index].calls.nextAt = now }
   }
 
-  /// Of an ended payment this database has forgotten that it was sent: it is asked about, and closed there.
+  /// This database has forgotten that the payment was sent: nothing more is sent for it, it is asked about, and closed there.
   mutating func watchAgain(_ index: Int) {
-    let end = max(now, order.payments[index].expiresAt).advanced(by: rules.schedule.watchMargin)
-    order.payments[index].watchAgain(until: end, now: now)
+    let until = max(now, order.payments[index].expiresAt).advanced(by: rules.schedule.watchMargin)
+    if order.payments[index].isLive { end(index, watchUntil: until) }
+    order.payments[index].watchAgain(until: until, now: now)
   }
 
   /// The money was taken: it is the order's own, or it goes back.
   private mutating func succeed(_ index: Int, _ received: Money, _ evidence: PaymentEvidence) {
     let payment = order.payments[index]
-    let isSettled = order.cases.contains {
-      $0.reason == .unknownPayment && $0.payment == payment.id && $0.provider == payment.provider
-        && $0.choice == .settledOutside
+    // Should the provider have forgotten the number, what it takes now is other money.
+    let isSettled = order.cases.contains { item in
+      item.reason == .unknownPayment && item.payment == payment.id && item.provider == payment.provider
+        && item.choice == .settledOutside && item.amount == received
+        && evidence.capturedAt.map { $0 <= item.resolvedAt ?? $0 } ?? true
     }
-    let isBack = received.amount > 0 && evidence.returned(in: received.currency) >= received.amount
-    // What went back before this database heard of it pays for nothing.
+    // In an earlier life it was surplus, which went back: it pays for nothing in this one either.
+    let trade = order.number(of: payment.id)
+    let wasSurplus = evidence.returns.contains { item in
+      (0..<Order.maximumSurplusNumbers).contains { item.number == rules.numbering.surplusRefund(of: trade, after: $0) }
+    }
     let surplus =
-      surplus(received, of: payment, capturedAt: evidence.capturedAt) ?? (isSettled || isBack ? .late : nil)
+      surplus(received, of: payment, capturedAt: evidence.capturedAt) ?? (isSettled || wasSurplus ? .late : nil)
     order.payments[index].succeed(received, surplus: surplus, now: now)
     emit(
       .paymentSucceeded,

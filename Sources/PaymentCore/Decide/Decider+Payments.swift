@@ -7,6 +7,8 @@ extension Order {
   static let maximumReturns = 400
   /// How many refunds of surplus money: one for each payment, and new ones after failures.
   static let maximumSurplusRefunds = 200
+  /// How many numbers of a payment's surplus are looked for where its earlier life was forgotten.
+  package static let maximumSurplusNumbers = 5
 
   /// Whether there may be one more refund of this kind. Each kind has room of its own, so that none of them takes all the
   /// place.
@@ -174,7 +176,7 @@ extension Decider {
       if let ordinal = stray.payment?.ordinal { takeIn(stray, PaymentID(order: order.id, ordinal: ordinal)) }
       guard stray.resolvedAt == nil else { return nil }
       var stray = stray
-      stray.resolve(nil, nil, by: .payOnce, now: now)
+      stray.resolve(nil, "it is in \(order.id.text) now, which was registered since", by: .payOnce, now: now)
       return stray
     }
   }
@@ -185,13 +187,12 @@ extension Decider {
       )
     else { return }
     // What a person has decided about this money holds.
-    if stray.choice == .settledOutside {
-      openCase(.unknownPayment, payment: id, provider: stray.provider, amount: stray.amount, note: stray.note)
-      let index = order.cases.count - 1
-      if order.cases[index].resolvedAt == nil {
-        order.cases[index].resolve(.settledOutside, stray.resolvedNote, by: .payOnce, now: now)
-        order.cases[index].resolvedBy = stray.resolvedBy
-      }
+    if stray.choice == .settledOutside,
+      let index = openCase(
+        .unknownPayment, payment: id, provider: stray.provider, amount: stray.amount, note: stray.note)
+    {
+      let caller = stray.resolvedBy.map { Caller.operator($0) } ?? .payOnce
+      closeCase(index, .settledOutside, stray.resolvedNote, by: caller)
     }
     var isNew = id.ordinal <= Order.maximumPayments
     while isNew, order.payments.count < id.ordinal {
@@ -203,7 +204,9 @@ extension Decider {
       return openCaseOnce(
         .unknownPayment, payment: id, provider: stray.provider, amount: stray.amount, note: stray.note)
     }
-    if !payment.isLive, !payment.isWatched, payment.status != .succeeded { watchAgain(id.ordinal - 1) }
+    // It is known only as one of which nothing has left.
+    let isEnded = !payment.isLive && !payment.isWatched && payment.status != .succeeded
+    if isEnded || payment.isLive && !payment.mayHaveLeft { watchAgain(id.ordinal - 1) }
   }
 
   mutating func closePayment(_ id: PaymentID) -> Outcome {

@@ -173,6 +173,7 @@ extension Decider {
         .notFound)
     case .pending:
       if lease != nil || evidence.call == nil { order.refunds[index].becomeKnown(now: now) }
+    case .notNow: break
     case .notSent:
       if let lease { _ = order.refunds[index].calls.withdraw(lease, previous: previous) }
     case .unknown:
@@ -189,6 +190,7 @@ extension Decider {
         order.refunds[index].calls.nextAt = now
       } else {
         rescheduleRefund(index)
+        order.refunds[index].calls.putOff(evidence.verdict.wait, now: now)
       }
     }
     return .success(.noted)
@@ -275,8 +277,10 @@ extension Decider {
     guard let payment = order.payment(refund.payment), payment.surplus != nil,
       reason == .refundRefused || order.refundable(payment) > 0
     else { return }
+    let amount =
+      refund.status == .succeeded ? Money(order.refundable(payment), refund.amount.currency) : refund.amount
     openCase(
-      reason, payment: payment.id, refund: refund.id, provider: payment.provider, amount: refund.amount,
+      reason, payment: payment.id, refund: refund.id, provider: payment.provider, amount: amount,
       note: "\(failure.code): \(failure.message)", failure: failure)
   }
 

@@ -130,6 +130,11 @@ package struct CallState: Hashable, Sendable {
     return true
   }
 
+  /// The next call is not made before a provider's time.
+  mutating func putOff(_ wait: Duration?, now: Instant) {
+    if let wait { nextAt = nextAt.map { max($0, now.advanced(by: wait)) } }
+  }
+
   /// Nothing is to be called any more.
   mutating func rest() {
     nextAt = nil

@@ -58,6 +58,16 @@ package struct Case: Hashable, Sendable {
     self.openedAt = openedAt
   }
 
+  /// The trade number of its payment.
+  /// - Parameter order: that has the case; `nil` for a stray, whose order is named by its number, unless that is in an
+  ///   archive.
+  package func number(in order: Order?) -> PaymentNumber? {
+    guard let payment else { return nil }
+    if let order { return order.number(of: payment) }
+    guard reason == .unknownPayment else { return nil }
+    return PaymentNumber(order: OrderNumber(bits: payment.order.bits), ordinal: payment.ordinal)
+  }
+
   /// Whether a choice can be made now.
   enum Check {
     case open

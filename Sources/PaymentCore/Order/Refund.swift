@@ -143,6 +143,13 @@ package struct Refund: Hashable, Sendable {
     end(.processing(unknownSince: nil, refusal: refusal), now: now)
   }
 
+  /// A person wants it asked for once more.
+  mutating func retry(now: Instant) {
+    state = .processing(unknownSince: nil, refusal: nil)
+    updatedAt = now
+    calls.restart(now: now)
+  }
+
   mutating func becomeKnown(now: Instant) {
     guard case .processing(.some, let refusal) = state else { return }
     state = .processing(unknownSince: nil, refusal: refusal)

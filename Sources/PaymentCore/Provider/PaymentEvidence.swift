@@ -34,6 +34,8 @@ package struct PaymentEvidence: Hashable, Sendable {
     case rejected(Failure)
     /// This attempt did not leave the machine.
     case notSent
+    /// The provider did nothing, and wants to be asked again, but not before so long.
+    case notNow(Duration)
     /// Nobody can tell: no answer, a broken one, or one without a valid signature.
     case unknown(String)
   }
@@ -152,7 +154,7 @@ extension PaymentEvidence.Verdict {
     // A soft close speaks of its moment only: a minute later the buyer may have begun.
     case .pending, .declined, .closedSoftly: .pending
     case .unknown, .rejected, .notFound: .unknown
-    case .notSent: .none
+    case .notSent, .notNow: .none
     }
   }
 
@@ -163,7 +165,10 @@ extension PaymentEvidence.Verdict {
     case .pending, .declined: .pending
     case .notFound: .notFound
     case .rejected: .refused
-    case .notSent, .unknown: .unanswered
+    case .notSent, .notNow, .unknown: .unanswered
     }
   }
+
+  /// How long the provider wants to be left alone.
+  var wait: Duration? { if case .notNow(let wait) = self { wait } else { nil } }
 }

@@ -17,6 +17,9 @@ package struct RefundEvidence: Hashable, Sendable {
     case refused(Failure)
     case notFound
     case notSent
+    /// The provider did nothing, and wants to be asked again, but not before so long: it is busy, or the account has not
+    /// enough money.
+    case notNow(Duration)
     case unknown(String)
 
     var finding: CallState.Finding {
@@ -25,9 +28,12 @@ package struct RefundEvidence: Hashable, Sendable {
       case .pending: .pending
       case .refused: .refused
       case .notFound: .notFound
-      case .notSent, .unknown: .unanswered
+      case .notSent, .notNow, .unknown: .unanswered
       }
     }
+
+    /// How long the provider wants to be left alone.
+    var wait: Duration? { if case .notNow(let wait) = self { wait } else { nil } }
   }
 
   package init(

@@ -288,12 +288,12 @@ extension Evidence {
     switch self {
     case .payment(let evidence):
       switch evidence.verdict {
-      case .notSent, .unknown: false
+      case .notSent, .notNow, .unknown: false
       default: true
       }
     case .refund(let evidence):
       switch evidence.verdict {
-      case .notSent, .unknown: false
+      case .notSent, .notNow, .unknown: false
       default: true
       }
     }

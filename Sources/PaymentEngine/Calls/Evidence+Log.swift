@@ -18,11 +18,13 @@ extension Call {
 
 extension Case {
   /// What a case is about, for the log.
-  var metadata: Logger.Metadata {
+  func metadata(in order: Order?) -> Logger.Metadata {
     var metadata: Logger.Metadata = [
       "case": "\(id.text)", "reason": "\(reason.rawValue)", "provider": "\(provider.text)", "note": "\(note)",
     ]
-    if let payment { metadata["payment"] = "\(payment.text)" }
+    if let number = number(in: order) { metadata["trade_number"] = "\(number.text)" }
+    // Of an order that is not stored only the number means anything.
+    if let payment, order != nil || reason == .archivedOrder { metadata["payment"] = "\(payment.text)" }
     if let refund { metadata["refund"] = "\(refund.text)" }
     return metadata
   }
@@ -67,6 +69,7 @@ extension Evidence {
       case .notFound: "not found"
       case .rejected(let failure): "rejected \(failure.code)"
       case .notSent: "not sent"
+      case .notNow(let wait): "not now, in \(wait.components.seconds) s"
       case .unknown(let reason): "unknown: \(reason)"
       }
     case .refund(let evidence):
@@ -77,6 +80,7 @@ extension Evidence {
       case .refused(let failure): "refused \(failure.code)"
       case .notFound: "not found"
       case .notSent: "not sent"
+      case .notNow(let wait): "not now, in \(wait.components.seconds) s"
       case .unknown(let reason): "unknown: \(reason)"
       }
     }

@@ -208,7 +208,7 @@ package final class Lane: Sendable {
     let (reading, uptime) = (timekeeper.read(), clock.uptime())
     let now = reading.now
     let scopes = work.map { $0.scope(now, share) }
-    var (calls, opened): ([Call], [Case]) = ([], [])
+    var (calls, opened): ([Call], [(item: Case, order: Order?)]) = ([], [])
     do throws(Fault) {
       let (answers, published) = try store.transact(scopes.compactMap(\.self)) { loaded throws(Fault) in
         try timekeeper.check(reading, storeLead: loaded.clockLead)
@@ -227,7 +227,9 @@ package final class Lane: Sendable {
         opened = batch.changeset.opened
         return (batch.changeset, (answers, batch.published))
       }
-      for item in opened { logger.error("a person has to look: see `payonce cases`", metadata: item.metadata) }
+      for (item, order) in opened {
+        logger.error("a person has to look: see `payonce cases`", metadata: item.metadata(in: order))
+      }
       listeners.publish(published)
       dispatcher.enqueue(calls, leasedAt: uptime)
       return answers

@@ -23,8 +23,11 @@ package struct Changeset: Sendable {
   package init() {}
 
   /// The cases that begin with it.
-  var opened: [Case] {
-    (orders.flatMap { $0.after.cases.dropFirst($0.before?.cases.count ?? 0) } + strays).filter { $0.resolvedAt == nil }
+  var opened: [(item: Case, order: Order?)] {
+    let own = orders.flatMap { change in
+      change.after.cases.dropFirst(change.before?.cases.count ?? 0).map { (item: $0, order: Optional(change.after)) }
+    }
+    return (own + strays.map { (item: $0, order: nil) }).filter { $0.item.resolvedAt == nil }
   }
 
   package var isEmpty: Bool { orders.isEmpty && strays.isEmpty && probe == nil }

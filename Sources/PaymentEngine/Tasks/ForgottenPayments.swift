@@ -165,11 +165,10 @@ package struct ForgottenPayments: Sendable {
     var (evidence, findings) = (evidence, [Finding]())
     if case .succeeded(let received) = evidence.verdict, let payment = order.payment(id) {
       // An earlier life of it may have been surplus: then no list of a shop's refunds names what went back.
-      if let returns = await surplusReturns(of: payment, received, from: provider, order) {
-        evidence = evidence.adding(returns)
-      } else {
-        findings.append(.unanswered(id, provider.name))
+      guard let returns = await surplusReturns(of: payment, received, from: provider, order) else {
+        return [.unanswered(id, provider.name)]
       }
+      evidence = evidence.adding(returns)
       findings += try await askAboutRefunds(of: payment, from: provider, order)
     }
     _ = try await journal.submit(.evidence(.payment(evidence)), by: .payOnce)
@@ -206,7 +205,7 @@ package struct ForgottenPayments: Sendable {
     of payment: Payment, _ received: Money, from provider: any Provider, _ order: Order
   ) async -> [PaymentEvidence.Return]? {
     var returns: [PaymentEvidence.Return] = []
-    for earlier in 0..<Self.gap {
+    for earlier in 0..<Order.maximumSurplusNumbers {
       let number = numbering.surplusRefund(of: order.number(of: payment.id), after: earlier)
       guard case .refund(let said)? = await ask(provider, order.queryRefund(number, of: payment, received)) else {
         return nil
@@ -217,7 +216,9 @@ package struct ForgottenPayments: Sendable {
           .init(
             reference: said.reference ?? number.text, number: number, amount: amount ?? received, isDispute: false))
       case .notFound: return returns
-      default: continue
+      case .failed: continue
+      // It is on its way.
+      default: return nil
       }
     }
     return returns
@@ -252,12 +253,12 @@ package struct ForgottenPayments: Sendable {
       switch evidence {
       case .payment(let said):
         switch said.verdict {
-        case .unknown, .notSent, .rejected: continue
+        case .unknown, .notSent, .notNow, .rejected: continue
         default: return evidence
         }
       case .refund(let said):
         switch said.verdict {
-        case .unknown, .notSent, .refused: continue
+        case .unknown, .notSent, .notNow, .refused: continue
         default: return evidence
         }
       }

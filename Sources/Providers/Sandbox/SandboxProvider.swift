@@ -130,21 +130,22 @@ package struct SandboxProvider: Provider {
     switch outcome {
     case .notSent: return Reading(.notSent)
     case .unknown(let reason): return Reading(.unknown(reason))
-    case .answer(200, let body):
-      guard let charge = Self.decode(Charge.self, body), charge.id == call.tradeNumber.text else {
+    case .answer(let answer) where answer.status == 200:
+      guard let charge = Self.decode(Charge.self, answer.body), charge.id == call.tradeNumber.text else {
         return Reading(.unknown("the bank's answer cannot be read"))
       }
       return Reading(verdict(charge), charge)
-    case .answer(let status, let body) where (400..<500).contains(status):
-      guard let refused = Self.decode(Refused.self, body) else {
-        return Reading(.unknown("the bank answered \(status)"))
+    case .answer(let answer) where answer.status == 429: return Reading(.notNow(answer.retryAfter))
+    case .answer(let answer) where (400..<500).contains(answer.status):
+      guard let refused = Self.decode(Refused.self, answer.body) else {
+        return Reading(.unknown("the bank answered \(answer.status)"))
       }
       if let charge = refused.charge, charge.id == call.tradeNumber.text, refused.code == "already_paid" {
         return Reading(verdict(charge), charge)
       }
-      if status == 404, call.kind == .query { return Reading(.notFound) }
+      if answer.status == 404, call.kind == .query { return Reading(.notFound) }
       return Reading(.rejected(Failure(code: refused.code, message: "the bank refused the request")))
-    case .answer(let status, _): return Reading(.unknown("the bank answered \(status)"))
+    case .answer(let answer): return Reading(.unknown("the bank answered \(answer.status)"))
     }
   }
 
@@ -195,10 +196,11 @@ package struct SandboxProvider: Provider {
       switch outcome {
       case .notSent: .notSent
       case .unknown(let reason): .unknown(reason)
-      case .answer(200, let body): Self.returned(body, refund)
-      case .answer(let status, let body) where (400..<500).contains(status):
-        Self.refused(Self.decode(Refused.self, body), status, call)
-      case .answer(let status, _): .unknown("the bank answered \(status)")
+      case .answer(let answer) where answer.status == 200: Self.returned(answer.body, refund)
+      case .answer(let answer) where answer.status == 429: .notNow(answer.retryAfter)
+      case .answer(let answer) where (400..<500).contains(answer.status):
+        Self.refused(Self.decode(Refused.self, answer.body), answer.status, call)
+      case .answer(let answer): .unknown("the bank answered \(answer.status)")
       }
     return RefundEvidence(refund: refund.id, provider: name, call: call.number, verdict: verdict)
   }

@@ -145,6 +145,7 @@ extension ModelBank.Answer {
     case .payment(.notFound): 7
     case .payment(.rejected(let failure)): failure.code == "invalid_charge" ? 19 : 8
     case .payment(.notSent): 9
+    case .payment(.notNow): 20
     case .payment(.unknown): 10
     case .refund(.succeeded): 11
     case .refund(.pending): 12
@@ -152,6 +153,7 @@ extension ModelBank.Answer {
     case .refund(.refused): 14
     case .refund(.notFound): 15
     case .refund(.notSent): 16
+    case .refund(.notNow): 21
     case .refund(.unknown): 17
     }
   }

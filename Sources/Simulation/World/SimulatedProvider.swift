@@ -56,6 +56,7 @@ struct SimulatedProvider: Provider {
     /// The connection ended, or the time was over.
     case none
     case notSent
+    case notNow(Duration)
   }
 
   /// The request comes to the bank, whether or not anybody still waits for its answer.
@@ -63,6 +64,7 @@ struct SimulatedProvider: Provider {
     let (dice, weather) = (world.dice, world.weather)
     let isError = dice.happens(weather.answersError)
     if isError, dice.happens(500) { return answer(.error, slot) }
+    if dice.happens(weather.saysNotNow) { return answer(.notNow(.seconds(dice.within(1...600))), slot) }
     if dice.happens(weather.answersRubbish) { return answer(.rubbish, slot) }
     let lag = call.kind == .query ? Int64(dice.within(0...weather.longestLag)) : 0
     let reply = Reply.answer(bank.handle(request, lag: lag))
@@ -114,6 +116,7 @@ struct SimulatedProvider: Provider {
   private func verdict(_ reply: Reply, _ call: Call) -> PaymentEvidence.Verdict {
     switch reply {
     case .notSent: .notSent
+    case .notNow(let wait): .notNow(wait)
     case .none: .unknown("no answer")
     case .error: .unknown("the provider answered 500")
     case .rubbish: .rejected(Failure(code: "try_later", message: ""))
@@ -128,6 +131,7 @@ struct SimulatedProvider: Provider {
   private func verdict(_ reply: Reply, _ call: Call) -> RefundEvidence.Verdict {
     switch reply {
     case .notSent: .notSent
+    case .notNow(let wait): .notNow(wait)
     case .none: .unknown("no answer")
     case .error, .rubbish: .unknown("the provider answered with an error")
     case .answer(.refund(true, let amount)): .succeeded(amount)

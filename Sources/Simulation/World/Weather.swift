@@ -8,6 +8,8 @@ struct Weather {
   var answersError = 0
   /// A refusal that says nothing about the payment, and is not one of those that are final.
   var answersRubbish = 0
+  /// The request is not carried out, and wanted again later.
+  var saysNotNow = 0
   var doublesRequest = 0
   var longestDelay = 20
   /// For how long a query may still see what was before.
@@ -45,6 +47,7 @@ struct Weather {
     weather.losesAnswer = some(400)
     weather.answersError = some(300)
     weather.answersRubbish = some(60)
+    weather.saysNotNow = some(200)
     weather.doublesRequest = some(300)
     weather.longestDelay = dice.pick([20, 500, 3000, 9000, 25_000])
     weather.longestLag = dice.pick([0, 0, 1000, 10_000])

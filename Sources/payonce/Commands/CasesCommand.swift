@@ -16,7 +16,7 @@ struct CasesCommand: AsyncParsableCommand {
       abstract: "List the open cases of all merchants, the oldest first.",
       discussion: """
         A line for each, with tabs between: since when, its id, why, how much, the provider, the merchant, the shop's own \
-        number, and the choices. At most 1,000. The exit code is 1 when there are some.
+        number, the choices, and what was said or seen. At most 1,000. The exit code is 1 when there are some.
         """)
     @Flag(help: "One JSON object, {\"data\": […]}, for programs.")
     var json = false
@@ -45,6 +45,7 @@ struct CasesCommand: AsyncParsableCommand {
       let columns = [
         item.openedAt.rfc3339, item.id.text, item.reason.rawValue, item.amount.text, item.provider.text,
         waiting.merchant ?? "-", waiting.reference ?? "-", item.choices.map(\.rawValue).joined(separator: " "),
+        item.note,
       ]
       // A shop's number may hold characters that would break the line or its columns.
       return columns.map { $0.harmless(" ") }.joined(separator: "\t")

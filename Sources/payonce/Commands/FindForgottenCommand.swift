@@ -115,7 +115,7 @@ extension PaymentEvidence.Verdict {
     case .failed(let failure): "failed (\(failure.code))"
     case .closed, .closedSoftly: "closed"
     case .pending, .declined: "open, to be closed"
-    case .notFound, .rejected, .notSent, .unknown: "nothing"
+    case .notFound, .rejected, .notSent, .notNow, .unknown: "nothing"
     }
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Contract
 import Foundation
+import OrderRows
 import PaymentCore
 import PaymentEngine
 import Site
@@ -47,7 +48,8 @@ struct KeysCommand: AsyncParsableCommand {
         let holder: StoredKey.Holder
         if merchant != nil {
           key = .merchant(randomness)
-          holder = .merchant(try await directory.merchant(named: name, id: Self.newMerchant(randomness)), name: name)
+          let id = Self.newMerchant(name, in: try await directory.storeID())
+          holder = .merchant(try await directory.merchant(named: name, id: id), name: name)
         } else {
           key = .operator(randomness)
           holder = .operator(name: name)
@@ -60,9 +62,10 @@ struct KeysCommand: AsyncParsableCommand {
       }
     }
 
-    static func newMerchant(_ randomness: any Randomness) -> MerchantID {
-      let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz")
-      return MerchantID("mer_" + String((0..<16).map { _ in alphabet[Int(randomness.next() >> 59)] }))
+    /// Of the store's own id, which is random and in its backups, and the name: a merchant that a restored store has
+    /// forgotten is the same when it is made again, and so are the numbers of its orders at their providers.
+    static func newMerchant(_ name: String, in store: String) -> MerchantID {
+      MerchantID("mer_" + Numbering.sha256.order(MerchantID(store), name).text.dropFirst().prefix(16))
     }
   }
 

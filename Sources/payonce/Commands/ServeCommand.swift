@@ -183,8 +183,9 @@ struct ServeCommand: AsyncParsableCommand {
   private static func demoShop(
     _ directory: any Directory, bankURL: String, client: HTTPClient
   ) async throws -> DemoShop {
+    let name = "Little Tea Shop 小茶铺"
     let merchant = try await directory.merchant(
-      named: "Little Tea Shop 小茶铺", id: KeysCommand.Create.newMerchant(SystemRandomness()))
+      named: name, id: KeysCommand.Create.newMerchant(name, in: try await directory.storeID()))
     let bank = DemoBank(client: client, url: bankURL)
     return DemoShop(
       merchant: merchant, bankURL: bankURL, network: { await bank.network() },

@@ -16,7 +16,7 @@ struct ShowCommand: AsyncParsableCommand {
 
   @Argument(
     help: """
-      An order, or a payment, refund, case or event of it, by its id; or a payment by its number at its provider; with \
+      An order, or a payment, refund, case or event of it, by its id; or it by its number, or a payment's, at its provider; with \
       --merchant the shop's own number.
       """)
   var order: String
@@ -47,7 +47,9 @@ struct ShowCommand: AsyncParsableCommand {
 
   private func name(_ opened: OpenedStore) async throws -> OrderName {
     guard let merchant else {
-      return try PaymentNumber(text: order).map { .number($0.order) } ?? .id(try OrderID(named: order))
+      // An order's own number is what those of its payments begin with.
+      let number = PaymentNumber(text: order) ?? PaymentNumber(text: order + "01")
+      return try number.map { .number($0.order) } ?? .id(try OrderID(named: order))
     }
     return .number(
       Numbering.sha256.order(try await MerchantsCommand.merchant(named: merchant, opened.directory).id, order))
@@ -101,7 +103,7 @@ struct RecordWriter {
   }
 
   /// The bytes that are no secret.
-  private static let known: Set<String> = ["number", "refused_keys"]
+  private static let known: Set<String> = ["refused_keys"]
 
   /// Writes a text so that it does nothing to a terminal.
   private mutating func quote(_ text: String) {

@@ -59,10 +59,14 @@ extension Waiting {
     }
   }
 
+  /// Of money that came for an order which is not stored only its number means anything.
+  private var isStored: Bool { reference != nil || item?.reason != .unknownPayment }
+  private var named: String { isStored ? order.text : item?.number(in: nil)?.text ?? "-" }
+
   fileprivate func line(at now: Instant) -> String {
     let what = item.map { "\(kind.rawValue) \($0.reason.rawValue)" } ?? kind.rawValue
     let columns = [
-      since.rfc3339, what, id, order.text, merchant ?? "-", reference ?? "-", provider?.text ?? "-", advice(at: now),
+      since.rfc3339, what, id, named, merchant ?? "-", reference ?? "-", provider?.text ?? "-", advice(at: now),
     ]
     // A shop's number may hold characters that would break the line or its columns.
     return columns.map { $0.harmless(" ") }.joined(separator: "\t")
@@ -72,7 +76,8 @@ extension Waiting {
     list.object { writer in
       writer.string("what", kind.rawValue)
       writer.string("id", id)
-      writer.string("order", order.text)
+      writer.string("order", isStored ? order.text : nil)
+      writer.string("number", item?.number(in: nil).flatMap { isStored ? nil : $0.text })
       writer.string("merchant", merchant)
       writer.string("reference", reference)
       writer.string("provider", provider?.text)

@@ -28,7 +28,7 @@ struct DemoBank: Sendable {
     return isHarmless ? DemoShop.Network.good.rawValue : "hand"
   }
 
-  func books(of payments: [PaymentID]) async -> DemoShop.Books? {
+  func books(of payments: [PaymentNumber]) async -> DemoShop.Books? {
     let body = await get("/books?charges=" + payments.map(\.text).joined(separator: ","))
     return body.flatMap { try? JSONDecoder().decode(DemoShop.Books.self, from: $0) }
   }

@@ -31,7 +31,7 @@ def test_a_case_from_its_beginning_to_its_end(tmp_path):
         assert (item["reason"], item["order"], item["reference"]) == ("wrong_amount", order["id"], order["reference"])
         assert item["number"] == order["number"] + "01" and item["merchant"] == "shop"
         line = cases(gate, "list", code=1).stdout.rstrip("\n").split("\t")
-        assert line[1:3] == [item["id"], "wrong_amount"] and line[-1] == "acknowledge"
+        assert line[1:3] == [item["id"], "wrong_amount"] and line[-2] == "acknowledge"
         # A person has to look: the log says so at once.
         assert until(lambda: [it for it in gate.process.log.read_text().splitlines()
                               if "error" in it and f"case={item['id']}" in it], what="the log")

@@ -113,6 +113,7 @@ def test_a_tour(gate, document):
     assert missing == {
         ("get", "/checkout/{token}/stream"), ("post", "/providers/{name}/notices"),
         ("get", "/checkout/{token}/payments/{id}/code.svg"), ("get", "/checkout/{token}/mark"),
+        ("get", "/v1/operator/cases"), ("get", "/v1/operator/cases/{id}"), ("post", "/v1/operator/cases/{id}/resolve"),
     }, "these have tests of their own"
 
 

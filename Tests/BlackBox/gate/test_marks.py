@@ -115,7 +115,7 @@ def operations(house):
                         json={"amount": 1}).json()
     reference = web.post(f"{house.url}/demo/orders", data={"product": "tea"}).headers["location"].rpartition("/")[2]
     known = {"/v1/orders": order["id"], "/v1/payments": paid["id"], "/v1/refunds": refund["id"], "/checkout": paid["id"],
-             "/return": paid["id"], "token": order["checkout_url"].rpartition("/")[2], "name": "sandbox",
+             "/return": paid["number"], "/v1/operator": "cas_" + paid["id"][4:], "token": order["checkout_url"].rpartition("/")[2], "name": "sandbox",
              "reference": reference}
 
     def resolve(schema):
