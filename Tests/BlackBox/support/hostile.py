@@ -142,6 +142,8 @@ class Observer:
     def __init__(self, gate, memory):
         self.gate, self.memory = gate, memory
         self.times, self.calm, self.largest, self.wrong = [], [], 0, []
+        # How many connections gave way to others.
+        self.ended = 0
 
     @contextmanager
     def looking(self):
@@ -170,6 +172,9 @@ class Observer:
                 answer = sock.recv(64)
             if not answer.startswith(b"HTTP/1.1 200"):
                 self.wrong.append((path, answer))
+        except ConnectionResetError:
+            # On a machine that stood still for a while it may be the one for which the gate waited longest.
+            self.ended += 1
         except OSError as error:
             self.wrong.append((path, repr(error)))
         return time.monotonic() - began
