@@ -50,24 +50,23 @@ enum ErrorPage {
   /// A restored database may have forgotten the order, and its buyer may have paid.
   private static func unknownOrder(_ request: Request) -> Response {
     let language = Language(request)
-    let html = SharedPages.missing.fill([
-      "lang": language.tag,
-      "headline": language.say("We do not find this order", "找不到该订单"),
-      "text": language.say(
+    return notFound(
+      in: language, headline: language.say("We do not find this order", "找不到该订单"),
+      text: language.say(
         "If you have paid for it, do not pay again: ask the shop, which finds your payment or returns it.",
-        "如果您已经支付，请不要重复支付。请联系商家，商家会查到您的付款或退还款项。"),
-    ])
-    return .page(html, status: .notFound, framedBy: anybody)
+        "如果您已经支付，请不要重复支付。请联系商家，商家会查到您的付款或退还款项。"))
   }
 
   private static func noSuchCheckout(_ request: Request) -> Response {
     let language = Language(request)
-    let html = SharedPages.missing.fill([
-      "lang": language.tag,
-      "headline": language.say("There is no such order", "订单不存在"),
-      "text": language.say(
-        "The address is incomplete or out of date. Please go back to the shop.", "地址不完整或已失效，请返回商家。"),
-    ])
+    return notFound(
+      in: language, headline: language.say("There is no such order", "订单不存在"),
+      text: language.say(
+        "The address is incomplete or out of date. Please go back to the shop.", "地址不完整或已失效，请返回商家。"))
+  }
+
+  private static func notFound(in language: Language, headline: String, text: String) -> Response {
+    let html = SharedPages.missing.fill(["lang": language.tag, "headline": headline, "text": text])
     return .page(html, status: .notFound, framedBy: anybody)
   }
 }

@@ -47,8 +47,7 @@ struct CasesCommand: AsyncParsableCommand {
         waiting.merchant ?? "-", waiting.reference ?? "-", item.choices.map(\.rawValue).joined(separator: " "),
         item.note,
       ]
-      // A shop's number may hold characters that would break the line or its columns.
-      return columns.map { $0.harmless(" ") }.joined(separator: "\t")
+      return columns.line
     }
   }
 

@@ -68,8 +68,7 @@ extension Waiting {
     let columns = [
       since.rfc3339, what, id, named, merchant ?? "-", reference ?? "-", provider?.text ?? "-", advice(at: now),
     ]
-    // A shop's number may hold characters that would break the line or its columns.
-    return columns.map { $0.harmless(" ") }.joined(separator: "\t")
+    return columns.line
   }
 
   fileprivate func write(into list: inout JSONWriter, at now: Instant) {

@@ -14,3 +14,8 @@ extension String {
     String(String.UnicodeScalarView(unicodeScalars.map { $0.isHarmless ? $0 : instead }))
   }
 }
+
+extension [String] {
+  /// One line of these columns, with tabs between. A shop's number may hold characters that would break it.
+  var line: String { map { $0.harmless(" ") }.joined(separator: "\t") }
+}
